@@ -1,0 +1,18 @@
+//! Gatepost: a local mail proxy. Mail clients sign on to it with a plain password; it signs on to
+//! Gmail with OAuth 2.0 (SASL XOAUTH2) in their place and keeps the tokens fresh.
+//!
+//! The rooms of the house, from the bottom up. Imports run one way, from a later row to an earlier
+//! one; `tests/architecture.rs` holds that.
+//!
+//! | room | what it does |
+//! |---|---|
+//! | `secret` | types for what must never be shown |
+//! | `protocol` | IMAP, SMTP and SASL as pure state machines: no I/O, no clock, no log |
+//! | `config` | `config.toml` as typed, then as used; where things lie on disk |
+//! | `accounts` | the record of an account and its sealed grant |
+//! | `upstream`, `token` | connections to the provider; access tokens and their life |
+//! | `proxy`, `sign_in` | serving mail clients; getting a grant from a person |
+//! | `control`, `demo` | the channel to a running proxy; the stand-in for Google |
+//! | `cli` | the commands |
+
+pub mod secret;
