@@ -1,0 +1,18 @@
+//! Gatepost between real mail clients and real servers: the real binary, driven by its contract
+//! alone (the commands, `config.toml`, the wire), with Dovecot and Postfix in Gmail's place.
+//!
+//! One file a behaviour. `./test` runs all of it; `cargo test --features real-servers --test real
+//! sign_on` one part, on a machine that has the packages of `tests/packages.txt`.
+
+// A test that can't go on says so and fails.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod bed_itself;
