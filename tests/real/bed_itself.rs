@@ -109,7 +109,7 @@ fn mbsync_fetches_what_was_put_into_the_store() {
 #[test]
 fn servers_go_down_and_come_back_on_their_ports_and_sessions_can_be_ended() {
     within(LIMIT, || {
-        let mut bed = Bed::new();
+        let mut bed = Bed::with_smtp();
         let mut plain = bed.plain_dovecot();
         let mut imap = Wire::imap(plain.address());
         imap.command("a1", &format!("LOGIN {ADDRESS} {PLAIN_PASSWORD}"));
@@ -127,6 +127,11 @@ fn servers_go_down_and_come_back_on_their_ports_and_sessions_can_be_ended() {
         bed.dovecot.begin();
         plain.begin();
         drop(Wire::imap(plain.address()));
+
+        let postfix = bed.postfix.as_mut().expect("with_smtp");
+        postfix.end();
+        assert!(TcpStream::connect(postfix.tls()).is_err(), "Postfix still listens");
+        postfix.begin();
 
         let google = bed.google.address();
         bed.google.goes_down();

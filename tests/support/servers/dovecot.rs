@@ -134,6 +134,8 @@ impl Dovecot {
 
     /// Starts it (again), on its same port.
     pub(crate) fn begin(&mut self) {
+        // Left by the killed one before, whose process the system may not have cleared away yet.
+        drop(fs::remove_file(self.folder.join("run/master.pid")));
         let arguments = ["-F", "-c", text(&self.configuration)];
         let output = self.folder.join("output");
         self.running = Some(Guarded::start(PROGRAM, &arguments, &output));
