@@ -48,7 +48,7 @@ fn smtp_takes_a_live_token_only_and_its_mail_arrives() {
     within(LIMIT, || {
         let bed = Bed::with_smtp();
         let postfix = bed.postfix.as_ref().expect("with_smtp");
-        let sent = mail(ADDRESS, 1, 900, 20_000);
+        let sent = mail(ADDRESS, 1, 5000, 20_000);
         let file = bed.scratch("mail").join("sent");
         fs::write(&file, &sent).unwrap();
         let send = |url: &str, more: &[&str], token: &str| {
@@ -106,6 +106,23 @@ fn mbsync_fetches_what_was_put_into_the_store() {
     });
 }
 
+/// The scripts and clients do what they are used for elsewhere, where no proxy is in between.
+#[test]
+fn imaplib_works_without_a_proxy() {
+    within(LIMIT, || {
+        let bed = Bed::new();
+        let dovecot = bed.plain_dovecot();
+        let plain = dovecot.address();
+        let ask = serde_json::json!({
+            "host": plain.ip().to_string(), "port": plain.port(), "user": ADDRESS,
+            "password": PLAIN_PASSWORD, "how": "plain", "subject": "without a proxy",
+        });
+        let answer = python("imaplib_client.py", &ask);
+        assert_eq!(answer["same"], true, "{answer}");
+        assert_eq!(answer["left"], 0, "{answer}");
+    });
+}
+
 #[test]
 fn servers_go_down_and_come_back_on_their_ports_and_sessions_can_be_ended() {
     within(LIMIT, || {
@@ -130,7 +147,10 @@ fn servers_go_down_and_come_back_on_their_ports_and_sessions_can_be_ended() {
 
         let postfix = bed.postfix.as_mut().expect("with_smtp");
         postfix.end();
-        assert!(TcpStream::connect(postfix.tls()).is_err(), "Postfix still listens");
+        assert!(
+            TcpStream::connect(postfix.tls()).is_err(),
+            "Postfix still listens"
+        );
         postfix.begin();
 
         let google = bed.google.address();

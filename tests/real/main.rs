@@ -9,10 +9,23 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    clippy::print_stderr
+    clippy::print_stderr,
+    clippy::print_stdout
 )]
 
 #[path = "../support/mod.rs"]
 mod support;
 
 mod bed_itself;
+mod email_oauth2_proxy;
+mod intruders;
+mod mail_clients;
+mod many_clients;
+mod round_trip;
+mod running;
+mod sign_in;
+mod sign_on_imap;
+mod sign_on_smtp;
+mod smuggling;
+mod token_life;
+mod wrong_password;

@@ -146,17 +146,20 @@ impl Home {
             .stderr(File::create(&log).expect("a folder of ours"))
             .spawn()
             .expect("the binary");
+        let (imap, smtp) = (nowhere(), nowhere());
         let mut proxy = Proxy {
             child,
             home: Arc::clone(self),
-            imap: nowhere(),
-            smtp: nowhere(),
+            log,
+            imap,
+            smtp,
         };
-        let ready = || fs::read_to_string(&log).is_ok_and(|log| log.lines().any(|l| l == "ready"));
+        let ready = || proxy.log().lines().any(|line| line == "ready");
+        let log = &proxy.log;
         assert!(
             process::until(PROMPT, ready),
             "run is not ready:\n{}",
-            process::tail(&log)
+            process::tail(log)
         );
         let status = self.status();
         proxy.imap = address(&status["listeners"]["imap"]);
@@ -185,6 +188,7 @@ impl Home {
 pub(crate) struct Proxy {
     child: Child,
     home: Arc<Home>,
+    log: PathBuf,
     /// Where it listens for IMAP.
     pub(crate) imap: SocketAddr,
     /// Where it listens for SMTP.
@@ -197,15 +201,29 @@ impl Proxy {
     }
 
     /// `gatepost stop`, and the status that `run` ended with.
-    pub(crate) fn stop(mut self) -> ExitStatus {
+    pub(crate) fn stop(self) -> ExitStatus {
         let output = self.home.gatepost(&["stop"], b"");
         assert!(output.status.success(), "stop: {}", process::said(&output));
-        process::wait(&mut self.child, PROMPT).expect("run ends after stop")
+        self.wait_for_end()
+    }
+
+    /// The status that `run` ends with by itself, soon.
+    pub(crate) fn wait_for_end(mut self) -> ExitStatus {
+        process::wait(&mut self.child, PROMPT)
+            .unwrap_or_else(|| panic!("run does not end\n{}", process::tail(&self.log)))
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).expect("a file of ours")).into_owned()
     }
 }
 
 impl Drop for Proxy {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("The end of the proxy's log:\n{}", process::tail(&self.log));
+        }
         // Already ended, most of the time.
         drop(self.child.kill());
         drop(self.child.wait());

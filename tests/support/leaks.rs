@@ -91,7 +91,7 @@ fn google_tokens(bytes: &[u8]) -> impl Iterator<Item = &'static str> {
 fn in_base64(text: &str, before: usize) -> Vec<u8> {
     let encoded = STANDARD_NO_PAD.encode([&vec![0; before], text.as_bytes()].concat());
     let first = [0, 2, 3][before];
-    let last = encoded.len() - usize::from((before + text.len()) % 3 != 0);
+    let last = encoded.len() - usize::from(!(before + text.len()).is_multiple_of(3));
     encoded.as_bytes()[first..last].to_vec()
 }
 

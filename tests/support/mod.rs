@@ -27,7 +27,7 @@ pub(crate) fn within(limit: Duration, body: impl FnOnce() + Send + 'static) {
         .name(name.clone())
         .spawn(move || {
             body();
-            drop(done.send(()));
+            done.send(()).ok();
         })
         .expect("a thread");
     match finished.recv_timeout(limit) {

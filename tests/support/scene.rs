@@ -2,7 +2,7 @@
 //! in, and `gatepost run`. Every such test ends with the same two questions: did `run` leave as it
 //! should, and did no secret get out?
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fs, path::Path, process::ExitStatus, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -99,7 +99,23 @@ impl Scene {
     /// Stops the proxy and starts it again; its ports change.
     pub(crate) fn restart(&mut self) {
         self.stop();
+        self.start();
+    }
+
+    /// Starts the proxy, which has ended.
+    pub(crate) fn start(&mut self) {
+        assert!(self.proxy.is_none(), "it runs");
         self.proxy = Some(self.home.run());
+    }
+
+    /// Waits for the end of the proxy, which the test has brought about itself.
+    pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
+        self.proxy.take().expect("it ran").wait_for_end()
+    }
+
+    /// What the running proxy has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.proxy().log()
     }
 
     /// A fresh IMAP connection.

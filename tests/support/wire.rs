@@ -64,6 +64,12 @@ impl Wire {
         }
     }
 
+    /// Sends as much of this as the other side takes before it ends the connection.
+    pub(crate) fn send_while_open(&mut self, bytes: &[u8]) {
+        self.note("C, while it lasts", &bytes[..bytes.len().min(100)]);
+        drop(self.stream.write_all(bytes));
+    }
+
     /// Says that nothing more will be sent; answers can still be read.
     pub(crate) fn end_of_sending(&mut self) {
         self.note("C", b"(shuts its writing side)");
@@ -179,6 +185,19 @@ impl Wire {
     /// What comes until the connection ends, line by line.
     pub(crate) fn lines_to_end(&mut self) -> Vec<String> {
         std::iter::from_fn(|| self.next_line()).collect()
+    }
+
+    /// What comes until a line begins so, that one last, or until the connection ends.
+    pub(crate) fn lines_to_end_or(&mut self, start: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        while let Some(line) = self.next_line() {
+            let last = line.starts_with(start);
+            lines.push(line);
+            if last {
+                break;
+            }
+        }
+        lines
     }
 
     /// Nothing must come for so long.

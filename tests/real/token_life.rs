@@ -1,0 +1,274 @@
+//! Tokens end, are revoked, can't be had: what the mail client sees of it.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use gatepost::demo::{authorization::TokenFault, faults::Times};
+
+use crate::support::{
+    bed::ADDRESS,
+    process,
+    scene::{Scene, Setting},
+    wire::Wire,
+};
+
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Outlook gives up on a server after a minute at its default.
+const AN_ANSWER: Duration = Duration::from_secs(60);
+
+/// A LOGIN in trouble that is not the password's: words for the person, a BYE with words, the end.
+/// Never a tagged reply, on which a client would ask the person for a password.
+fn expect_bye(scene: &Scene) {
+    let mut wire = scene.imap();
+    let start = Instant::now();
+    wire.send(format!("a1 {}\r\n", scene.login()));
+    let lines = wire.lines_to_end();
+    assert!(
+        start.elapsed() < AN_ANSWER,
+        "after {:?}\n{}",
+        start.elapsed(),
+        wire.dialogue()
+    );
+    let (bye, before) = lines.split_last().expect("a word before the end");
+    assert!(
+        bye.starts_with("* BYE ") && bye.len() > 20,
+        "{}",
+        wire.dialogue()
+    );
+    assert!(
+        before.iter().all(|line| line.starts_with("* OK [ALERT] ")),
+        "{}",
+        wire.dialogue()
+    );
+}
+
+/// The same for SMTP.
+fn expect_421(scene: &Scene) {
+    let mut wire = scene.smtp();
+    let start = Instant::now();
+    wire.send(scene.auth_plain());
+    let said = wire.expect_smtp("421");
+    wire.expect_end();
+    assert!(
+        start.elapsed() < AN_ANSWER,
+        "after {:?}\n{}",
+        start.elapsed(),
+        wire.dialogue()
+    );
+    assert!(
+        said.starts_with("421 4.") && said.len() > 25,
+        "{}",
+        wire.dialogue()
+    );
+}
+
+/// Signs on until it works: after an outage a try may still be waiting for its turn.
+fn expect_recovery(scene: &Scene) {
+    let recovered = process::until(AN_ANSWER, || {
+        let mut wire = scene.imap();
+        wire.send(format!("a1 {}\r\n", scene.login()));
+        let line = loop {
+            let line = wire.line();
+            if !line.starts_with("* OK") && !line.starts_with("* CAPABILITY") {
+                break line;
+            }
+        };
+        assert!(!line.starts_with("a1 NO"), "{}", wire.dialogue());
+        line.starts_with("a1 OK")
+    });
+    assert!(
+        recovered,
+        "no LOGIN worked within {AN_ANSWER:?} after the outage"
+    );
+}
+
+/// The state of the account, as `status` says it.
+fn state(scene: &Scene) -> String {
+    let status = scene.home.status();
+    let accounts = status["accounts"].as_array().expect("a list");
+    assert_eq!(accounts.len(), 1, "{status}");
+    accounts[0]["state"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{status}"))
+        .to_owned()
+}
+
+#[test]
+fn a_token_that_has_ended_is_refreshed_at_the_next_login() {
+    let setting = Setting {
+        token_life: Some(Duration::from_secs(3)),
+        ..Setting::default()
+    };
+    setting.play(LIMIT, |scene| {
+        drop(scene.signed_on());
+        let before = scene.bed.google.refreshes();
+        for _ in 0..3 {
+            thread::sleep(Duration::from_secs(4));
+            scene.signed_on().command("a2", "NOOP");
+        }
+        let refreshes = scene.bed.google.refreshes() - before;
+        // The wait is longer than a token's life, so each LOGIN needs a new one. (More are none of
+        // the contract's business, but a storm would be.)
+        assert!((3..=12).contains(&refreshes), "{refreshes} refreshes");
+    });
+}
+
+#[test]
+fn a_token_refused_while_it_looked_alive_is_refreshed_once_and_the_client_sees_nothing() {
+    Setting::with_smtp().play(LIMIT, |scene| {
+        drop(scene.signed_on());
+        let by_imap = |scene: &Scene| drop(scene.signed_on());
+        let by_smtp = |scene: &Scene| drop(scene.smtp_signed_on());
+        for sign_on in [&by_imap as &dyn Fn(&Scene), &by_smtp] {
+            scene.bed.google.expire_access_tokens();
+            let before = scene.bed.google.refreshes();
+            sign_on(scene);
+            assert_eq!(scene.bed.google.refreshes() - before, 1);
+            sign_on(scene);
+            assert_eq!(scene.bed.google.refreshes() - before, 1);
+        }
+    });
+}
+
+#[test]
+fn a_revoked_grant_is_told_and_signing_in_again_beside_the_proxy_cures_it() {
+    Setting::with_smtp().play(LIMIT, |scene| {
+        drop(scene.signed_on());
+        scene.bed.google.revoke_grants();
+        expect_bye(scene);
+        expect_421(scene);
+        // And again, from memory.
+        expect_bye(scene);
+        assert_eq!(state(scene), "needs_sign_in");
+
+        let event = scene.home.login(ADDRESS, &[], b"").signed_in();
+        assert_eq!(event["password"], serde_json::Value::Null, "{event}");
+        assert_eq!(event["password_unchanged"], true, "{event}");
+        let taken_up = process::until(Duration::from_secs(10), || state(scene) == "ready");
+        assert!(taken_up, "the running proxy still says {}", state(scene));
+        scene.signed_on().command("a2", "NOOP");
+        drop(scene.smtp_signed_on());
+        scene.restart();
+        drop(scene.signed_on());
+    });
+}
+
+#[test]
+fn a_revoked_grant_is_told_after_a_restart_too() {
+    Setting::with_smtp().play(LIMIT, |scene| {
+        scene.bed.google.revoke_grants();
+        scene.restart();
+        expect_421(scene);
+        expect_bye(scene);
+        scene.home.login(ADDRESS, &[], b"").signed_in();
+        expect_recovery(scene);
+    });
+}
+
+#[test]
+fn the_authorization_server_is_down_and_comes_back() {
+    Setting::with_smtp().play(LIMIT, |scene| {
+        drop(scene.signed_on());
+        let mut earlier = scene.signed_on();
+        scene.bed.google.expire_access_tokens();
+        scene.bed.google.goes_down();
+        expect_bye(scene);
+        expect_421(scene);
+        earlier.command("a2", "NOOP");
+        scene.bed.google.comes_back();
+        expect_recovery(scene);
+        drop(scene.smtp_signed_on());
+        assert_eq!(state(scene), "ready");
+    });
+}
+
+#[test]
+fn whatever_the_token_endpoint_answers_nothing_is_lost() {
+    Setting::default().play(LIMIT, |scene| {
+        let google_is_ill = |scene: &Scene, fault: TokenFault| {
+            println!("{fault:?}");
+            scene.bed.google.expire_access_tokens();
+            scene.bed.google.fail_token(fault, Times::UntilCleared);
+            expect_bye(scene);
+            scene.bed.google.clear_faults();
+            expect_recovery(scene);
+        };
+        google_is_ill(scene, TokenFault::Status(500));
+        google_is_ill(scene, TokenFault::Status(429));
+        google_is_ill(scene, TokenFault::Html);
+        google_is_ill(scene, TokenFault::HalfAnswer);
+        google_is_ill(scene, TokenFault::Reset);
+        scene.restart();
+        drop(scene.signed_on());
+    });
+}
+
+#[test]
+fn the_mail_server_is_down_and_comes_back() {
+    Setting::with_smtp().play(LIMIT, |scene| {
+        drop(scene.signed_on());
+        scene.bed.dovecot.end();
+        expect_bye(scene);
+        scene.bed.postfix.as_mut().expect("with_smtp").end();
+        expect_421(scene);
+        scene.bed.dovecot.begin();
+        scene.bed.postfix.as_mut().expect("with_smtp").begin();
+        expect_recovery(scene);
+        drop(scene.smtp_signed_on());
+    });
+}
+
+#[test]
+fn a_session_that_the_server_ends_is_ended_with_its_words() {
+    Setting::default().play(LIMIT, |scene| {
+        let mut wire: Wire = scene.signed_on();
+        wire.command("a2", "SELECT INBOX");
+        scene.bed.dovecot.kick(ADDRESS);
+        wire.expect("* BYE");
+        wire.expect_end();
+        drop(scene.signed_on());
+    });
+}
+
+#[test]
+fn a_rotated_refresh_token_outlives_a_restart() {
+    let setting = Setting {
+        token_life: Some(Duration::from_secs(2)),
+        ..Setting::default()
+    };
+    setting.play(LIMIT, |scene| {
+        scene.bed.google.set_rotation(true);
+        for _ in 0..3 {
+            thread::sleep(Duration::from_millis(2500));
+            drop(scene.signed_on());
+        }
+        scene.restart();
+        thread::sleep(Duration::from_millis(2500));
+        drop(scene.signed_on());
+        scene.restart();
+        drop(scene.signed_on());
+    });
+}
+
+#[test]
+fn a_restart_keeps_everything() {
+    let setting = Setting {
+        password: Some("chosen for the scanner"),
+        ..Setting::with_smtp()
+    };
+    setting.play(LIMIT, |scene| {
+        for _ in 0..2 {
+            scene.restart();
+            scene.signed_on().command("a2", "NOOP");
+            drop(scene.smtp_signed_on());
+        }
+        assert_eq!(
+            scene.bed.google.exchanges(),
+            1,
+            "nobody had to consent again"
+        );
+    });
+}
