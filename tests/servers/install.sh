@@ -17,7 +17,7 @@ chmod 755 "$policy"
 
 # Nothing may read our standard input: it is this script.
 export DEBIAN_FRONTEND=noninteractive
-apt() { apt-get -o DPkg::Lock::Timeout=300 "$@" < /dev/null; }
+apt() { apt-get -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 "$@" < /dev/null; }
 apt update -q
 apt install -q -y --no-install-recommends "$@"
 
