@@ -13,7 +13,6 @@
     clippy::print_stdout
 )]
 
-#[path = "../support/mod.rs"]
 mod support;
 
 mod bed_itself;
