@@ -1,8 +1,8 @@
 //! Gatepost between real mail clients and real servers: the real binary, driven by its contract
 //! alone (the commands, `config.toml`, the wire), with Dovecot and Postfix in Gmail's place.
 //!
-//! One file a behaviour. `./test` runs all of it; `cargo test --features real-servers --test real
-//! sign_on` one part, on a machine that has the packages of `tests/packages.txt`.
+//! One file a behaviour. `./test` runs all of it; `cargo test --test real sign_on`, as root, one part
+//! of it on a machine that has the packages of `tests/packages.txt`.
 
 // A test that can't go on says so and fails.
 #![allow(
