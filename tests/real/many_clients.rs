@@ -34,10 +34,14 @@ fn twenty_clients_in_a_mixed_load_are_all_answered_right() {
             (1..=50).map(|number| mail(ADDRESS, number, 2000, 60_000)),
         );
         let login = scene.login();
+        // One after the other: Dovecot itself refuses some of those that are made at the same moment.
+        let mut first = scene.signed_on();
+        for number in 0..CLIENTS {
+            first.command("f1", &format!("CREATE client-{number}"));
+        }
         at_once(scene, |number, mut wire| {
             wire.command("a1", &login);
             let folder = format!("client-{number}");
-            wire.command("a2", &format!("CREATE {folder}"));
             wire.command("a3", "EXAMINE INBOX");
             for round in 0..10 {
                 let uid = 1 + (number * 7 + round * 11) % 50;
@@ -59,7 +63,7 @@ fn twenty_clients_in_a_mixed_load_are_all_answered_right() {
             wire.command("c1", &format!("SELECT {folder}"));
             let found = wire
                 .command("c2", &format!("UID SEARCH SUBJECT \"of {number} in\""))
-                .concat();
+                .join(" ");
             assert!(found.contains("* SEARCH 1 2 3 4 5 6 7 8 9 10"), "{found}");
             wire.send("c3 LOGOUT\r\n");
             wire.expect("* BYE");

@@ -48,7 +48,7 @@ fn send_argument(wire: &mut Wire, text: &str, form: Form) {
 /// Signed on, and through to the real server.
 fn expect_signed_on(wire: &mut Wire, tag: &str) {
     wire.expect_ok(tag);
-    let status = wire.command("n1", "STATUS INBOX (MESSAGES)").concat();
+    let status = wire.command("n1", "STATUS INBOX (MESSAGES)").join(" ");
     assert!(
         status.contains("* STATUS INBOX (MESSAGES 0)"),
         "{}",
@@ -202,7 +202,7 @@ fn before_sign_on_the_capabilities_are_what_outlook_needs_and_nothing_of_googles
     Setting::default().play(LIMIT, |scene| {
         let mut wire = Wire::connect(scene.proxy().imap);
         let greeting = wire.expect("* OK [CAPABILITY ");
-        let listed = wire.command("a1", "CAPABILITY").concat();
+        let listed = wire.command("a1", "CAPABILITY").join(" ");
         for list in [&greeting, &listed] {
             for wanted in ["IMAP4rev1", "IDLE", "ID", "SASL-IR", "AUTH=PLAIN"] {
                 assert!(
@@ -241,8 +241,8 @@ fn before_sign_on_the_capabilities_are_what_outlook_needs_and_nothing_of_googles
 fn after_sign_on_the_capabilities_are_the_servers_without_what_the_relay_cannot_pass() {
     Setting::default().play(LIMIT, |scene| {
         let mut wire = scene.imap();
-        let told = wire.command("a1", &scene.login()).concat();
-        let listed = wire.command("a2", "CAPABILITY").concat();
+        let told = wire.command("a1", &scene.login()).join(" ");
+        let listed = wire.command("a2", "CAPABILITY").join(" ");
         for wanted in ["CONDSTORE", "UIDPLUS", "MOVE", "SPECIAL-USE", "LITERAL-"] {
             assert!(listed.contains(wanted), "{wanted} is not in {listed}");
         }
@@ -300,7 +300,7 @@ fn commands_behind_the_sign_on_are_kept_and_answered_in_order() {
         let status = scene
             .signed_on()
             .command("b1", "STATUS INBOX (MESSAGES)")
-            .concat();
+            .join(" ");
         assert!(status.contains("MESSAGES 5"), "{status}");
     });
 }

@@ -221,9 +221,10 @@ impl Wire {
         }
     }
 
-    /// The dialogue so far, for a message of the test's own.
-    pub(crate) fn dialogue(&self) -> &str {
-        &self.dialogue
+    /// The dialogue so far, for a message of the test's own; of a long one the end.
+    pub(crate) fn dialogue(&self) -> String {
+        let lines: Vec<_> = self.dialogue.lines().collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -272,8 +273,8 @@ impl Wire {
     fn fail(&self, what: &str) -> ! {
         let rest = self.received.escape_ascii();
         panic!(
-            "{what}\nThe dialogue was:\n{}  (unread: {rest})",
-            self.dialogue
+            "{what}\nThe dialogue was:\n{}\n  (unread: {rest})",
+            self.dialogue()
         )
     }
 }
