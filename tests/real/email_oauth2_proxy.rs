@@ -223,28 +223,8 @@ fn defect_7_a_silent_server_keeps_the_client_waiting_for_ever() {
                 .map_while(Result::ok)
                 .collect::<Vec<TcpStream>>()
         });
-        let mut bystander = scene.signed_on();
-        let provider = format!("imap = \"localhost:{port}\"");
-        scene
-            .home
-            .configure(&crate::support::gatepost::configuration(
-                &scene.bed, &provider,
-            ));
-        scene.restart();
-        bystander.lines_to_end();
-        let mut wire = scene.imap();
-        let start = Instant::now();
-        wire.send(format!("a1 {}\r\n", scene.login()));
-        let lines = wire.lines_to_end();
-        assert!(
-            start.elapsed() < Duration::from_secs(60),
-            "after {:?}",
-            start.elapsed()
-        );
-        assert!(
-            lines.last().is_some_and(|line| line.starts_with("* BYE ")),
-            "{lines:?}"
-        );
+        scene.restart_with(&format!("imap = \"localhost:{port}\""));
+        scene.expect_bye();
     });
 }
 

@@ -27,4 +27,5 @@ mod sign_on_imap;
 mod sign_on_smtp;
 mod smuggling;
 mod token_life;
+mod upstream_tls;
 mod wrong_password;

@@ -103,3 +103,20 @@ fn one_refresh_for_all(scene: &Scene, when: &str) {
         "refreshes for {CLIENTS} clients {when}"
     );
 }
+
+#[test]
+fn a_client_beyond_the_accounts_connections_waits_and_is_then_told() {
+    let provider = "connections = 2\nconnection_wait = \"1s\"";
+    Setting {
+        provider,
+        ..Setting::default()
+    }
+    .play(LIMIT, |scene| {
+        let first = scene.signed_on();
+        let mut second = scene.signed_on();
+        scene.expect_bye();
+        second.command("a2", "NOOP");
+        drop(first);
+        scene.signed_on().command("a2", "NOOP");
+    });
+}

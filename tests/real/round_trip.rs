@@ -67,6 +67,18 @@ fn mail_sent_is_the_mail_read() {
 }
 
 #[test]
+fn mail_sent_by_starttls_is_the_mail_read() {
+    Setting::with_smtp().play(LIMIT, |scene| {
+        let starttls = scene.bed.postfix.as_ref().expect("with_smtp").starttls();
+        scene.restart_with(&format!(
+            "smtp = \"starttls://localhost:{}\"",
+            starttls.port()
+        ));
+        send_three_and_read_them_back(scene);
+    });
+}
+
+#[test]
 fn mail_appended_is_the_mail_read() {
     Setting::default().play(LIMIT, |scene| {
         let mut imap = scene.signed_on();

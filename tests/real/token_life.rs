@@ -1,69 +1,17 @@
 //! Tokens end, are revoked, can't be had: what the mail client sees of it.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::{thread, time::Duration};
 
 use gatepost::demo::{authorization::TokenFault, faults::Times};
 
 use crate::support::{
     bed::ADDRESS,
     process,
-    scene::{Scene, Setting},
+    scene::{AN_ANSWER, Scene, Setting},
     wire::Wire,
 };
 
 const LIMIT: Duration = Duration::from_secs(300);
-
-/// Outlook gives up on a server after a minute at its default.
-const AN_ANSWER: Duration = Duration::from_secs(60);
-
-/// A LOGIN in trouble that is not the password's: words for the person, a BYE with words, the end.
-/// Never a tagged reply, on which a client would ask the person for a password.
-fn expect_bye(scene: &Scene) {
-    let mut wire = scene.imap();
-    let start = Instant::now();
-    wire.send(format!("a1 {}\r\n", scene.login()));
-    let lines = wire.lines_to_end();
-    assert!(
-        start.elapsed() < AN_ANSWER,
-        "after {:?}\n{}",
-        start.elapsed(),
-        wire.dialogue()
-    );
-    let (bye, before) = lines.split_last().expect("a word before the end");
-    assert!(
-        bye.starts_with("* BYE ") && bye.len() > 20,
-        "{}",
-        wire.dialogue()
-    );
-    assert!(
-        before.iter().all(|line| line.starts_with("* OK [ALERT] ")),
-        "{}",
-        wire.dialogue()
-    );
-}
-
-/// The same for SMTP.
-fn expect_421(scene: &Scene) {
-    let mut wire = scene.smtp();
-    let start = Instant::now();
-    wire.send(scene.auth_plain());
-    let said = wire.expect_smtp("421");
-    wire.expect_end();
-    assert!(
-        start.elapsed() < AN_ANSWER,
-        "after {:?}\n{}",
-        start.elapsed(),
-        wire.dialogue()
-    );
-    assert!(
-        said.starts_with("421 4.") && said.len() > 25,
-        "{}",
-        wire.dialogue()
-    );
-}
 
 /// Signs on until it works: after an outage a try may still be waiting for its turn.
 fn expect_recovery(scene: &Scene) {
@@ -138,10 +86,10 @@ fn a_revoked_grant_is_told_and_signing_in_again_beside_the_proxy_cures_it() {
     Setting::with_smtp().play(LIMIT, |scene| {
         drop(scene.signed_on());
         scene.bed.google.revoke_grants();
-        expect_bye(scene);
-        expect_421(scene);
+        scene.expect_bye();
+        scene.expect_421();
         // And again, from memory.
-        expect_bye(scene);
+        scene.expect_bye();
         assert_eq!(state(scene), "needs_sign_in");
 
         let event = scene.home.login(ADDRESS, &[], b"").signed_in();
@@ -161,8 +109,8 @@ fn a_revoked_grant_is_told_after_a_restart_too() {
     Setting::with_smtp().play(LIMIT, |scene| {
         scene.bed.google.revoke_grants();
         scene.restart();
-        expect_421(scene);
-        expect_bye(scene);
+        scene.expect_421();
+        scene.expect_bye();
         scene.home.login(ADDRESS, &[], b"").signed_in();
         expect_recovery(scene);
     });
@@ -175,8 +123,8 @@ fn the_authorization_server_is_down_and_comes_back() {
         let mut earlier = scene.signed_on();
         scene.bed.google.expire_access_tokens();
         scene.bed.google.goes_down();
-        expect_bye(scene);
-        expect_421(scene);
+        scene.expect_bye();
+        scene.expect_421();
         earlier.command("a2", "NOOP");
         scene.bed.google.comes_back();
         expect_recovery(scene);
@@ -192,7 +140,7 @@ fn whatever_the_token_endpoint_answers_nothing_is_lost() {
             println!("{fault:?}");
             scene.bed.google.expire_access_tokens();
             scene.bed.google.fail_token(fault, Times::UntilCleared);
-            expect_bye(scene);
+            scene.expect_bye();
             scene.bed.google.clear_faults();
             expect_recovery(scene);
         };
@@ -211,9 +159,9 @@ fn the_mail_server_is_down_and_comes_back() {
     Setting::with_smtp().play(LIMIT, |scene| {
         drop(scene.signed_on());
         scene.bed.dovecot.end();
-        expect_bye(scene);
+        scene.expect_bye();
         scene.bed.postfix.as_mut().expect("with_smtp").end();
-        expect_421(scene);
+        scene.expect_421();
         scene.bed.dovecot.begin();
         scene.bed.postfix.as_mut().expect("with_smtp").begin();
         expect_recovery(scene);

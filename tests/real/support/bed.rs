@@ -91,12 +91,7 @@ impl Bed {
         let passable = fs::Permissions::from_mode(0o755);
         fs::set_permissions(folder.path(), passable).expect("a folder of ours");
         let certificates = folder.path().join("tls");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/make-test-ca.sh");
-        process::run_well(
-            Command::new(script).arg(&certificates),
-            b"",
-            Duration::from_secs(30),
-        );
+        make_certificates(&certificates);
 
         let google = Google::start();
         let store = MailStore::new(folder.path());
@@ -136,4 +131,14 @@ impl Bed {
         fs::create_dir_all(&folder).expect("a folder of ours");
         folder
     }
+}
+
+/// A new authority and a server certificate of its making, in this folder: see `certs/README.md`.
+pub(crate) fn make_certificates(folder: &Path) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/make-test-ca.sh");
+    process::run_well(
+        Command::new(script).arg(folder),
+        b"",
+        Duration::from_secs(30),
+    );
 }

@@ -2,17 +2,26 @@
 //! in, and `gatepost run`. Every such test ends with the same two questions: did `run` leave as it
 //! should, and did no secret get out?
 
-use std::{fs, path::Path, process::ExitStatus, sync::Arc, time::Duration};
+use std::{
+    fs,
+    path::Path,
+    process::ExitStatus,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
     bed::{ADDRESS, Bed},
-    gatepost::{Home, Proxy},
+    gatepost::{Home, Proxy, configuration},
     leaks::{self, Secret},
     wire::Wire,
     within,
 };
+
+/// Outlook gives up on a server after a minute at its default.
+pub(crate) const AN_ANSWER: Duration = Duration::from_secs(60);
 
 /// How a scene is set. `Setting::default()` has no SMTP server and a random local password.
 #[derive(Default)]
@@ -151,6 +160,47 @@ impl Scene {
         wire.send(self.auth_plain());
         wire.expect_smtp("235");
         wire
+    }
+
+    /// A LOGIN in trouble that is not the password's: words for the person, a BYE with words, the end.
+    /// Never a tagged reply, on which a client would ask the person for a password.
+    pub(crate) fn expect_bye(&self) {
+        let mut wire = self.imap();
+        let start = Instant::now();
+        wire.send(format!("a1 {}\r\n", self.login()));
+        let lines = wire.lines_to_end();
+        let took = start.elapsed();
+        assert!(took < AN_ANSWER, "after {took:?}\n{}", wire.dialogue());
+        let (bye, before) = lines.split_last().expect("a word before the end");
+        assert!(
+            bye.starts_with("* BYE ") && bye.len() > 20,
+            "{}",
+            wire.dialogue()
+        );
+        let alerts = before.iter().all(|line| line.starts_with("* OK [ALERT] "));
+        assert!(alerts, "{}", wire.dialogue());
+    }
+
+    /// The same for SMTP.
+    pub(crate) fn expect_421(&self) {
+        let mut wire = self.smtp();
+        let start = Instant::now();
+        wire.send(self.auth_plain());
+        let said = wire.expect_smtp("421");
+        wire.expect_end();
+        let took = start.elapsed();
+        assert!(took < AN_ANSWER, "after {took:?}\n{}", wire.dialogue());
+        assert!(
+            said.starts_with("421 4.") && said.len() > 25,
+            "{}",
+            wire.dialogue()
+        );
+    }
+
+    /// Starts the proxy anew with more in `[provider.gmail]`, in place of what was there.
+    pub(crate) fn restart_with(&mut self, provider: &str) {
+        self.home.configure(&configuration(&self.bed, provider));
+        self.restart();
     }
 
     fn stop(&mut self) {

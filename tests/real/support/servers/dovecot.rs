@@ -151,6 +151,11 @@ impl Dovecot {
         self.running = None;
     }
 
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).expect("a running Dovecot has a log")
+    }
+
     /// Closes a person's sessions with a BYE, as Gmail does when their token has ended.
     pub(crate) fn kick(&self, address: &str) {
         let mut doveadm = Command::new("/usr/bin/doveadm");
