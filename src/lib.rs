@@ -15,4 +15,5 @@
 //! | `control`, `demo` | the channel to a running proxy; the stand-in for Google |
 //! | `cli` | the commands |
 
+pub mod private_file;
 pub mod secret;
