@@ -15,5 +15,6 @@
 //! | `control`, `demo` | the channel to a running proxy; the stand-in for Google |
 //! | `cli` | the commands |
 
+pub mod accounts;
 pub mod private_file;
 pub mod secret;
