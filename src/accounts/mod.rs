@@ -22,7 +22,7 @@
 //! can write there as that owner can replace Gatepost itself.
 //!
 //! Nothing here logs, waits, or asks for the time: times are arguments, in unix seconds. The
-//! store keeps two processes from overwriting one another's changes, and never overwrites or
+//! [`Store`] keeps two processes from overwriting one another's changes, and never overwrites or
 //! deletes what it can't read.
 
 mod address;
@@ -35,6 +35,7 @@ mod password;
 mod record;
 mod seal;
 mod slot;
+mod store;
 
 pub use address::{Address, AddressError};
 pub use error::{NoRandomness, RecordError, UnlockError};
@@ -43,3 +44,4 @@ pub use key_file::{KeyFile, KeyFileError};
 pub use password::{NewPassword, PasswordError};
 pub use record::Record;
 pub use seal::PrivateKey;
+pub use store::{Listed, MAX_RECORD, Stamp, Store, StoreError};
