@@ -25,7 +25,9 @@
 //! [`Store`] keeps two processes from overwriting one another's changes, and never overwrites or
 //! deletes what it can't read.
 
+mod account;
 mod address;
+mod directory;
 mod encoding;
 mod error;
 mod grant;
@@ -37,7 +39,9 @@ mod seal;
 mod slot;
 mod store;
 
+pub use account::{Account, CheckError, GrantError};
 pub use address::{Address, AddressError};
+pub use directory::{Damage, Directory};
 pub use error::{NoRandomness, RecordError, UnlockError};
 pub use grant::{Grant, GrantFacts};
 pub use key_file::{KeyFile, KeyFileError};

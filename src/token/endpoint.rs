@@ -1,5 +1,6 @@
 //! The requests to the authorization server: code for grant, refresh, revoke, userinfo.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,8 +57,11 @@ pub(super) type Client = oauth2::Client<
 pub struct AuthorizationServer {
     pub(super) client: Client,
     pub(super) provider: Arc<Provider>,
-    http: reqwest::Client,
+    http: Http,
 }
+
+/// The HTTP client: bounded answers, no redirects.
+struct Http(reqwest::Client);
 
 /// Why the HTTP client can't be set up.
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +134,11 @@ impl AuthorizationServer {
         if let Some(secret) = &client.secret {
             oauth = oauth.set_client_secret(oauth2::ClientSecret::new(secret.expose().to_owned()));
         }
-        Ok(Self { client: oauth, provider, http })
+        Ok(Self {
+            client: oauth,
+            provider,
+            http: Http(http),
+        })
     }
 
     /// Turns the code that the browser brought back into a grant (RFC 6749 §4.1.3, RFC 7636 §4.5).
@@ -145,11 +153,13 @@ impl AuthorizationServer {
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(verifier)
             .set_redirect_uri(std::borrow::Cow::Owned(redirect));
-        let answer = request.request_async(&|request| self.send(request)).await;
+        let answer = request.request_async(&self.http).await;
         let answer = answer.map_err(|error| cause(Step::Exchange, error))?;
         // An answer without a scope grants what was asked for (RFC 6749 §5.1).
         let has_mail = answer.scopes().is_none_or(|scopes| {
-            scopes.iter().any(|scope| scope.as_str() == self.provider.mail_scope)
+            scopes
+                .iter()
+                .any(|scope| scope.as_str() == self.provider.mail_scope)
         });
         if !has_mail {
             return Err(Cause::ScopeMissing);
@@ -158,7 +168,10 @@ impl AuthorizationServer {
         Ok(NewGrant {
             access_token: access_token(&answer)?,
             refresh_token: RefreshToken::new(refresh_token.secret().clone()),
-            grant_life: answer.extra_fields().refresh_token_expires_in.map(Duration::from_secs),
+            grant_life: answer
+                .extra_fields()
+                .refresh_token_expires_in
+                .map(Duration::from_secs),
         })
     }
 
@@ -166,7 +179,7 @@ impl AuthorizationServer {
     pub(super) async fn refresh(&self, refresh_token: &RefreshToken) -> Result<Refreshed, Cause> {
         let token = oauth2::RefreshToken::new(refresh_token.expose().to_owned());
         let request = self.client.exchange_refresh_token(&token);
-        let answer = request.request_async(&|request| self.send(request)).await;
+        let answer = request.request_async(&self.http).await;
         let answer = answer.map_err(|error| cause(Step::Refresh, error))?;
         let rotated = answer
             .refresh_token()
@@ -183,11 +196,12 @@ impl AuthorizationServer {
     pub async fn identity(&self, token: &AccessToken) -> Result<Identity, Cause> {
         let request = self
             .http
+            .0
             .get(self.provider.userinfo_url.clone())
             .bearer_auth(token.expose())
             .build()
             .map_err(|error| unreachable(&error))?;
-        let answer = self.execute(request).await.map_err(http_cause)?;
+        let answer = self.http.execute(request).await.map_err(http_cause)?;
         if !answer.status().is_success() {
             return Err(Cause::AccountUnknown);
         }
@@ -198,11 +212,12 @@ impl AuthorizationServer {
     pub async fn revoke(&self, refresh_token: &RefreshToken) -> Result<(), Cause> {
         let request = self
             .http
+            .0
             .post(self.provider.revoke_url.clone())
             .form(&[("token", refresh_token.expose())])
             .build()
             .map_err(|error| unreachable(&error))?;
-        let answer = self.execute(request).await.map_err(http_cause)?;
+        let answer = self.http.execute(request).await.map_err(http_cause)?;
         // 400 says that there was no such token any more: what was wanted holds.
         if answer.status().is_success() || answer.status().as_u16() == 400 {
             Ok(())
@@ -210,11 +225,13 @@ impl AuthorizationServer {
             Err(Cause::Other(format!("HTTP {}", answer.status().as_u16())))
         }
     }
+}
 
+impl Http {
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let (parts, body) = request.into_parts();
         let request = self
-            .http
+            .0
             .request(parts.method, parts.uri.to_string())
             .headers(parts.headers)
             .body(body)
@@ -223,7 +240,7 @@ impl AuthorizationServer {
     }
 
     async fn execute(&self, request: reqwest::Request) -> Result<HttpResponse, HttpError> {
-        let mut answer = self.http.execute(request).await?;
+        let mut answer = self.0.execute(request).await?;
         let status = answer.status();
         if status.is_server_error() || status.is_redirection() || status.as_u16() == 429 {
             return Err(HttpError::Status(status.as_u16()));
@@ -243,11 +260,24 @@ impl AuthorizationServer {
     }
 }
 
+impl<'c> oauth2::AsyncHttpClient<'c> for Http {
+    type Error = HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
+    }
+}
+
 /// The token in an answer, if it is one that can be sent in a SASL message (RFC 6750 §2.1).
 fn access_token(answer: &TokenAnswer) -> Result<AccessToken, Cause> {
     let token = answer.access_token().secret();
-    let usable = !token.is_empty() && token.len() <= MAX_TOKEN && token.bytes().all(|b| b.is_ascii_graphic());
-    usable.then(|| AccessToken::new(token.clone())).ok_or(Cause::Unreadable)
+    let usable = !token.is_empty()
+        && token.len() <= MAX_TOKEN
+        && token.bytes().all(|b| b.is_ascii_graphic());
+    usable
+        .then(|| AccessToken::new(token.clone()))
+        .ok_or(Cause::Unreadable)
 }
 
 fn cause(step: Step, error: RequestTokenError<HttpError, ErrorBody>) -> Cause {

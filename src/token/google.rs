@@ -23,6 +23,12 @@ pub(super) struct ErrorBody {
 
 impl oauth2::ErrorResponse for ErrorBody {}
 
+impl std::fmt::Display for ErrorBody {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&printable(&self.error))
+    }
+}
+
 /// Why there is no token. Each variant names who has to act.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Cause {
@@ -94,7 +100,9 @@ impl Cause {
             (_, "invalid_client") => Self::ClientUnknown,
             (_, "deleted_client") => Self::ClientDeleted,
             (_, "invalid_request") if description.contains("client_secret") => Self::SecretMissing,
-            (_, "invalid_request") if description.contains("redirect_uri") => Self::NotDesktopClient,
+            (_, "invalid_request") if description.contains("redirect_uri") => {
+                Self::NotDesktopClient
+            }
             (_, "redirect_uri_mismatch") => Self::NotDesktopClient,
             (_, "unauthorized_client") => Self::ClientUnauthorized,
             (_, "access_denied") => Self::Declined,
@@ -111,14 +119,21 @@ impl Cause {
 
     /// Reads the error code that the browser brought back.
     pub fn of_redirect(code: &str) -> Self {
-        let body = ErrorBody { error: code.to_owned(), error_description: None, error_subtype: None };
+        let body = ErrorBody {
+            error: code.to_owned(),
+            error_description: None,
+            error_subtype: None,
+        };
         Self::of(Step::Consent, &body)
     }
 
     /// True if the same request may succeed later without anybody acting: the token and the grant
     /// are kept, and it is tried again.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::ServerTrouble(_) | Self::Busy | Self::Unreadable | Self::Unreachable(_))
+        matches!(
+            self,
+            Self::ServerTrouble(_) | Self::Busy | Self::Unreadable | Self::Unreachable(_)
+        )
     }
 
     /// One sentence that says what happened.
@@ -229,16 +244,40 @@ mod tests {
 
     #[test]
     fn every_documented_error_has_its_cause() {
-        let of = |step, error, description, subtype| Cause::of(step, &body(error, description, subtype));
+        let of =
+            |step, error, description, subtype| Cause::of(step, &body(error, description, subtype));
         let expired = "Token has been expired or revoked.";
-        assert_eq!(of(Step::Refresh, "invalid_grant", expired, ""), Cause::GrantEnded { testing: false });
-        assert_eq!(of(Step::Refresh, "invalid_grant", "reauth", "invalid_rapt"), Cause::SessionPolicy);
-        assert_eq!(of(Step::Refresh, "invalid_grant", "", "rapt_required"), Cause::SessionPolicy);
-        assert_eq!(of(Step::Exchange, "invalid_grant", "Malformed auth code.", ""), Cause::CodeRejected);
-        assert_eq!(of(Step::Refresh, "invalid_client", "", ""), Cause::ClientUnknown);
-        assert_eq!(of(Step::Refresh, "deleted_client", "", ""), Cause::ClientDeleted);
         assert_eq!(
-            of(Step::Exchange, "invalid_request", "client_secret is missing.", ""),
+            of(Step::Refresh, "invalid_grant", expired, ""),
+            Cause::GrantEnded { testing: false }
+        );
+        assert_eq!(
+            of(Step::Refresh, "invalid_grant", "reauth", "invalid_rapt"),
+            Cause::SessionPolicy
+        );
+        assert_eq!(
+            of(Step::Refresh, "invalid_grant", "", "rapt_required"),
+            Cause::SessionPolicy
+        );
+        assert_eq!(
+            of(Step::Exchange, "invalid_grant", "Malformed auth code.", ""),
+            Cause::CodeRejected
+        );
+        assert_eq!(
+            of(Step::Refresh, "invalid_client", "", ""),
+            Cause::ClientUnknown
+        );
+        assert_eq!(
+            of(Step::Refresh, "deleted_client", "", ""),
+            Cause::ClientDeleted
+        );
+        assert_eq!(
+            of(
+                Step::Exchange,
+                "invalid_request",
+                "client_secret is missing.",
+                ""
+            ),
             Cause::SecretMissing
         );
         for (code, cause) in [
@@ -276,7 +315,9 @@ mod tests {
             Cause::InvalidScope,
             Cause::ScopeMissing,
             Cause::NoRefreshToken,
-            Cause::OtherAccount { signed_in: "other@gmail.com".into() },
+            Cause::OtherAccount {
+                signed_in: "other@gmail.com".into(),
+            },
             Cause::AccountUnknown,
             Cause::ServerTrouble(500),
             Cause::Busy,
@@ -286,7 +327,14 @@ mod tests {
         ];
         let words: Vec<String> = causes
             .iter()
-            .map(|cause| format!("{}\n  {}\n  → {}", cause.code(), cause.sentence(), cause.remedy("you@gmail.com")))
+            .map(|cause| {
+                format!(
+                    "{}\n  {}\n  → {}",
+                    cause.code(),
+                    cause.sentence(),
+                    cause.remedy("you@gmail.com")
+                )
+            })
             .collect();
         insta::assert_snapshot!(words.join("\n"));
     }
