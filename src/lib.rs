@@ -24,3 +24,4 @@ pub mod protocol;
 pub mod secret;
 pub mod tls;
 pub mod token;
+pub mod upstream;
