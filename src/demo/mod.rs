@@ -4,10 +4,14 @@
 //! It serves two masters: `gatepost demo`, which shows the proxy at work with no Google account,
 //! and the tests of the proxy, which use it as the upstream and switch its faults on and off.
 //!
-//! What it is not: a mail server to keep mail in (everything lies in memory), nor a full account of
-//! Gmail. It reproduces the bytes of Gmail that public transcripts show, so it has a protocol code of
-//! its own: it shares no line with the proxy's, lest one mistake hide another. The secrets it
-//! makes are worth nothing outside it, so they are plain texts.
+//! It reproduces the bytes of Gmail that public transcripts show, with a protocol code of its own: it
+//! shares no line with the proxy's, lest one mistake hide another. The secrets that it makes are
+//! worth nothing outside it, so they are plain texts.
+//!
+//! What it is not: a mail server to keep mail in, since everything lies in memory; nor all of Gmail.
+//! It advertises `COMPRESS=DEFLATE` and answers NO to it; labels can be read (`X-GM-LABELS`) but not
+//! stored, each message is a conversation of its own, Starred and Important fill by COPY only, and a
+//! message marked `\Deleted` waits for EXPUNGE, as with Gmail's auto-expunge switched off.
 
 pub mod authorization;
 pub mod certificates;

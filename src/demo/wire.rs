@@ -1,16 +1,20 @@
 //! Bounded reading and writing, whatever lies beneath: TCP or TLS.
 
-use std::io;
+use std::{io, time::Duration};
 
 use memchr::memmem;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
+    time::timeout,
 };
 use tokio_rustls::server::TlsStream;
 
 /// Room for one read.
 const CHUNK: usize = 16 * 1024;
+
+/// How long a peer may take to end its side of the connection. On loopback that is long.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A byte stream whose TCP connection can be reset.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Unpin + Send {
@@ -97,10 +101,23 @@ impl<S: Stream> Wire<S> {
         self.start < self.buffer.len()
     }
 
-    /// Says goodbye as far as the peer still listens.
+    /// Ends our side, then waits a moment for the peer to end its own: closing a socket with bytes
+    /// unread would reset the connection, and the peer could lose our last words.
     pub(super) async fn close(&mut self) {
         // The peer may be gone already.
-        let _ = self.stream.shutdown().await;
+        if self.stream.shutdown().await.is_err() {
+            return;
+        }
+        let drain = async {
+            let mut waste = [0; 1024];
+            while self
+                .stream
+                .read(&mut waste)
+                .await
+                .is_ok_and(|count| count > 0)
+            {}
+        };
+        let _ = timeout(CLOSE_PATIENCE, drain).await;
     }
 
     /// The connection ends with an RST as soon as this is dropped.

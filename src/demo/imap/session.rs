@@ -116,7 +116,6 @@ impl<'a, S: Stream> Session<'a, S> {
         tokio::select! {
             biased;
             () = self.ear.expired(ends) => {
-                self.leaving = true;
                 self.expire().await?;
                 Ok(None)
             }
@@ -138,12 +137,16 @@ impl<'a, S: Stream> Session<'a, S> {
             if !news.is_empty() {
                 self.wire.send(&news).await?;
             }
+            let ends = self.user.as_ref().and_then(|user| user.ends);
             let line = tokio::select! {
-                line = self.line() => line?,
-                // The store lives as long as the session.
+                biased;
+                () = self.ear.expired(ends) => return self.expire().await,
+                line = self.wire.line(LINE_LIMIT) => line?,
+                // An error would mean that the store is gone; it lives as long as the session.
                 _ = changes.changed() => continue,
             };
             let Some(line) = line else {
+                self.leaving = true;
                 return Ok(());
             };
             self.shared.records.line(self.number, &line);
@@ -185,6 +188,7 @@ impl<'a, S: Stream> Session<'a, S> {
     }
 
     async fn expire(&mut self) -> io::Result<()> {
+        self.leaving = true;
         self.send("* BYE Session expired, please login again.")
             .await
     }

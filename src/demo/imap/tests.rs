@@ -324,6 +324,18 @@ async fn sessions_expire_by_order_and_with_their_token() {
 }
 
 #[tokio::test]
+async fn the_last_words_arrive_though_the_client_goes_on_talking() {
+    let google = stand_in().await;
+    google.imap().set_greeting(Some("* BYE Not now"));
+    for _ in 0..20 {
+        let mut client = Dialogue::tls(&google, google.imap_address(), "localhost").await;
+        client.send("a CAPABILITY\r\nb NOOP\r\n").await;
+        client.expect("* BYE Not now\r\n").await;
+        client.expect_end().await;
+    }
+}
+
+#[tokio::test]
 async fn faults_come_as_ordered() {
     let google = stand_in().await;
     let imap = google.imap();

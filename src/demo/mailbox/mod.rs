@@ -2,6 +2,7 @@
 //! folders are labels on it; All Mail holds every message but those in Spam and Trash.
 
 mod account;
+mod folder;
 #[cfg(test)]
 mod tests;
 
@@ -12,8 +13,9 @@ use std::{
 
 use tokio::sync::watch;
 
-pub(super) use self::account::{
-    Account, DELETED, Entry, FlagChange, Folder, Message, SEEN, SENT_MAIL,
+pub(super) use self::{
+    account::{Account, FlagChange, Message},
+    folder::{DELETED, Entry, Folder, SEEN, SENT_MAIL},
 };
 use super::{clock, sync::lock};
 
