@@ -7,13 +7,25 @@
 //! | room | what it does |
 //! |---|---|
 //! | `secret` | types for what must never be shown |
+//! | `private_file` | files that only their owner may read, written whole or not at all |
 //! | `protocol` | IMAP, SMTP and SASL as pure state machines: no I/O, no clock, no log |
 //! | `config` | `config.toml` as typed, then as used; where things lie on disk |
 //! | `accounts` | the record of an account and its sealed grant |
+//! | `tls` | whose certificates are trusted |
 //! | `upstream`, `token` | connections to the provider; access tokens and their life |
+//! | `settings` | the configuration in use, and what is made from it |
 //! | `proxy`, `sign_in` | serving mail clients; getting a grant from a person |
 //! | `control`, `demo` | the channel to a running proxy; the stand-in for Google |
 //! | `cli` | the commands |
 
+pub mod accounts;
+pub mod config;
 pub mod demo;
+pub mod private_file;
+pub mod protocol;
+pub mod proxy;
 pub mod secret;
+pub mod settings;
+pub mod tls;
+pub mod token;
+pub mod upstream;

@@ -174,6 +174,22 @@ impl Grants {
         self.access.clear();
     }
 
+    /// Takes a scope away from an access token and from the grant behind it; gives what is left.
+    pub(super) fn narrow(&mut self, access_token: &str, scope: &str) -> Option<String> {
+        let access = self.access.get_mut(access_token)?;
+        let left: Vec<_> = access
+            .scope
+            .split(' ')
+            .filter(|one| *one != scope)
+            .collect();
+        let left = left.join(" ");
+        access.scope.clone_from(&left);
+        if let Some(grant) = self.grants.get_mut(&access.grant) {
+            grant.scope.clone_from(&left);
+        }
+        Some(left)
+    }
+
     /// A grant that nobody had to consent to, for tests that begin after the sign-in.
     pub(super) fn grant(&mut self, email: &str, scope: &str) -> io::Result<String> {
         self.next += 1;

@@ -111,7 +111,8 @@ pub enum TokenFault {
     Huge,
     /// An answer without a `refresh_token`.
     NoRefreshToken,
-    /// An answer whose `scope` lacks the mail scope: the person unticked it.
+    /// A token whose `scope` lacks the mail scope, because the person unticked it; the grant lacks
+    /// it from then on.
     MissingScope,
 }
 

@@ -251,12 +251,8 @@ fn finish(
         }
         Some(TokenFault::NoRefreshToken) => issued.refresh_token = None,
         Some(TokenFault::MissingScope) => {
-            let left: Vec<_> = issued
-                .scope
-                .split(' ')
-                .filter(|one| *one != MAIL_SCOPE)
-                .collect();
-            issued.scope = left.join(" ");
+            let left = lock(&state.grants).narrow(&issued.access_token, MAIL_SCOPE);
+            issued.scope = left.unwrap_or_default();
         }
         _ => {}
     }

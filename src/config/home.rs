@@ -1,0 +1,63 @@
+//! Where things lie on disk.
+
+use std::path::{Path, PathBuf};
+
+use directories::ProjectDirs;
+
+/// The places of one installation.
+#[derive(Debug, Clone)]
+pub struct Home {
+    config_file: PathBuf,
+    data: PathBuf,
+}
+
+/// No place is known for the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this system does not say where a user's files lie")]
+pub struct HomeError;
+
+impl Home {
+    /// `home` holds everything, where it is given; else the platform's own places are used (XDG,
+    /// `%APPDATA%`, `~/Library/Application Support`). `config` names another configuration file.
+    pub fn locate(home: Option<&Path>, config: Option<&Path>) -> Result<Self, HomeError> {
+        let (config_folder, data) = match home {
+            Some(home) => (home.to_owned(), home.to_owned()),
+            None => {
+                let places = ProjectDirs::from("", "", "gatepost").ok_or(HomeError)?;
+                (places.config_dir().to_owned(), places.data_dir().to_owned())
+            }
+        };
+        let config_file = config.map_or_else(|| config_folder.join("config.toml"), Path::to_owned);
+        Ok(Self { config_file, data })
+    }
+
+    /// The configuration, which a person writes and Gatepost only reads.
+    pub fn config_file(&self) -> &Path {
+        &self.config_file
+    }
+
+    /// The folder of everything that Gatepost writes; owner-only.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// One file an account.
+    pub fn accounts(&self) -> PathBuf {
+        self.data.join("accounts")
+    }
+
+    /// The OAuth client that `login --client` kept for a provider.
+    pub fn client_file(&self, provider: &str) -> PathBuf {
+        self.data.join("clients").join(format!("{provider}.json"))
+    }
+
+    /// How commands reach the running proxy.
+    pub fn control_file(&self) -> PathBuf {
+        self.data.join("control.json")
+    }
+
+    /// Locked as long as a proxy serves this home.
+    pub fn lock_file(&self) -> PathBuf {
+        self.data.join("gatepost.lock")
+    }
+}

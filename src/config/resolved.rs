@@ -1,0 +1,355 @@
+//! The configuration as the program uses it.
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use url::Url;
+
+use super::client::OauthClient;
+use super::provider::{GMAIL, Host, Preset, Provider, Security};
+use super::raw::{ConfigError, RawListen, RawProvider, Source};
+use crate::secret::ClientSecret;
+
+/// Everything that a person can set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Where mail clients connect.
+    pub listen: Listen,
+    /// The one provider there is today.
+    pub provider: Provider,
+    /// A key that opens every account without a person (a server's).
+    pub key_file: Option<PathBuf>,
+}
+
+/// Where mail clients connect; `None` is off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// Plain IMAP.
+    pub imap: Option<Endpoint>,
+    /// Plain SMTP.
+    pub smtp: Option<Endpoint>,
+}
+
+/// A listening address. Port 0 is any free port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Endpoint {
+    /// The interface.
+    pub host: EndpointHost,
+    /// The TCP port.
+    pub port: u16,
+}
+
+/// The interface that a listener is on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndpointHost {
+    /// Both 127.0.0.1 and ::1: Windows tries ::1 first.
+    Localhost,
+    /// One loopback address.
+    Ip(IpAddr),
+}
+
+impl std::fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.host {
+            EndpointHost::Localhost => write!(f, "localhost:{}", self.port),
+            EndpointHost::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]:{}", self.port),
+            EndpointHost::Ip(ip) => write!(f, "{ip}:{}", self.port),
+        }
+    }
+}
+
+impl Config {
+    /// Reads a file; one that isn't there is the same as an empty one.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let text = match std::fs::read_to_string(file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => {
+                let problem = format!("it can't be read: {error}");
+                return Err(ConfigError {
+                    file: file.to_owned(),
+                    line: None,
+                    key: None,
+                    problem,
+                });
+            }
+        };
+        Self::parse(file, &text)
+    }
+
+    /// Reads a text; `file` is its name in errors, and relative paths in it start there.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
+        let source = Source {
+            file,
+            text: text.trim_start_matches('\u{feff}'),
+        };
+        let mut raw = source.parse()?;
+        let gmail = raw.provider.remove(GMAIL.name).unwrap_or_default();
+        Ok(Self {
+            listen: listen(&source, &raw.listen)?,
+            provider: provider(&source, &GMAIL, gmail)?,
+            key_file: raw
+                .secrets
+                .key_file
+                .as_deref()
+                .and_then(|path| relative(file, path)),
+        })
+    }
+}
+
+fn listen(source: &Source<'_>, raw: &RawListen) -> Result<Listen, ConfigError> {
+    for (key, value) in [("imaps", &raw.imaps), ("smtps", &raw.smtps)] {
+        if value.as_deref().is_some_and(|value| !value.is_empty()) {
+            let problem =
+                "TLS between mail client and Gatepost is not in this version; leave it \"\"";
+            return Err(source.error("listen", key, problem));
+        }
+    }
+    // The page is not in this version; its address must still be one, and the rule for the LAN
+    // holds without it.
+    endpoint(source, "status", raw.status.as_deref(), "localhost:10180")?;
+    let _ = raw.allow_lan;
+    Ok(Listen {
+        imap: endpoint(source, "imap", raw.imap.as_deref(), "localhost:10143")?,
+        smtp: endpoint(source, "smtp", raw.smtp.as_deref(), "localhost:10587")?,
+    })
+}
+
+fn endpoint(
+    source: &Source<'_>,
+    key: &str,
+    typed: Option<&str>,
+    default: &str,
+) -> Result<Option<Endpoint>, ConfigError> {
+    let typed = typed.unwrap_or(default);
+    if typed.is_empty() {
+        return Ok(None);
+    }
+    let error = |problem: String| source.error("listen", key, problem);
+    let shape = || {
+        error(format!(
+            "“{typed}” is no address; write it like \"{default}\" or \"127.0.0.1:{}\"",
+            default.rsplit(':').next().unwrap_or_default()
+        ))
+    };
+    let (host, port) = split_port(typed).ok_or_else(shape)?;
+    if host.eq_ignore_ascii_case("localhost") {
+        return Ok(Some(Endpoint {
+            host: EndpointHost::Localhost,
+            port,
+        }));
+    }
+    let ip: IpAddr = host.parse().map_err(|_| shape())?;
+    if !ip.is_loopback() {
+        return Err(error(format!(
+            "“{host}” is not on this machine alone; an address outside loopback needs TLS, which is not in this version; use localhost"
+        )));
+    }
+    Ok(Some(Endpoint {
+        host: EndpointHost::Ip(ip),
+        port,
+    }))
+}
+
+fn provider(
+    source: &Source<'_>,
+    preset: &Preset,
+    raw: RawProvider,
+) -> Result<Provider, ConfigError> {
+    let section = format!("provider.{}", preset.name);
+    let error = |key: &str, problem: String| source.error(&section, key, problem);
+    let host = |key, typed: Option<String>, default: &str| {
+        let typed = typed.unwrap_or_else(|| default.to_owned());
+        parse_host(&typed).ok_or_else(|| {
+            error(
+                key,
+                format!("“{typed}” is no server; write it like \"{default}\""),
+            )
+        })
+    };
+    let url = |key, typed: Option<String>, default: &str| {
+        let typed = typed.unwrap_or_else(|| default.to_owned());
+        oauth_url(&typed).map_err(|problem| error(key, problem))
+    };
+    let imap = host("imap", raw.imap, preset.imap)?;
+    if imap.security == Security::StartTls {
+        return Err(error(
+            "imap",
+            "STARTTLS is for smtp only; IMAP is spoken with TLS from the first byte".into(),
+        ));
+    }
+    let id = raw.client_id.filter(|id| !id.is_empty());
+    let secret = raw.client_secret.filter(|secret| !secret.is_empty());
+    if id.is_none() && secret.is_some() {
+        return Err(error(
+            "client_secret",
+            "it needs client_id beside it".into(),
+        ));
+    }
+    let scopes = raw
+        .scopes
+        .unwrap_or_else(|| preset.scopes.iter().copied().map(String::from).collect());
+    if !scopes.iter().any(|scope| scope == preset.mail_scope) {
+        return Err(error(
+            "scopes",
+            format!("“{}” must be among them", preset.mail_scope),
+        ));
+    }
+    let connection_wait = match raw.connection_wait {
+        None => preset.connection_wait,
+        Some(typed) => parse_duration(&typed).ok_or_else(|| {
+            error(
+                "connection_wait",
+                format!("“{typed}” is no duration; write it like \"10s\", up to \"30s\""),
+            )
+        })?,
+    };
+    let ca_file = raw
+        .ca_file
+        .as_deref()
+        .and_then(|path| relative(source.file, path));
+    if let Some(path) = &ca_file
+        && let Err(problem) = std::fs::metadata(path)
+    {
+        return Err(error(
+            "ca_file",
+            format!("{} can't be read: {problem}", path.display()),
+        ));
+    }
+    Ok(Provider {
+        name: preset.name.to_owned(),
+        client: id.map(|id| OauthClient {
+            id,
+            secret: secret.map(ClientSecret::new),
+        }),
+        imap,
+        smtp: host("smtp", raw.smtp, preset.smtp)?,
+        authorize_url: url("authorize_url", raw.authorize_url, preset.authorize_url)?,
+        token_url: url("token_url", raw.token_url, preset.token_url)?,
+        revoke_url: url("revoke_url", raw.revoke_url, preset.revoke_url)?,
+        userinfo_url: url("userinfo_url", raw.userinfo_url, preset.userinfo_url)?,
+        scopes,
+        mail_scope: preset.mail_scope.to_owned(),
+        connections: Some(raw.connections.unwrap_or(preset.connections)).filter(|most| *most > 0),
+        connection_wait,
+        ca_file,
+        bare_newlines: raw.bare_newlines.unwrap_or_default(),
+        imap_capabilities: preset.imap_capabilities,
+        smtp_extensions: preset.smtp_extensions,
+    })
+}
+
+/// `host:port` or `[v6]:port`.
+fn split_port(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let host = match host.strip_prefix('[') {
+        Some(inner) => inner.strip_suffix(']')?,
+        None if host.contains(':') => return None,
+        None => host,
+    };
+    Some((host, port.parse().ok()?)).filter(|(host, _)| !host.is_empty())
+}
+
+fn parse_host(text: &str) -> Option<Host> {
+    let (security, rest) = match text.strip_prefix("starttls://") {
+        Some(rest) => (Security::StartTls, rest),
+        None => (Security::Tls, text),
+    };
+    let (name, port) = split_port(rest)?;
+    let plain = name
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_'));
+    (plain && port > 0).then(|| Host {
+        name: name.to_owned(),
+        port,
+        security,
+    })
+}
+
+/// An OAuth address: a token travels there, so only loopback may do without TLS.
+fn oauth_url(typed: &str) -> Result<Url, String> {
+    let url = Url::parse(typed).map_err(|error| format!("“{typed}” is no address: {error}"))?;
+    let loopback = match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if loopback => Ok(url),
+        _ => Err(format!(
+            "“{typed}” must begin with https:// (http:// is for loopback only)"
+        )),
+    }
+}
+
+/// Seconds, as `10s`; a mail client gives up after a minute, so half of one is the most.
+fn parse_duration(typed: &str) -> Option<Duration> {
+    let seconds: u64 = typed.strip_suffix('s')?.trim().parse().ok()?;
+    (seconds <= 30).then(|| Duration::from_secs(seconds))
+}
+
+/// A path in the configuration: relative ones start at the configuration's own folder.
+fn relative(file: &Path, path: &str) -> Option<PathBuf> {
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
+    (!path.is_empty()).then(|| folder.join(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(Path::new("config.toml"), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn nothing_typed_is_gmail_on_localhost() {
+        let config = parse("").unwrap();
+        assert_eq!(config.listen.imap.unwrap().to_string(), "localhost:10143");
+        assert_eq!(config.listen.smtp.unwrap().to_string(), "localhost:10587");
+        assert_eq!(config.provider.imap.to_string(), "imap.gmail.com:993");
+        assert_eq!(config.provider.connections, Some(12));
+        assert_eq!(config.provider.client, None);
+    }
+
+    #[test]
+    fn what_is_typed_is_used() {
+        let config = parse(
+            "[listen]\nimap = \"[::1]:0\"\nsmtp = \"\"\nstatus = \"\"\n[provider.gmail]\nclient_id = \"i\"\n\
+             smtp = \"starttls://localhost:587\"\ntoken_url = \"http://127.0.0.1:9/token\"\n\
+             connections = 0\nconnection_wait = \"3s\"\nbare_newlines = \"normalize\"\n",
+        )
+        .unwrap();
+        assert_eq!(config.listen.imap.unwrap().to_string(), "[::1]:0");
+        assert_eq!(config.listen.smtp, None);
+        assert_eq!(config.provider.smtp.security, Security::StartTls);
+        assert_eq!(config.provider.connections, None);
+        assert_eq!(config.provider.connection_wait, Duration::from_secs(3));
+        assert_eq!(config.provider.client.unwrap().id, "i");
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_line_and_what_is_allowed() {
+        let said = [
+            "[listen]\nimpa = \"localhost:1\"\n",
+            "[lissen]\n",
+            "[provider.gmial]\n",
+            "[listen]\n\nimap = 5\n",
+            "[listen]\nimap = \"localhost\"\n",
+            "[listen]\nimap = \"0.0.0.0:10143\"\n",
+            "[listen]\nimaps = \"localhost:10993\"\n",
+            "[provider.gmail]\ntoken_url = \"http://example.com/token\"\n",
+            "[provider.gmail]\nimap = \"imap.gmail.com\"\n",
+            "[provider.gmail]\nscopes = [\"openid\"]\n",
+            "[provider.gmail]\nconnection_wait = \"5 minutes\"\n",
+            "[provider.gmail]\nbare_newlines = \"keep\"\n",
+            "[provider.gmail]\nca_file = \"/nowhere/at/all.pem\"\n",
+            "[listen\n",
+        ]
+        .map(|text| parse(text).unwrap_err());
+        insta::assert_snapshot!(said.join("\n"));
+    }
+}

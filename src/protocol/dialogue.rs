@@ -1,0 +1,75 @@
+//! What a relay asks of a protocol: how far the bytes in its buffer may go.
+
+/// What is to be done with the front of a buffer.
+#[must_use = "a verdict that is dropped loses or holds up mail"]
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The first bytes, this many (more than none), go on as they are.
+    Pass(usize),
+    /// The first `take` bytes are dropped; `with` goes on in their place.
+    Replace {
+        /// How many bytes are dropped.
+        take: usize,
+        /// What goes on instead.
+        with: Vec<u8>,
+    },
+    /// The first `take` bytes are dropped; `reply` goes back to the side they came from, as soon
+    /// as what is on its way there allows it ([`Dialogue::may_interject`]).
+    Answer {
+        /// How many bytes are dropped.
+        take: usize,
+        /// What goes back; it may be empty, when only bytes are to be dropped.
+        reply: Vec<u8>,
+    },
+    /// Nothing can be said before more bytes came, from this side or from the other.
+    Wait,
+    /// The dialogue can't go on.
+    Stop(Violation),
+}
+
+/// Why a dialogue can't go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// The client's command line is longer than any command needs.
+    #[error("the mail client sent an over-long command")]
+    ClientLineTooLong,
+    /// The client announced a literal whose size can't be right.
+    #[error("the mail client announced an impossible literal")]
+    ClientLiteral,
+    /// The server announced a literal whose size can't be right.
+    #[error("the mail server announced an impossible literal")]
+    ServerLiteral,
+    /// The server sent a reply that isn't one.
+    #[error("the mail server sent a reply that isn't one")]
+    ServerReply,
+    /// A bare CR or LF in DATA (RFC 5321 §2.3.8), which other servers may read as an end of data.
+    #[error("the message has a bare CR or LF")]
+    BareNewline,
+}
+
+/// One signed-on session, seen from between client and server.
+pub trait Dialogue {
+    /// Judges the front of what the client sent.
+    fn from_client(&mut self, buffered: &[u8]) -> Verdict;
+
+    /// Judges the front of what the server sent.
+    fn from_server(&mut self, buffered: &[u8]) -> Verdict;
+
+    /// True where a reply of the proxy's own may be put between two of the server's.
+    fn may_interject(&self) -> bool;
+
+    /// True if no command awaits its answer and none is half sent, or if all that is open is an
+    /// IDLE, so that a close cuts nothing off.
+    fn is_quiet(&self) -> bool;
+
+    /// True if an answer of the server's is still to come for what the client sent; an IDLE, which
+    /// only the client can end, doesn't count.
+    fn awaits_answer(&self) -> bool;
+
+    /// What the client is told before the proxy closes its connection for the reason in `words`.
+    /// Nothing where the server has said its farewell already, or in the middle of a server's line.
+    fn farewell(&self, words: &str) -> Option<Vec<u8>>;
+
+    /// What the server gave as its reason when it announced the end of the session.
+    fn server_farewell(&self) -> Option<&str>;
+}

@@ -1,0 +1,15 @@
+//! IMAP (RFC 3501, RFC 9051): the sign-on that Gatepost speaks with mail clients, the answers of a
+//! provider, and the dialogue between the two that it watches.
+
+mod capability;
+mod command;
+mod dialogue;
+mod from_client;
+mod from_server;
+mod response;
+mod sign_on;
+
+pub use capability::Capabilities;
+pub use dialogue::Dialogue;
+pub use response::{Response, Status, StatusResponse};
+pub use sign_on::{Accepted, Event, SignOn};

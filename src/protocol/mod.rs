@@ -1,0 +1,17 @@
+//! IMAP, SMTP and SASL as pure state machines: bytes in, verdicts and events out. No I/O, no
+//! clock, no log; whoever drives them owns the sockets and the time.
+//!
+//! [`imap::SignOn`] and [`smtp::SignOn`] speak with a mail client until it has given a name and a
+//! password. [`imap::Dialogue`] and [`smtp::Dialogue`] then watch the bytes that a [relay] moves
+//! between the client and the provider, and change only what must differ.
+//!
+//! [relay]: crate::proxy
+
+pub mod dialogue;
+pub mod imap;
+pub mod intruder;
+pub mod line;
+pub mod sasl;
+pub mod smtp;
+
+pub use dialogue::{Dialogue, Verdict};

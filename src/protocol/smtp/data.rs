@@ -1,0 +1,273 @@
+//! The message of a DATA command as it passes by: where it ends, and its bare newlines.
+//!
+//! Only CRLF `.` CRLF ends it (RFC 5321 §4.1.1.4). A CR or LF that stands alone is an end of line
+//! to some servers and not to others; a message that smuggles `LF . CRLF` past one of them becomes
+//! two messages for the next. So a bare CR or LF never leaves here.
+
+use memchr::memchr2;
+
+/// What is done with a bare CR or LF.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum BareNewlines {
+    /// The message is refused.
+    #[default]
+    Refuse,
+    /// It becomes CRLF, and a dot behind it is stuffed, so that it can't end the message.
+    Normalize,
+}
+
+/// Finds the end of a message.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Data {
+    line: Line,
+}
+
+/// Where in a line the next byte is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Line {
+    /// At the start of a line that CRLF began.
+    #[default]
+    Start,
+    /// At the start of a line that a bare CR or LF began, which was made a CRLF.
+    AfterBare,
+    /// Anywhere else.
+    Inside,
+}
+
+/// What the front of a message's bytes is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// This many bytes are the message's.
+    Text(usize),
+    /// This many bytes are the message's, and end it.
+    End(usize),
+    /// The byte at the front is a bare CR or LF.
+    Bare,
+    /// The dot at the front begins a line that a bare CR or LF begins or ends: once those are made
+    /// CRLF, it would read as stuffing or as the end of the message, so it wants a dot before it.
+    BareDot,
+    /// The bytes at the front can't be told before the next came.
+    Incomplete,
+}
+
+/// What the newline at the front of some bytes is.
+enum Newline {
+    Crlf,
+    Bare,
+    None,
+    Unclear,
+}
+
+fn newline(bytes: &[u8]) -> Newline {
+    match bytes {
+        [] | [b'\r'] => Newline::Unclear,
+        [b'\r', b'\n', ..] => Newline::Crlf,
+        [b'\r' | b'\n', ..] => Newline::Bare,
+        _ => Newline::None,
+    }
+}
+
+impl Data {
+    /// Looks at the front of `buffered`, which isn't empty.
+    pub(super) fn look(&mut self, buffered: &[u8]) -> Seen {
+        let mut at = 0;
+        while at < buffered.len() {
+            let rest = &buffered[at..];
+            if self.line != Line::Inside && rest[0] == b'.' {
+                let seen = match (self.line, newline(&rest[1..])) {
+                    (_, Newline::Unclear) => Seen::Incomplete,
+                    (Line::Start, Newline::Crlf) => {
+                        self.line = Line::Start;
+                        return Seen::End(at + 3);
+                    }
+                    (Line::Start, Newline::None) => {
+                        self.line = Line::Inside;
+                        at += 1;
+                        continue;
+                    }
+                    _ => Seen::BareDot,
+                };
+                if at > 0 {
+                    return Seen::Text(at);
+                }
+                if seen == Seen::BareDot {
+                    self.line = Line::Inside;
+                }
+                return seen;
+            }
+            let Some(found) = memchr2(b'\r', b'\n', rest) else {
+                self.line = Line::Inside;
+                return Seen::Text(buffered.len());
+            };
+            if found > 0 {
+                self.line = Line::Inside;
+                at += found;
+            }
+            match newline(&buffered[at..]) {
+                Newline::Crlf => {
+                    self.line = Line::Start;
+                    at += 2;
+                }
+                _ if at > 0 => return Seen::Text(at),
+                Newline::Unclear => return Seen::Incomplete,
+                Newline::Bare | Newline::None => {
+                    self.line = Line::AfterBare;
+                    return Seen::Bare;
+                }
+            }
+        }
+        Seen::Text(at)
+    }
+}
+
+/// Takes the rest of a message that was refused, until its end.
+#[derive(Debug, Default)]
+pub struct DataSink {
+    data: Data,
+}
+
+impl DataSink {
+    /// Goes on where the message was refused.
+    pub(super) fn new(data: Data) -> Self {
+        Self { data }
+    }
+
+    /// How many bytes of `buffered` belong to the message, and whether they end it. Fewer bytes
+    /// than there are, without an end, means that more must come first.
+    pub fn swallow(&mut self, buffered: &[u8]) -> (usize, bool) {
+        let mut at = 0;
+        while at < buffered.len() {
+            match self.data.look(&buffered[at..]) {
+                Seen::Text(length) => at += length,
+                Seen::End(length) => return (at + length, true),
+                Seen::Bare | Seen::BareDot => at += 1,
+                Seen::Incomplete => break,
+            }
+        }
+        (at, false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Runs a message through in pieces; gives what a server would get, and what is left behind
+    /// the end. `None` if a bare newline was met and is to be refused.
+    fn run(pieces: &[&[u8]], bare: BareNewlines) -> Option<(Vec<u8>, Option<Vec<u8>>)> {
+        let mut data = Data::default();
+        let mut buffer = Vec::new();
+        let mut out = Vec::new();
+        for (index, piece) in pieces.iter().enumerate() {
+            buffer.extend_from_slice(piece);
+            while !buffer.is_empty() {
+                let (take, end) = match data.look(&buffer) {
+                    Seen::Text(n) => (n, false),
+                    Seen::End(n) => (n, true),
+                    Seen::Bare if bare == BareNewlines::Refuse => return None,
+                    Seen::Bare => {
+                        out.extend_from_slice(b"\r\n");
+                        buffer.drain(..1);
+                        continue;
+                    }
+                    Seen::BareDot if bare == BareNewlines::Refuse => return None,
+                    Seen::BareDot => {
+                        out.extend_from_slice(b"..");
+                        buffer.drain(..1);
+                        continue;
+                    }
+                    Seen::Incomplete => break,
+                };
+                assert!(take > 0, "no progress");
+                out.extend(buffer.drain(..take));
+                if end {
+                    buffer.extend(pieces[index + 1..].iter().flat_map(|piece| piece.iter()));
+                    return Some((out, Some(buffer)));
+                }
+            }
+        }
+        Some((out, None))
+    }
+
+    #[test]
+    fn only_crlf_dot_crlf_ends() {
+        let whole = |text: &'static [u8]| run(&[text], BareNewlines::Refuse);
+        assert_eq!(
+            whole(b".\r\nQUIT"),
+            Some((b".\r\n".into(), Some(b"QUIT".into())))
+        );
+        assert_eq!(
+            whole(b"a\r\n.\r\n"),
+            Some((b"a\r\n.\r\n".into(), Some(vec![])))
+        );
+        assert_eq!(
+            whole(b"a\r\n..\r\n.b\r\n"),
+            Some((b"a\r\n..\r\n.b\r\n".into(), None))
+        );
+        assert_eq!(whole(b"a.\r\n"), Some((b"a.\r\n".into(), None)));
+        assert_eq!(whole(b". \r\n"), Some((b". \r\n".into(), None)));
+    }
+
+    #[test]
+    fn smuggled_ends_are_refused_or_made_harmless() {
+        for end in [
+            "\n.\n",
+            "\n.\r\n",
+            "\r.\r\n",
+            "\r\n.\n",
+            "\r\n.\r",
+            "\r.\r",
+            "\r\n\r.\r\n",
+        ] {
+            let text = format!("a{end}MAIL FROM:<x>\r\n");
+            assert_eq!(
+                run(&[text.as_bytes()], BareNewlines::Refuse),
+                None,
+                "{end:?}"
+            );
+            let (sent, rest) = run(&[text.as_bytes()], BareNewlines::Normalize).unwrap();
+            assert_eq!(rest, None, "{end:?}");
+            let sent = String::from_utf8(sent).unwrap();
+            assert!(!sent.replace("\r\n", "").contains(['\r', '\n']), "{sent:?}");
+            assert!(!sent.contains("\r\n.\r\n"), "{end:?} became {sent:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn splits_change_nothing(
+            text in "[a.\r\n]{0,24}",
+            cuts in proptest::collection::vec(0_usize..24, 0..4),
+            normalize in any::<bool>(),
+        ) {
+            let bare = if normalize { BareNewlines::Normalize } else { BareNewlines::Refuse };
+            // A last byte that is no CR, so that nothing stays undecided.
+            let text = format!("{text}z");
+            let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(text.len())).collect();
+            cuts.sort_unstable();
+            let mut pieces = Vec::new();
+            let mut from = 0;
+            for cut in cuts.into_iter().chain([text.len()]) {
+                pieces.push(&text.as_bytes()[from..cut]);
+                from = cut;
+            }
+            let whole = run(&[text.as_bytes()], bare);
+            prop_assert_eq!(&run(&pieces, bare), &whole);
+            if let Some((sent, None)) = whole {
+                prop_assert!(memchr::memmem::find(&sent, b"\r\n.\r\n").is_none());
+            }
+        }
+
+        #[test]
+        fn the_sink_ends_where_the_message_ends(text in "[a.\r\n]{0,24}") {
+            let text = format!("{text}\r\n.\r\nNOOP\r\n");
+            let mut sink = DataSink::default();
+            let (length, ended) = sink.swallow(text.as_bytes());
+            prop_assert!(ended);
+            let swallowed = &text[..length];
+            prop_assert!(swallowed == ".\r\n" || swallowed.ends_with("\r\n.\r\n"), "{:?}", swallowed);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! A signed-on SMTP session as it passes by: both directions, and what they know of one another.
+
+use std::collections::VecDeque;
+
+use super::command::{self, Command};
+use super::data::{BareNewlines, Data, DataSink, Seen};
+use super::extensions::{Extensions, ehlo_reply};
+use super::reply::ReplyReader;
+use crate::protocol::dialogue::{self, Verdict, Violation};
+use crate::protocol::line::trim_end;
+
+/// A command line; RFC 4954 §4 asks for 12,288, more than any other extension.
+const MAX_LINE: usize = 16 * 1024;
+/// Commands sent ahead of their replies (RFC 2920); a client with more is held back until some
+/// came, so that this list stays short.
+const MAX_PIPELINED: usize = 1000;
+
+/// Watches a signed-on SMTP session (see [`crate::protocol::Dialogue`]).
+pub struct Dialogue {
+    bare_newlines: BareNewlines,
+    mode: Mode,
+    /// What the server's next replies are for, in order.
+    expected: VecDeque<Expected>,
+    reply: ReplyReader,
+    /// The lines of the reply to an EHLO, held back until they are all there.
+    ehlo_bytes: usize,
+    farewell: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Mode {
+    Commands,
+    /// DATA went out; its reply decides what the client's next bytes are.
+    DataAsked,
+    Message(Data),
+    /// In the bytes of a BDAT that was refused.
+    Chunk(u64),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Expected {
+    Ehlo,
+    Data,
+    Other,
+}
+
+impl Dialogue {
+    /// A session whose client was just let in.
+    pub fn new(bare_newlines: BareNewlines) -> Self {
+        Self {
+            bare_newlines,
+            mode: Mode::Commands,
+            expected: VecDeque::new(),
+            reply: ReplyReader::default(),
+            ehlo_bytes: 0,
+            farewell: None,
+        }
+    }
+
+    /// After [`Violation::BareNewline`]: what takes the rest of the refused message.
+    pub fn into_sink(self) -> Option<DataSink> {
+        match self.mode {
+            Mode::Message(data) => Some(DataSink::new(data)),
+            _ => None,
+        }
+    }
+
+    fn command(&mut self, line: &[u8]) -> Verdict {
+        let take = line.len();
+        let text = trim_end(line);
+        let command = command::parse(text);
+        // What is answered here must come behind the replies that are on their way.
+        let answer = |words: &str| Verdict::Answer {
+            take,
+            reply: words.as_bytes().to_vec(),
+        };
+        let own = match command {
+            _ if text.iter().any(|byte| matches!(byte, b'\r' | 0)) => {
+                Some("500 5.5.2 A line ends in CR LF and has no NUL\r\n")
+            }
+            // A second sign-on would carry the local password to the provider.
+            Command::Auth(..) => Some("503 5.5.1 Already signed on\r\n"),
+            Command::StartTls => Some("502 5.5.1 STARTTLS is not offered\r\n"),
+            Command::Bdat(_) => Some("502 5.5.1 BDAT is not offered\r\n"),
+            _ => None,
+        };
+        if let Some(words) = own {
+            if !self.expected.is_empty() {
+                return Verdict::Wait;
+            }
+            if let Command::Bdat(size) = command {
+                let Some(size) = size else {
+                    return Verdict::Stop(Violation::ClientLiteral);
+                };
+                self.mode = Mode::Chunk(size);
+            }
+            return answer(words);
+        }
+        if self.expected.len() >= MAX_PIPELINED {
+            return Verdict::Wait;
+        }
+        self.expected.push_back(match command {
+            Command::Ehlo(_) => Expected::Ehlo,
+            Command::Data => Expected::Data,
+            _ => Expected::Other,
+        });
+        if command == Command::Data {
+            self.mode = Mode::DataAsked;
+        }
+        if line.ends_with(b"\r\n") {
+            Verdict::Pass(take)
+        } else {
+            // Scripts end lines in LF alone; what the server takes for a line must not be left to it.
+            Verdict::Replace {
+                take,
+                with: [text, b"\r\n"].concat(),
+            }
+        }
+    }
+
+    fn message(&mut self, mut data: Data, buffered: &[u8]) -> Verdict {
+        let seen = data.look(buffered);
+        self.mode = Mode::Message(data);
+        match (seen, self.bare_newlines) {
+            (Seen::Text(length), _) => Verdict::Pass(length),
+            (Seen::End(length), _) => {
+                self.mode = Mode::Commands;
+                self.expected.push_back(Expected::Other);
+                Verdict::Pass(length)
+            }
+            (Seen::Incomplete, _) => Verdict::Wait,
+            (Seen::Bare | Seen::BareDot, BareNewlines::Refuse) => {
+                Verdict::Stop(Violation::BareNewline)
+            }
+            (Seen::Bare, BareNewlines::Normalize) => Verdict::Replace {
+                take: 1,
+                with: b"\r\n".to_vec(),
+            },
+            (Seen::BareDot, BareNewlines::Normalize) => Verdict::Replace {
+                take: 1,
+                with: b"..".to_vec(),
+            },
+        }
+    }
+
+    /// One line of the server's; what it completes is settled.
+    fn reply_line(&mut self, line: &[u8]) -> Result<Option<Vec<u8>>, Violation> {
+        let Some(reply) = self.reply.line(line)? else {
+            return Ok(None);
+        };
+        if reply.code == 421 {
+            self.farewell = Some(
+                reply
+                    .text()
+                    .chars()
+                    .filter(|c| !c.is_control())
+                    .take(200)
+                    .collect(),
+            );
+        }
+        match self.expected.pop_front() {
+            Some(Expected::Data) => {
+                self.mode = if reply.code == 354 {
+                    Mode::Message(Data::default())
+                } else {
+                    Mode::Commands
+                };
+            }
+            Some(Expected::Ehlo) if reply.is_positive() => {
+                let (greeting, list) = match reply.lines.split_first() {
+                    Some((greeting, list)) => (greeting.as_str(), list),
+                    None => ("", [].as_slice()),
+                };
+                return Ok(Some(ehlo_reply(greeting, &Extensions::new(list.to_vec()))));
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
+}
+
+impl dialogue::Dialogue for Dialogue {
+    fn from_client(&mut self, buffered: &[u8]) -> Verdict {
+        match self.mode {
+            Mode::Commands => match memchr::memchr(b'\n', buffered) {
+                Some(end) if end < MAX_LINE => self.command(&buffered[..=end]),
+                None if buffered.len() < MAX_LINE => Verdict::Wait,
+                _ => Verdict::Stop(Violation::ClientLineTooLong),
+            },
+            Mode::DataAsked => Verdict::Wait,
+            Mode::Message(data) => self.message(data, buffered),
+            Mode::Chunk(0) => {
+                self.mode = Mode::Commands;
+                self.from_client(buffered)
+            }
+            Mode::Chunk(left) => {
+                let take = left.min(buffered.len() as u64);
+                self.mode = Mode::Chunk(left - take);
+                let take = usize::try_from(take).unwrap_or(buffered.len());
+                Verdict::Answer {
+                    take,
+                    reply: Vec::new(),
+                }
+            }
+        }
+    }
+
+    fn from_server(&mut self, buffered: &[u8]) -> Verdict {
+        let mut at = 0;
+        // A reply to an EHLO is held back whole; `ehlo_bytes` of it were looked at.
+        let mut held = std::mem::take(&mut self.ehlo_bytes);
+        loop {
+            let end = match ReplyReader::line_end(&buffered[at + held..]) {
+                Ok(end) => end,
+                Err(violation) => return Verdict::Stop(violation),
+            };
+            let is_ehlo = self.expected.front() == Some(&Expected::Ehlo);
+            let Some(length) = end else {
+                self.ehlo_bytes = held;
+                return if at == 0 {
+                    Verdict::Wait
+                } else {
+                    Verdict::Pass(at)
+                };
+            };
+            if is_ehlo && at > 0 {
+                return Verdict::Pass(at);
+            }
+            let start = at + held;
+            match self.reply_line(&buffered[start..start + length]) {
+                Err(violation) => return Verdict::Stop(violation),
+                Ok(Some(with)) => {
+                    return Verdict::Replace {
+                        take: held + length,
+                        with,
+                    };
+                }
+                Ok(None) if is_ehlo && !self.reply.at_start() => held += length,
+                Ok(None) => {
+                    at += held + length;
+                    held = 0;
+                }
+            }
+        }
+    }
+
+    fn may_interject(&self) -> bool {
+        self.reply.at_start()
+    }
+
+    fn is_quiet(&self) -> bool {
+        matches!(self.mode, Mode::Commands) && self.expected.is_empty() && self.reply.at_start()
+    }
+
+    fn awaits_answer(&self) -> bool {
+        !self.expected.is_empty()
+    }
+
+    fn farewell(&self, words: &str) -> Option<Vec<u8>> {
+        let may = self.reply.at_start() && self.farewell.is_none();
+        may.then(|| format!("421 4.3.2 {words}\r\n").into_bytes())
+    }
+
+    fn server_farewell(&self) -> Option<&str> {
+        self.farewell.as_deref()
+    }
+}

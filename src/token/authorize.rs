@@ -1,0 +1,299 @@
+//! The authorization-code flow for an installed program (RFC 8252): PKCE (RFC 7636), a checked
+//! `state`, and a loopback address that waits for the browser to come back.
+
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{RawQuery, State};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use oauth2::{CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope};
+use subtle::ConstantTimeEq;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use url::{Url, form_urlencoded};
+
+use super::endpoint::{AuthorizationServer, NewGrant};
+use super::google::Cause;
+use super::page;
+
+/// How long the browser is kept waiting for the outcome of the sign-in, which its page tells.
+const PAGE_PATIENCE: Duration = Duration::from_secs(120);
+/// How long the last page is given to reach the browser.
+const LAST_PAGE: Duration = Duration::from_secs(2);
+
+/// A sign-in under way: a person has to open [`url`](Self::url).
+pub struct Authorization {
+    server: Arc<AuthorizationServer>,
+    url: Url,
+    state: CsrfToken,
+    verifier: PkceCodeVerifier,
+    redirect: RedirectUrl,
+    redirects: mpsc::Receiver<Arrival>,
+    pages: tokio::task::JoinHandle<()>,
+    stop: oneshot::Sender<()>,
+}
+
+/// Why a sign-in can't begin.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorizeError {
+    /// No loopback port can be had.
+    #[error("no port on 127.0.0.1 is free for the browser to come back to ({0})")]
+    Listen(#[from] std::io::Error),
+    /// The address that was made isn't one.
+    #[error("the redirect address can't be made ({0})")]
+    Address(#[from] url::ParseError),
+}
+
+/// A request that came to the loopback address.
+struct Arrival {
+    query: String,
+    page: Option<oneshot::Sender<Page>>,
+}
+
+struct Page {
+    status: StatusCode,
+    html: String,
+}
+
+/// The browser came back with a code.
+pub struct Redirect {
+    code: String,
+    page: Option<oneshot::Sender<Page>>,
+}
+
+impl Redirect {
+    /// Shows the person how the sign-in ended.
+    pub fn finish(self, outcome: Result<&str, &Cause>, address: &str) {
+        let html = match outcome {
+            Ok(words) => page::render(
+                true,
+                "You are signed in",
+                &[words, "You can close this page."],
+            ),
+            Err(cause) => page::render(
+                false,
+                "That did not work",
+                &[&cause.sentence(), &cause.remedy(address)],
+            ),
+        };
+        if let Some(page) = self.page {
+            // A browser that has left needs no page.
+            let _ = page.send(Page {
+                status: StatusCode::OK,
+                html,
+            });
+        }
+    }
+}
+
+impl Authorization {
+    /// Takes a free loopback port and makes the address of the consent page. `address` fills in
+    /// the account there; the person may still choose another.
+    pub async fn begin(
+        server: Arc<AuthorizationServer>,
+        address: &str,
+    ) -> Result<Self, AuthorizeError> {
+        // The address literal, not `localhost` (RFC 8252 §8.3).
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let redirect = format!("http://127.0.0.1:{}", listener.local_addr()?.port());
+        let redirect = RedirectUrl::new(redirect)?;
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let scopes = server.provider.scopes.iter().cloned().map(Scope::new);
+        let (url, state) = server
+            .client
+            .authorize_url(CsrfToken::new_random)
+            .add_scopes(scopes)
+            .set_pkce_challenge(challenge)
+            .set_redirect_uri(std::borrow::Cow::Borrowed(&redirect))
+            .add_extra_param("login_hint", address)
+            // Google gives a refresh token for certain, and its boxes to tick, only on these.
+            .add_extra_param("access_type", "offline")
+            .add_extra_param("prompt", "consent")
+            .url();
+        let (arrivals, redirects) = mpsc::channel(4);
+        let (stop, stopped) = oneshot::channel();
+        let pages = tokio::spawn(serve(listener, arrivals, stopped));
+        Ok(Self {
+            server,
+            url,
+            state,
+            verifier,
+            redirect,
+            redirects,
+            pages,
+            stop,
+        })
+    }
+
+    /// The address that the person must open.
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Waits until the browser comes back, or the person pastes the address that it was sent to.
+    /// What comes with another `state` is not an answer to this sign-in: it is turned away, and
+    /// the wait goes on. `pasted` may end without an answer.
+    pub async fn redirected(
+        &mut self,
+        pasted: &mut mpsc::Receiver<String>,
+    ) -> Result<Redirect, Cause> {
+        let mut pasting = true;
+        loop {
+            let arrival = tokio::select! {
+                arrival = self.redirects.recv() => arrival,
+                line = pasted.recv(), if pasting => match line {
+                    Some(line) => query_of(&line).map(|query| Arrival { query, page: None }),
+                    None => {
+                        pasting = false;
+                        continue;
+                    }
+                },
+            };
+            let Some(arrival) = arrival else {
+                tracing::debug!("what was pasted is no address");
+                continue;
+            };
+            if let Some(outcome) = self.read(arrival) {
+                return outcome;
+            }
+        }
+    }
+
+    fn read(&self, arrival: Arrival) -> Option<Result<Redirect, Cause>> {
+        let field = |name: &str| {
+            form_urlencoded::parse(arrival.query.as_bytes())
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.into_owned())
+        };
+        let state = field("state").unwrap_or_default();
+        if !bool::from(state.as_bytes().ct_eq(self.state.secret().as_bytes())) {
+            tracing::warn!("an answer came that does not belong to this sign-in; still waiting");
+            let lines = [
+                "This page does not belong to the sign-in that is under way.",
+                "Go back to the terminal and open the address that stands there.",
+            ];
+            turn_away(arrival.page, &lines);
+            return None;
+        }
+        match (field("code"), field("error")) {
+            (_, Some(error)) => {
+                let cause = Cause::of_redirect(&error);
+                let lines = [cause.sentence(), cause.remedy("your address")];
+                turn_away(arrival.page, &[&lines[0], &lines[1]]);
+                Some(Err(cause))
+            }
+            (Some(code), None) => Some(Ok(Redirect {
+                code,
+                page: arrival.page,
+            })),
+            (None, None) => {
+                turn_away(arrival.page, &["Google sent neither a code nor an error."]);
+                None
+            }
+        }
+    }
+
+    /// Turns the code into a grant. The loopback port goes on serving the last page until
+    /// [`close`](Self::close).
+    pub async fn exchange(&mut self, redirect: &Redirect) -> Result<NewGrant, Cause> {
+        let verifier = PkceCodeVerifier::new(self.verifier.secret().clone());
+        self.server
+            .exchange(redirect.code.clone(), verifier, self.redirect.clone())
+            .await
+    }
+
+    /// Lets the last page reach the browser, then frees the port.
+    pub async fn close(self) {
+        let _ = self.stop.send(());
+        let _ = tokio::time::timeout(LAST_PAGE, self.pages).await;
+    }
+}
+
+fn turn_away(page: Option<oneshot::Sender<Page>>, lines: &[&str]) {
+    if let Some(page) = page {
+        let html = page::render(false, "That did not work", lines);
+        let _ = page.send(Page {
+            status: StatusCode::BAD_REQUEST,
+            html,
+        });
+    }
+}
+
+/// The query in what a person pasted: a whole address, or only its end.
+fn query_of(pasted: &str) -> Option<String> {
+    let pasted = pasted.trim();
+    let (_, query) = pasted.split_once('?').unwrap_or(("", pasted));
+    let query = query.split('#').next().unwrap_or_default();
+    query.contains('=').then(|| query.to_owned())
+}
+
+async fn serve(
+    listener: TcpListener,
+    arrivals: mpsc::Sender<Arrival>,
+    stopped: oneshot::Receiver<()>,
+) {
+    let app = Router::new().route("/", get(arrive)).with_state(arrivals);
+    let served = axum::serve(listener, app).with_graceful_shutdown(async {
+        let _ = stopped.await;
+    });
+    if let Err(error) = served.await {
+        tracing::warn!("the loopback address failed: {error}");
+    }
+}
+
+async fn arrive(
+    State(arrivals): State<mpsc::Sender<Arrival>>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let (page, outcome) = oneshot::channel();
+    let arrival = Arrival {
+        query: query.unwrap_or_default(),
+        page: Some(page),
+    };
+    let gone = || Page {
+        status: StatusCode::OK,
+        html: page::render(
+            true,
+            "Go back to the terminal",
+            &["The sign-in goes on there."],
+        ),
+    };
+    let page = match arrivals.send(arrival).await {
+        Ok(()) => tokio::time::timeout(PAGE_PATIENCE, outcome).await,
+        Err(_) => Ok(Ok(gone())),
+    };
+    let page = page.ok().and_then(Result::ok).unwrap_or_else(gone);
+    // The code stands in the address: it is neither kept nor told to anybody.
+    let headers = [
+        (header::CACHE_CONTROL, "no-store"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::CONNECTION, "close"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; style-src 'unsafe-inline'",
+        ),
+    ];
+    (page.status, headers, Html(page.html)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::query_of;
+
+    #[test]
+    fn a_pasted_address_is_read_whole_or_in_part() {
+        let is = |pasted, query: Option<&str>| assert_eq!(query_of(pasted).as_deref(), query);
+        is(
+            " http://127.0.0.1:1/?state=a&code=b#x \n",
+            Some("state=a&code=b"),
+        );
+        is("state=a&code=b", Some("state=a&code=b"));
+        is("", None);
+        is("hello", None);
+    }
+}

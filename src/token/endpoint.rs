@@ -1,0 +1,312 @@
+//! The requests to the authorization server: code for grant, refresh, revoke, userinfo.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use oauth2::basic::{
+    BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
+};
+use oauth2::{
+    AuthType, AuthUrl, AuthorizationCode, ClientId, EndpointNotSet, EndpointSet, ExtraTokenFields,
+    HttpRequest, HttpResponse, PkceCodeVerifier, RedirectUrl, RequestTokenError,
+    StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
+};
+use serde::{Deserialize, Serialize};
+use tokio_rustls::rustls::ClientConfig;
+
+use super::google::{Cause, ErrorBody, Step};
+use crate::config::{OauthClient, Provider};
+use crate::secret::{AccessToken, RefreshToken};
+
+/// A mail client waits a minute for its LOGIN; two requests must fit in.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+/// A host that doesn't take a connection within this is tried at its next address, or given up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
+/// Google's answers are under 4 KiB.
+const MAX_ANSWER: usize = 64 * 1024;
+/// Taken where an answer names no `expires_in` (RFC 6749 §5.1 allows that): Google's usual hour.
+const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
+/// No access token is longer than this (Google says 2,048; others twice that).
+const MAX_TOKEN: usize = 16 * 1024;
+
+/// Google's addition to a token answer (RFC 6749 §5.1).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct GoogleFields {
+    refresh_token_expires_in: Option<u64>,
+}
+
+impl ExtraTokenFields for GoogleFields {}
+
+type TokenAnswer = StandardTokenResponse<GoogleFields, BasicTokenType>;
+
+pub(super) type Client = oauth2::Client<
+    ErrorBody,
+    TokenAnswer,
+    BasicTokenIntrospectionResponse,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointSet,
+>;
+
+/// The provider's authorization server, as one OAuth client sees it.
+pub struct AuthorizationServer {
+    pub(super) client: Client,
+    pub(super) provider: Arc<Provider>,
+    http: Http,
+}
+
+/// The HTTP client: bounded answers, no redirects.
+struct Http(reqwest::Client);
+
+/// Why the HTTP client can't be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client can't be set up ({0})")]
+pub struct SetupError(reqwest::Error);
+
+/// What a person's consent gave.
+#[derive(Debug)]
+pub struct NewGrant {
+    /// The first access token, for proving the grant.
+    pub access_token: AccessToken,
+    /// The grant itself.
+    pub refresh_token: RefreshToken,
+    /// How long the grant lives, where the provider limits it: seven days for a Google client in
+    /// Testing.
+    pub grant_life: Option<Duration>,
+}
+
+/// What a refresh gave.
+#[derive(Debug)]
+pub(super) struct Refreshed {
+    pub(super) access_token: AccessToken,
+    pub(super) life: Duration,
+    /// A new refresh token in place of the old one (RFC 6749 §6).
+    pub(super) rotated: Option<RefreshToken>,
+}
+
+/// Who consented.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Identity {
+    /// The account's address.
+    pub email: String,
+}
+
+/// What went wrong below the protocol.
+#[derive(Debug, thiserror::Error)]
+enum HttpError {
+    #[error("{0}")]
+    Request(#[from] reqwest::Error),
+    #[error("status {0}")]
+    Status(u16),
+    #[error("the answer is too long")]
+    TooLong,
+    #[error("{0}")]
+    Http(#[from] oauth2::http::Error),
+}
+
+impl AuthorizationServer {
+    /// Sets the requests up; nothing is sent yet.
+    pub fn new(
+        provider: Arc<Provider>,
+        client: &OauthClient,
+        tls: Arc<ClientConfig>,
+    ) -> Result<Self, SetupError> {
+        let http = reqwest::Client::builder()
+            .tls_backend_preconfigured(ClientConfig::clone(&tls))
+            // A redirect would carry the secret to another address.
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
+            // An idle connection is a descriptor and a wake-up; a refresh an hour needs none.
+            .pool_max_idle_per_host(0)
+            .user_agent(concat!("gatepost/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(SetupError)?;
+        let mut oauth = oauth2::Client::new(ClientId::new(client.id.clone()))
+            .set_auth_uri(AuthUrl::from_url(provider.authorize_url.clone()))
+            .set_token_uri(TokenUrl::from_url(provider.token_url.clone()))
+            .set_auth_type(AuthType::RequestBody);
+        if let Some(secret) = &client.secret {
+            oauth = oauth.set_client_secret(oauth2::ClientSecret::new(secret.expose().to_owned()));
+        }
+        Ok(Self {
+            client: oauth,
+            provider,
+            http: Http(http),
+        })
+    }
+
+    /// Turns the code that the browser brought back into a grant (RFC 6749 §4.1.3, RFC 7636 §4.5).
+    pub(super) async fn exchange(
+        &self,
+        code: String,
+        verifier: PkceCodeVerifier,
+        redirect: RedirectUrl,
+    ) -> Result<NewGrant, Cause> {
+        let request = self
+            .client
+            .exchange_code(AuthorizationCode::new(code))
+            .set_pkce_verifier(verifier)
+            .set_redirect_uri(std::borrow::Cow::Owned(redirect));
+        let answer = request.request_async(&self.http).await;
+        let answer = answer.map_err(|error| cause(Step::Exchange, error))?;
+        // An answer without a scope grants what was asked for (RFC 6749 §5.1).
+        let has_mail = answer.scopes().is_none_or(|scopes| {
+            scopes
+                .iter()
+                .any(|scope| scope.as_str() == self.provider.mail_scope)
+        });
+        if !has_mail {
+            return Err(Cause::ScopeMissing);
+        }
+        let refresh_token = answer.refresh_token().ok_or(Cause::NoRefreshToken)?;
+        Ok(NewGrant {
+            access_token: access_token(&answer)?,
+            refresh_token: RefreshToken::new(refresh_token.secret().clone()),
+            grant_life: answer
+                .extra_fields()
+                .refresh_token_expires_in
+                .map(Duration::from_secs),
+        })
+    }
+
+    /// Gets a new access token (RFC 6749 §6).
+    pub(super) async fn refresh(&self, refresh_token: &RefreshToken) -> Result<Refreshed, Cause> {
+        let token = oauth2::RefreshToken::new(refresh_token.expose().to_owned());
+        let request = self.client.exchange_refresh_token(&token);
+        let answer = request.request_async(&self.http).await;
+        let answer = answer.map_err(|error| cause(Step::Refresh, error))?;
+        let rotated = answer
+            .refresh_token()
+            .map(|token| RefreshToken::new(token.secret().clone()))
+            .filter(|token| !token.is_empty() && token != refresh_token);
+        Ok(Refreshed {
+            access_token: access_token(&answer)?,
+            life: answer.expires_in().unwrap_or(DEFAULT_LIFE),
+            rotated,
+        })
+    }
+
+    /// Asks who consented (OpenID Connect Core §5.3).
+    pub async fn identity(&self, token: &AccessToken) -> Result<Identity, Cause> {
+        let request = self
+            .http
+            .0
+            .get(self.provider.userinfo_url.clone())
+            .bearer_auth(token.expose())
+            .build()
+            .map_err(|error| unreachable(&error))?;
+        let answer = self.http.execute(request).await.map_err(http_cause)?;
+        if !answer.status().is_success() {
+            return Err(Cause::AccountUnknown);
+        }
+        serde_json::from_slice(answer.body()).map_err(|_| Cause::AccountUnknown)
+    }
+
+    /// Ends the grant, and with it every token of it, on every machine (RFC 7009).
+    pub async fn revoke(&self, refresh_token: &RefreshToken) -> Result<(), Cause> {
+        let request = self
+            .http
+            .0
+            .post(self.provider.revoke_url.clone())
+            .form(&[("token", refresh_token.expose())])
+            .build()
+            .map_err(|error| unreachable(&error))?;
+        let answer = self.http.execute(request).await.map_err(http_cause)?;
+        // 400 says that there was no such token any more: what was wanted holds.
+        if answer.status().is_success() || answer.status().as_u16() == 400 {
+            Ok(())
+        } else {
+            Err(Cause::Other(format!("HTTP {}", answer.status().as_u16())))
+        }
+    }
+}
+
+impl Http {
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
+        let (parts, body) = request.into_parts();
+        let request = self
+            .0
+            .request(parts.method, parts.uri.to_string())
+            .headers(parts.headers)
+            .body(body)
+            .build()?;
+        self.execute(request).await
+    }
+
+    async fn execute(&self, request: reqwest::Request) -> Result<HttpResponse, HttpError> {
+        let mut answer = self.0.execute(request).await?;
+        let status = answer.status();
+        if status.is_server_error() || status.is_redirection() || status.as_u16() == 429 {
+            return Err(HttpError::Status(status.as_u16()));
+        }
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await? {
+            if body.len() + chunk.len() > MAX_ANSWER {
+                return Err(HttpError::TooLong);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        let mut response = oauth2::http::Response::builder().status(status);
+        if let Some(kind) = answer.headers().get("content-type") {
+            response = response.header("content-type", kind);
+        }
+        Ok(response.body(body)?)
+    }
+}
+
+impl<'c> oauth2::AsyncHttpClient<'c> for Http {
+    type Error = HttpError;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, HttpError>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
+    }
+}
+
+/// The token in an answer, if it is one that can be sent in a SASL message (RFC 6750 §2.1).
+fn access_token(answer: &TokenAnswer) -> Result<AccessToken, Cause> {
+    let token = answer.access_token().secret();
+    let usable = !token.is_empty()
+        && token.len() <= MAX_TOKEN
+        && token.bytes().all(|b| b.is_ascii_graphic());
+    usable
+        .then(|| AccessToken::new(token.clone()))
+        .ok_or(Cause::Unreadable)
+}
+
+fn cause(step: Step, error: RequestTokenError<HttpError, ErrorBody>) -> Cause {
+    match error {
+        RequestTokenError::ServerResponse(body) => Cause::of(step, &body),
+        RequestTokenError::Request(error) => http_cause(error),
+        RequestTokenError::Parse(..) | RequestTokenError::Other(_) => Cause::Unreadable,
+    }
+}
+
+fn http_cause(error: HttpError) -> Cause {
+    match error {
+        HttpError::Request(error) if error.is_body() || error.is_decode() => Cause::Unreadable,
+        HttpError::Request(error) => unreachable(&error),
+        HttpError::Status(429) => Cause::Busy,
+        HttpError::Status(status) if status < 500 => Cause::Unreadable,
+        HttpError::Status(status) => Cause::ServerTrouble(status),
+        HttpError::TooLong | HttpError::Http(_) => Cause::Unreadable,
+    }
+}
+
+/// The innermost reason, which says most: "Connection refused", "certificate has expired".
+fn unreachable(error: &reqwest::Error) -> Cause {
+    if error.is_timeout() {
+        return Cause::Unreachable("no answer in time".into());
+    }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    Cause::Unreachable(innermost.to_string())
+}

@@ -1,0 +1,200 @@
+//! Keeps one account's access token alive: one refresh at a time for all that wait.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::endpoint::AuthorizationServer;
+use super::google::Cause;
+use super::state::{Decision, Now, State, TokenState};
+use crate::accounts::{Account, Grant, GrantError};
+use crate::secret::AccessToken;
+
+/// The life of an account's tokens.
+pub struct Lifecycle {
+    account: Arc<Account>,
+    state: Mutex<Tokens>,
+    flight: tokio::sync::Mutex<()>,
+}
+
+#[derive(Default)]
+struct Tokens {
+    /// The grant that the state is about; a new sign-in makes another.
+    grant_id: String,
+    state: State,
+    /// A rotated refresh token that could not be written yet.
+    unsaved: Option<Grant>,
+}
+
+/// A token to sign on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenUse {
+    /// The token.
+    pub token: AccessToken,
+    /// Which of the account's tokens it is, to be named if the provider refuses it.
+    pub version: u64,
+}
+
+/// Why there is no token.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// The authorization server's word, or the way to it.
+    #[error("{}", .0.sentence())]
+    Cause(Cause),
+    /// The account is locked.
+    #[error("The account is locked until a mail client signs on.")]
+    Locked,
+    /// The account's record can't be opened.
+    #[error("The account's record can't be used: {0}.")]
+    Record(String),
+}
+
+impl Lifecycle {
+    /// The tokens of `account`; nothing is asked yet.
+    pub fn new(account: Arc<Account>) -> Self {
+        Self {
+            account,
+            state: Mutex::default(),
+            flight: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// A token that is good now. `refused` is the version of one that the provider refused though
+    /// it looked alive: it isn't given again.
+    ///
+    /// All that wait share one request, and it goes on when the one that began it has left.
+    pub async fn token(
+        self: &Arc<Self>,
+        server: &Arc<AuthorizationServer>,
+        refused: Option<u64>,
+    ) -> Result<TokenUse, Trouble> {
+        match self.decide(refused) {
+            Decision::Use { token, version } => return Ok(TokenUse { token, version }),
+            Decision::GiveUp(cause) => return Err(Trouble::Cause(cause)),
+            Decision::Refresh => {}
+        }
+        let (this, server) = (self.clone(), server.clone());
+        let flight = tokio::spawn(async move { this.refresh(&server, refused).await });
+        flight
+            .await
+            .unwrap_or_else(|_| Err(Trouble::Cause(Cause::Other("stopped".into()))))
+    }
+
+    /// What `status` shows.
+    pub fn show(&self) -> TokenState {
+        self.tokens().state.show(Now::read())
+    }
+
+    /// True while the authorization server is asked.
+    pub fn is_refreshing(&self) -> bool {
+        self.flight.try_lock().is_err()
+    }
+
+    /// How long until a refresh ahead of the token's end is due; `None` while there is no token.
+    pub fn next_refresh(&self) -> Option<Duration> {
+        self.tokens().state.next_refresh(Now::read())
+    }
+
+    /// Forgets failures: the configuration has changed, and a wait would be for nothing.
+    pub fn reconsider(&self) {
+        self.tokens().state.forget_failure();
+    }
+
+    fn decide(&self, refused: Option<u64>) -> Decision {
+        self.tokens().state.decide(Now::read(), refused)
+    }
+
+    async fn refresh(
+        &self,
+        server: &AuthorizationServer,
+        refused: Option<u64>,
+    ) -> Result<TokenUse, Trouble> {
+        let _flight = self.flight.lock().await;
+        match self.decide(refused) {
+            Decision::Use { token, version } => return Ok(TokenUse { token, version }),
+            Decision::GiveUp(cause) => return Err(Trouble::Cause(cause)),
+            Decision::Refresh => {}
+        }
+        let (grant_id, grant) = self.account.grant().map_err(|error| match error {
+            GrantError::Locked => Trouble::Locked,
+            GrantError::Record(error) => Trouble::Record(error.to_string()),
+        })?;
+        // A rotation that could not be written: what is on disk is the older token.
+        let unsaved = self.tokens().unsaved.clone();
+        let grant = unsaved.unwrap_or(grant);
+        tracing::debug!(account = %self.account.address(), "refreshing the access token");
+        match server.refresh(&grant.refresh_token).await {
+            Ok(refreshed) => {
+                let rotated = refreshed
+                    .rotated
+                    .map(|refresh_token| Grant { refresh_token });
+                self.save(&grant_id, rotated);
+                tracing::info!(
+                    account = %self.account.address(),
+                    seconds = refreshed.life.as_secs(),
+                    "access token refreshed"
+                );
+                self.tokens()
+                    .state
+                    .refreshed(Now::read(), refreshed.access_token, refreshed.life);
+            }
+            Err(cause) => {
+                let cause = self.with_what_is_known(cause);
+                tracing::warn!(
+                    account = %self.account.address(),
+                    cause = cause.code(),
+                    "{} {}",
+                    cause.sentence(),
+                    cause.remedy(self.account.address().as_str())
+                );
+                self.tokens().state.failed(Now::read(), cause);
+            }
+        }
+        match self.decide(refused) {
+            Decision::Use { token, version } => Ok(TokenUse { token, version }),
+            Decision::GiveUp(cause) => Err(Trouble::Cause(cause)),
+            // Only a token that ends the moment it comes leads here.
+            Decision::Refresh => Err(Trouble::Cause(Cause::Unreadable)),
+        }
+    }
+
+    /// Writes a rotated refresh token before its access token is used: the authorization server
+    /// may have ended the old one already.
+    fn save(&self, grant_id: &str, rotated: Option<Grant>) {
+        let unsaved = self.tokens().unsaved.take();
+        let Some(grant) = rotated.or(unsaved) else {
+            return;
+        };
+        if let Err(error) = self.account.rotate(grant_id, &grant) {
+            tracing::error!(
+                account = %self.account.address(),
+                "the new refresh token can't be stored ({error}); it is kept in memory and tried again"
+            );
+            self.tokens().unsaved = Some(grant);
+        }
+    }
+
+    /// What the record tells of an ended grant.
+    fn with_what_is_known(&self, cause: Cause) -> Cause {
+        match cause {
+            Cause::GrantEnded { .. } => Cause::GrantEnded {
+                testing: self.account.record().grant_expires().is_some(),
+            },
+            cause => cause,
+        }
+    }
+
+    /// The state of the grant that is on disk now; a new grant starts afresh.
+    fn tokens(&self) -> MutexGuard<'_, Tokens> {
+        let record = self.account.record();
+        let mut tokens = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if tokens.grant_id != record.grant_id() {
+            let state = tokens.state.for_another_grant();
+            *tokens = Tokens {
+                grant_id: record.grant_id().to_owned(),
+                state,
+                unsaved: None,
+            };
+        }
+        tokens
+    }
+}
