@@ -1,6 +1,8 @@
 //! `gatepost login` and `gatepost logout`, with a browser that consents or doesn't.
 
-use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+use std::{
+    fs, io::Write, os::unix::fs::PermissionsExt, path::Path, process::ChildStdin, time::Duration,
+};
 
 use gatepost::demo::{
     authorization::{Consent, TokenFault},
@@ -10,7 +12,7 @@ use serde_json::json;
 
 use crate::support::{
     bed::{ADDRESS, Bed},
-    gatepost::{Home, Login, configuration},
+    gatepost::{Home, Login, configuration, redirect_of, visit},
     process,
     scene::Setting,
     wire::Wire,
@@ -156,6 +158,39 @@ fn a_sign_in_that_is_not_what_was_asked_for_stores_nothing() {
             assert_failed(&home.login(ADDRESS, &[], b""), &home);
         }
         home.login(ADDRESS, &[], b"").signed_in();
+    });
+}
+
+#[test]
+fn the_redirected_address_may_be_pasted() {
+    within(LIMIT, || {
+        let bed = Bed::new();
+        let home = Home::new(&bed, "home", "");
+        let answer = |url: &str, stdin: &mut ChildStdin| {
+            writeln!(stdin, "{}", redirect_of(url)).expect("login reads its stdin");
+        };
+        home.login_answered(ADDRESS, &[], b"", answer).signed_in();
+    });
+}
+
+/// Any page and program on this machine can knock at the port where `login` waits.
+#[test]
+fn a_redirect_that_nobody_asked_for_is_not_taken() {
+    within(LIMIT, || {
+        let bed = Bed::new();
+        let home = Home::new(&bed, "home", "");
+        let answer = |url: &str, _: &mut ChildStdin| {
+            let redirect = redirect_of(url);
+            let (port, _) = redirect.split_once('?').expect("a query");
+            visit(&format!("{port}?code=4/0Aforged&state=of-somebody-else"));
+            visit(&format!("{port}?code=4/0Aforged"));
+            visit(&format!(
+                "{port}?error=access_denied&state=of-somebody-else"
+            ));
+            visit(&format!("{}/favicon.ico", port.trim_end_matches('/')));
+            visit(&redirect);
+        };
+        home.login_answered(ADDRESS, &[], b"", answer).signed_in();
     });
 }
 

@@ -6,7 +6,7 @@ use std::{
     io::{BufRead, BufReader, Write},
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{Child, Command, ExitStatus, Output, Stdio},
+    process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -100,6 +100,19 @@ impl Home {
 
     /// `gatepost login` with a person at a browser who consents.
     pub(crate) fn login(&self, address: &str, arguments: &[&str], stdin: &[u8]) -> Login {
+        self.login_answered(address, arguments, stdin, |url, _| visit(url))
+    }
+
+    /// `gatepost login`; `answer` does what the person does with the address to open. What it writes
+    /// to the standard input comes after `stdin`; after it comes the end of stdin, which is no
+    /// answer: the port still waits.
+    pub(crate) fn login_answered(
+        &self,
+        address: &str,
+        arguments: &[&str],
+        stdin: &[u8],
+        answer: impl FnOnce(&str, &mut ChildStdin),
+    ) -> Login {
         let said = self.next_file("login");
         let mut command = self.command(&["login", address, "--no-browser", "--json"]);
         let mut child = command
@@ -109,13 +122,9 @@ impl Home {
             .stderr(File::create(&said).expect("a folder of ours"))
             .spawn()
             .expect("the binary");
-        // Then the end of stdin, which is no answer: the port still waits.
-        child
-            .stdin
-            .take()
-            .expect("piped")
-            .write_all(stdin)
-            .expect("login reads its stdin");
+        let mut input = child.stdin.take().expect("piped");
+        input.write_all(stdin).expect("room in the pipe");
+        let mut person = Some((answer, input));
         let mut outcome = Value::Null;
         let stdout = BufReader::new(child.stdout.take().expect("piped"));
         for line in stdout.lines() {
@@ -123,7 +132,8 @@ impl Home {
             outcome = serde_json::from_str(&line)
                 .unwrap_or_else(|error| panic!("not a JSON object: {line:?}: {error}"));
             if outcome["event"] == "authorize" {
-                visit(outcome["url"].as_str().expect("a url"));
+                let (answer, mut input) = person.take().expect("asked once");
+                answer(outcome["url"].as_str().expect("a url"), &mut input);
             }
         }
         let status = process::wait(&mut child, PROMPT).expect("login ends after its last event");
@@ -264,19 +274,28 @@ pub(crate) fn configuration(bed: &Bed, provider: &str) -> String {
 }
 
 /// Opens a page as a browser does, and follows where it leads: to the port where `login` waits.
-fn visit(url: &str) {
-    let mut curl = Command::new("curl");
-    curl.args([
-        "--silent",
-        "--show-error",
-        "--location",
-        "--fail",
-        "--noproxy",
-        "*",
+pub(crate) fn visit(url: &str) {
+    // What `login` says of a failed sign-in is what the test is after; the page is not.
+    drop(browse(&["--location", url]));
+}
+
+/// Opens a page as a browser does, and gives the address to which it leads without going there.
+pub(crate) fn redirect_of(url: &str) -> String {
+    let output = browse(&[
+        "--write-out",
+        "%{redirect_url}",
+        "--output",
+        "/dev/null",
         url,
     ]);
-    // What `login` says of a failed sign-in is what the test is after; the page is not.
-    drop(process::run(&mut curl, b"", Duration::from_secs(60)));
+    String::from_utf8(output.stdout).expect("an address")
+}
+
+fn browse(arguments: &[&str]) -> Output {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--fail", "--noproxy", "*"])
+        .args(arguments);
+    process::run(&mut curl, b"", Duration::from_secs(60))
 }
 
 fn address(value: &Value) -> SocketAddr {
