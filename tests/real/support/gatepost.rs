@@ -78,9 +78,11 @@ impl Home {
         fs::write(self.folder.join("config.toml"), text).expect("a folder of ours");
     }
 
-    /// A `gatepost` command in this home, with every log line there is.
+    /// A `gatepost` command in this home, with every log line there is. It ends with the thread that
+    /// started it: a test that hangs leaves none behind.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_gatepost")]);
         command.args(arguments).arg("--home").arg(&self.folder);
         // Nothing of this machine's own: no configuration, keychain or proxy.
         command
