@@ -19,13 +19,16 @@
 //! | `cli` | the commands |
 
 pub mod accounts;
+pub mod cli;
 pub mod config;
+pub mod control;
 pub mod demo;
 pub mod private_file;
 pub mod protocol;
 pub mod proxy;
 pub mod secret;
 pub mod settings;
+pub mod sign_in;
 pub mod tls;
 pub mod token;
 pub mod upstream;

@@ -25,10 +25,13 @@ mod random;
 pub mod record;
 mod sasl;
 pub mod smtp;
+mod story;
 mod sync;
 #[cfg(test)]
 mod tests;
 mod wire;
+
+pub use story::{Broken, Story};
 
 use std::{io, net::SocketAddr, time::Duration};
 
