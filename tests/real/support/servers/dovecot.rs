@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Guarded, folder, free_port, loopback, render, text, wait_for};
+use super::{Guarded, folder, free_port, loopback, render, text, wait_for, wait_until_gone};
 use crate::support::process;
 
 pub(super) const PROGRAM: &str = "/usr/sbin/dovecot";
@@ -149,6 +149,7 @@ impl Dovecot {
     /// Ends it; its sessions are closed.
     pub(crate) fn end(&mut self) {
         self.running = None;
+        wait_until_gone(self.address);
     }
 
     /// What it has logged so far.

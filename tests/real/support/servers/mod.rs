@@ -135,6 +135,12 @@ fn wait_for(address: SocketAddr, greeting: &str, logs: &[&Path]) {
     );
 }
 
+/// Waits until nobody takes connections any more: what is killed is gone a moment later.
+fn wait_until_gone(address: SocketAddr) {
+    let gone = process::until(PATIENCE, || TcpStream::connect(address).is_err());
+    assert!(gone, "the server on {address} goes on");
+}
+
 fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }

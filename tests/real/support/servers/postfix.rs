@@ -6,7 +6,9 @@ use std::{
     process::Command,
 };
 
-use super::{Dovecot, Guarded, folder, free_port, loopback, render, text, wait_for};
+use super::{
+    Dovecot, Guarded, folder, free_port, loopback, render, text, wait_for, wait_until_gone,
+};
 use crate::support::process;
 
 pub(super) const PROGRAM: &str = "/usr/lib/postfix/sbin/master";
@@ -82,6 +84,7 @@ impl Postfix {
     /// Ends it; its sessions are closed.
     pub(crate) fn end(&mut self) {
         self.running = None;
+        wait_until_gone(self.tls);
     }
 }
 
