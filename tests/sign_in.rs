@@ -1,5 +1,8 @@
 //! Signing in: every way in which the authorization server, the person or the mailbox can say no.
 
+// A test that can't go on says so and fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 mod support;
 
 use std::time::Duration;
