@@ -32,7 +32,12 @@ impl From<Exit> for ExitCode {
 
 impl Failure {
     pub(super) fn failed(sentence: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { sentence: sentence.into(), remedy: remedy.into(), exit: Exit::Failed }
+        let mut sentence = sentence.into();
+        // An error that ends in a question keeps its mark.
+        if sentence.ends_with("?.") {
+            sentence.pop();
+        }
+        Self { sentence, remedy: remedy.into(), exit: Exit::Failed }
     }
 
     pub(super) fn usage(sentence: impl Into<String>, remedy: impl Into<String>) -> Self {

@@ -18,6 +18,8 @@ pub(super) fn run(home: Home) -> Result<ExitCode, Failure> {
     let config = Config::load(home.config_file()).map_err(SettingsError::Config)?;
     // Held to the end: nobody else writes what this process reads.
     let _lock = InstanceLock::take(&home)?;
+    // One that was killed left its address behind; nobody is to knock there.
+    let _ = private_file::remove(&home.control_file());
     private_file::create_private_dir(&home.accounts()).map_err(|error| {
         Failure::failed(
             format!("{} can't be written ({error}).", home.accounts().display()),

@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Address, AlreadyRunning, Answer, Envelope, InstanceLock, MAX_LINE, Request};
+use super::{Address, Answer, Envelope, InstanceLock, MAX_LINE, Request};
 use crate::config::Home;
 
 /// How long an answer may take; a revocation asks the provider first.
@@ -50,9 +50,8 @@ impl Running {
     /// Finds the proxy that runs for `home`.
     pub fn find(home: &Home) -> Result<Self, ControlError> {
         // The file of one that was killed stays; the lock does not.
-        match InstanceLock::take(home) {
-            Err(AlreadyRunning::Other { .. }) => {}
-            _ => return Err(ControlError::NotRunning),
+        if !InstanceLock::is_held(home) {
+            return Err(ControlError::NotRunning);
         }
         let address = read(home).ok_or(ControlError::NotRunning)?;
         Ok(Self { home: home.clone(), address })
@@ -74,7 +73,7 @@ impl Running {
     pub async fn stop(&self) -> Result<(), ControlError> {
         self.ask(Request::Stop).await?;
         let ended = timeout(ENDING, async {
-            while Self::find(&self.home).is_ok() {
+            while InstanceLock::is_held(&self.home) {
                 tokio::time::sleep(LOOK).await;
             }
         });

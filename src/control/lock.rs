@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::time::Duration;
 
 use super::Running;
 use crate::config::Home;
@@ -30,6 +31,11 @@ pub enum AlreadyRunning {
     },
 }
 
+/// How often, and for how long in all, the lock is tried: a command that looks whether a proxy runs
+/// holds it for a moment.
+const TRIES: u32 = 20;
+const PAUSE: Duration = Duration::from_millis(25);
+
 impl InstanceLock {
     /// Takes the lock of `home`, or says who has it.
     pub fn take(home: &Home) -> Result<Self, AlreadyRunning> {
@@ -38,10 +44,20 @@ impl InstanceLock {
         private_file::create_private_dir(home.data()).map_err(fail)?;
         let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.map_err(fail)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(AlreadyRunning::Other { pid: Running::pid(home) }),
-            Err(TryLockError::Error(error)) => Err(fail(error)),
+        for _ in 0..TRIES {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self(file)),
+                Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
+                Err(TryLockError::Error(error)) => return Err(fail(error)),
+            }
         }
+        Err(AlreadyRunning::Other { pid: Running::pid(home) })
+    }
+
+    /// True if a proxy holds the lock of `home`. Nothing is written.
+    pub(super) fn is_held(home: &Home) -> bool {
+        // Shared, so that two commands that look at once don't take one another for a proxy.
+        let looked = File::open(home.lock_file()).map(|file| file.try_lock_shared());
+        matches!(looked, Ok(Err(TryLockError::WouldBlock)))
     }
 }
