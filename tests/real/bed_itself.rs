@@ -33,12 +33,7 @@ fn imap_takes_a_live_token_of_the_right_person_only() {
         bed.google.expire_access_tokens();
         for wrong in [&token, &other, "ya29.nonsense"] {
             let output = sign_on("XOAUTH2", wrong);
-            assert_eq!(
-                output.status.code(),
-                Some(67),
-                "login denied: {}",
-                said(&output)
-            );
+            assert_eq!(output.status.code(), Some(67), "login denied: {}", said(&output));
         }
     });
 }
@@ -66,22 +61,14 @@ fn smtp_takes_a_live_token_only_and_its_mail_arrives() {
             assert!(output.status.success(), "{url}: {}", said(&output));
         }
         let output = send(&tls, &[], "ya29.nonsense");
-        assert_eq!(
-            output.status.code(),
-            Some(67),
-            "login denied: {}",
-            said(&output)
-        );
+        assert_eq!(output.status.code(), Some(67), "login denied: {}", said(&output));
 
         let plain = bed.plain_dovecot();
         let mut imap = Wire::imap(plain.address());
         imap.command("a1", &format!("LOGIN {ADDRESS} {PLAIN_PASSWORD}"));
         for uid in 1..=2 {
             let arrived = crate::support::fetch_when_there(&mut imap, uid);
-            assert!(
-                arrived.ends_with(&sent),
-                "bytes changed between Postfix and Dovecot"
-            );
+            assert!(arrived.ends_with(&sent), "bytes changed between Postfix and Dovecot");
         }
     });
 }
@@ -90,9 +77,7 @@ fn smtp_takes_a_live_token_only_and_its_mail_arrives() {
 fn mbsync_fetches_what_was_put_into_the_store() {
     within(LIMIT, || {
         let bed = Bed::new();
-        let mails: Vec<_> = (1..=50)
-            .map(|number| mail(ADDRESS, number, 3000, 30_000))
-            .collect();
+        let mails: Vec<_> = (1..=50).map(|number| mail(ADDRESS, number, 3000, 30_000)).collect();
         bed.store.fill_inbox(ADDRESS, mails.iter().cloned());
         let plain = bed.plain_dovecot();
         let scratch = bed.scratch("mbsync");
@@ -137,28 +122,19 @@ fn servers_go_down_and_come_back_on_their_ports_and_sessions_can_be_ended() {
         let address = bed.dovecot.address();
         bed.dovecot.end();
         plain.end();
-        assert!(
-            TcpStream::connect(address).is_err(),
-            "Dovecot still listens"
-        );
+        assert!(TcpStream::connect(address).is_err(), "Dovecot still listens");
         bed.dovecot.begin();
         plain.begin();
         drop(Wire::imap(plain.address()));
 
         let postfix = bed.postfix.as_mut().expect("with_smtp");
         postfix.end();
-        assert!(
-            TcpStream::connect(postfix.tls()).is_err(),
-            "Postfix still listens"
-        );
+        assert!(TcpStream::connect(postfix.tls()).is_err(), "Postfix still listens");
         postfix.begin();
 
         let google = bed.google.address();
         bed.google.goes_down();
-        assert!(
-            TcpStream::connect(google).is_err(),
-            "the authorization server still listens"
-        );
+        assert!(TcpStream::connect(google).is_err(), "the authorization server still listens");
         bed.google.comes_back();
         TcpStream::connect(google).expect("it is back");
     });
@@ -171,10 +147,8 @@ fn postfix_alone_would_let_a_mail_be_smuggled() {
     within(LIMIT, || {
         let bed = Bed::with_smtp();
         let postfix = bed.postfix.as_ref().expect("with_smtp");
-        let bearer = format!(
-            "user={ADDRESS}\u{1}auth=Bearer {}\u{1}\u{1}",
-            bed.google.token_for(ADDRESS)
-        );
+        let bearer =
+            format!("user={ADDRESS}\u{1}auth=Bearer {}\u{1}\u{1}", bed.google.token_for(ADDRESS));
         let data = format!(
             "Subject: outer\r\n\r\nouter\n.\r\nMAIL FROM:<{ADDRESS}>\r\nRCPT TO:<{ADDRESS}>\r\n\
              DATA\r\nSubject: smuggled\r\n\r\nsmuggled\r\n.\r\nQUIT\r\n"

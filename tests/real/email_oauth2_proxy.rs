@@ -43,10 +43,7 @@ fn defect_2_a_revoked_access_token_hangs_login_and_auth_plain() {
         drop(scene.smtp_signed_on());
         scene.bed.google.expire_access_tokens();
         let mut wire = scene.imap();
-        wire.send(format!(
-            "a1 AUTHENTICATE PLAIN {}\r\n",
-            plain(ADDRESS, &scene.password)
-        ));
+        wire.send(format!("a1 AUTHENTICATE PLAIN {}\r\n", plain(ADDRESS, &scene.password)));
         wire.expect_ok("a1");
     });
 }
@@ -55,26 +52,13 @@ fn defect_2_a_revoked_access_token_hangs_login_and_auth_plain() {
 fn defect_3_http_400_or_a_wrong_password_wipes_the_account() {
     Setting::default().play(LIMIT, |scene| {
         let accounts = scene.home.folder().join("accounts");
-        let record = fs::read_dir(&accounts)
-            .unwrap()
-            .next()
-            .unwrap()
-            .unwrap()
-            .path();
+        let record = fs::read_dir(&accounts).unwrap().next().unwrap().unwrap().path();
         scene.bed.google.expire_access_tokens();
-        scene
-            .bed
-            .google
-            .fail_token(TokenFault::Status(400), Times::Next(2));
+        scene.bed.google.fail_token(TokenFault::Status(400), Times::Next(2));
         for _ in 0..2 {
             let mut wire = scene.imap();
             wire.send(format!("a1 {}\r\n", scene.login()));
-            assert!(
-                !wire
-                    .lines_to_end_or("a1 OK")
-                    .iter()
-                    .any(|line| line.starts_with("a1 NO"))
-            );
+            assert!(!wire.lines_to_end_or("a1 OK").iter().any(|line| line.starts_with("a1 NO")));
         }
         scene.bed.google.clear_faults();
         let mut wire = scene.imap();
@@ -84,11 +68,7 @@ fn defect_3_http_400_or_a_wrong_password_wipes_the_account() {
         // The right one is answered, and not after 600 seconds.
         let start = Instant::now();
         wire.command("a2", &scene.login());
-        assert!(
-            start.elapsed() < Duration::from_secs(30),
-            "after {:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < Duration::from_secs(30), "after {:?}", start.elapsed());
         scene.restart();
         drop(scene.signed_on());
     });
@@ -97,17 +77,11 @@ fn defect_3_http_400_or_a_wrong_password_wipes_the_account() {
 /// `sign_on_imap` has every form.
 #[test]
 fn defect_4_quoted_user_with_literal_password_backslashes_and_letter_case() {
-    let setting = Setting {
-        password: Some(r"back\slash \\ twice"),
-        ..Setting::default()
-    };
+    let setting = Setting { password: Some(r"back\slash \\ twice"), ..Setting::default() };
     setting.play(LIMIT, |scene| {
         let user = ADDRESS.to_uppercase();
         let mut wire = scene.imap();
-        wire.send(format!(
-            "a1 LOGIN \"{user}\" {{{}}}\r\n",
-            scene.password.len()
-        ));
+        wire.send(format!("a1 LOGIN \"{user}\" {{{}}}\r\n", scene.password.len()));
         wire.expect("+ ");
         wire.send(format!("{}\r\n", scene.password));
         wire.expect_ok("a1");
@@ -148,16 +122,8 @@ fn defect_5_a_reader_that_stalls_costs_processor_and_memory() {
         }
         let after = usage(scene);
         let seconds = after.processor - before.processor;
-        assert!(
-            seconds < 1.5,
-            "{seconds} processor seconds in {:?}",
-            start.elapsed()
-        );
-        assert!(
-            after.memory < 80 * 1024 * 1024,
-            "{} bytes in memory",
-            after.memory
-        );
+        assert!(seconds < 1.5, "{seconds} processor seconds in {:?}", start.elapsed());
+        assert!(after.memory < 80 * 1024 * 1024, "{} bytes in memory", after.memory);
         // And when it reads again, everything is there.
         let fetched = stalled.reply("a3");
         assert_eq!(fetched.len(), 21, "twenty mails and the OK");
@@ -175,19 +141,10 @@ struct Usage {
 fn usage(scene: &Scene) -> Usage {
     let stat = fs::read_to_string(format!("/proc/{}/stat", scene.proxy().pid())).unwrap();
     let (_, after_name) = stat.rsplit_once(") ").unwrap();
-    let field = |number: usize| -> u64 {
-        after_name
-            .split(' ')
-            .nth(number - 3)
-            .unwrap()
-            .parse()
-            .unwrap()
-    };
+    let field =
+        |number: usize| -> u64 { after_name.split(' ').nth(number - 3).unwrap().parse().unwrap() };
     let ticks = u32::try_from(field(14) + field(15)).unwrap();
-    Usage {
-        processor: f64::from(ticks) / 100.0,
-        memory: field(24) * 4096,
-    }
+    Usage { processor: f64::from(ticks) / 100.0, memory: field(24) * 4096 }
 }
 
 /// `signals_do_what_the_commands_do_and_the_configuration_is_left_alone` has more.
@@ -199,10 +156,7 @@ fn defect_6_reload_kills_it_and_tokens_are_readable_by_all() {
         assert!(scene.home.gatepost(&["reload"], b"").status.success());
         drop(scene.signed_on());
         for folder in ["accounts", "clients"] {
-            for entry in fs::read_dir(scene.home.folder().join(folder))
-                .into_iter()
-                .flatten()
-            {
+            for entry in fs::read_dir(scene.home.folder().join(folder)).into_iter().flatten() {
                 let path = entry.unwrap().path();
                 let mode = fs::metadata(&path).unwrap().permissions().mode();
                 assert_eq!(mode & 0o077, 0, "{}: {mode:o}", path.display());
@@ -217,12 +171,7 @@ fn defect_7_a_silent_server_keeps_the_client_waiting_for_ever() {
     Setting::default().play(LIMIT, |scene| {
         let silent = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = silent.local_addr().unwrap().port();
-        thread::spawn(move || {
-            silent
-                .incoming()
-                .map_while(Result::ok)
-                .collect::<Vec<TcpStream>>()
-        });
+        thread::spawn(move || silent.incoming().map_while(Result::ok).collect::<Vec<TcpStream>>());
         scene.restart_with(&format!("imap = \"localhost:{port}\""));
         scene.expect_bye();
     });
@@ -231,10 +180,7 @@ fn defect_7_a_silent_server_keeps_the_client_waiting_for_ever() {
 #[test]
 fn defect_8_a_small_fetch_waits_for_nagle() {
     Setting::default().play(LIMIT, |scene| {
-        scene
-            .bed
-            .store
-            .fill_inbox(ADDRESS, std::iter::once(mail(ADDRESS, 1, 10, 10)));
+        scene.bed.store.fill_inbox(ADDRESS, std::iter::once(mail(ADDRESS, 1, 10, 10)));
         let mut wire = scene.signed_on();
         wire.command("a2", "SELECT INBOX");
         let mut times: Vec<_> = (0..51)
@@ -245,21 +191,14 @@ fn defect_8_a_small_fetch_waits_for_nagle() {
             })
             .collect();
         times.sort_unstable();
-        assert!(
-            times[25] < Duration::from_millis(10),
-            "median {:?}",
-            times[25]
-        );
+        assert!(times[25] < Duration::from_millis(10), "median {:?}", times[25]);
     });
 }
 
 #[test]
 fn defect_8_replies_are_lost_when_the_client_shuts_its_writing_side() {
     Setting::default().play(LIMIT, |scene| {
-        scene
-            .bed
-            .store
-            .fill_inbox(ADDRESS, std::iter::once(mail(ADDRESS, 1, 900, 1_000_000)));
+        scene.bed.store.fill_inbox(ADDRESS, std::iter::once(mail(ADDRESS, 1, 900, 1_000_000)));
         let mut wire = scene.imap();
         let login = scene.login();
         wire.send(format!(
@@ -288,10 +227,7 @@ fn defect_9_outlooks_empty_password_and_a_server_that_says_auth_with_an_equals_s
         wire.expect("220 ");
         wire.send("EHLO client.test\r\n");
         let list = wire.expect_smtp("250");
-        assert!(
-            !list.contains("XOAUTH2") && !list.contains("AUTH=X"),
-            "{list}"
-        );
+        assert!(!list.contains("XOAUTH2") && !list.contains("AUTH=X"), "{list}");
         wire.send(scene.auth_plain());
         wire.expect_smtp("235");
     });

@@ -16,16 +16,8 @@ const BOUND: u64 = 24 * 1024 * 1024;
 
 fn memory(scene: &Scene) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", scene.proxy().pid())).unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS:"))
-        .unwrap();
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<u64>()
-        .unwrap()
-        * 1024
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
 }
 
 /// The beginning of a TLS 1.2 ClientHello (RFC 8446 §5.1): a handshake record, 512 bytes of it.
@@ -40,10 +32,8 @@ fn a_browser_and_a_tls_client_are_sent_away_and_the_log_says_what_to_change() {
     Setting::with_smtp().play(LIMIT, |scene| {
         let mut bystander = scene.signed_on();
         for address in [scene.proxy().imap, scene.proxy().smtp] {
-            let requests: [&[u8]; 2] = [
-                b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-                &client_hello(),
-            ];
+            let requests: [&[u8]; 2] =
+                [b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", &client_hello()];
             for request in requests {
                 let mut wire = Wire::connect(address);
                 wire.line();
@@ -78,22 +68,13 @@ fn lines_without_end_literals_without_end_and_commands_without_end_are_bounded()
             wire.send_while_open("x1 NONSENSE\r\n".repeat(10_000).as_bytes());
             wire.lines_to_end();
         }
-        for literal in [
-            "{99999999999999999999}",
-            "{4294967295}",
-            "{100000000+}",
-            "{-1}",
-            "{1",
-        ] {
+        for literal in ["{99999999999999999999}", "{4294967295}", "{100000000+}", "{-1}", "{1"] {
             let mut wire = scene.imap();
             wire.send(format!("a1 LOGIN {literal}\r\n"));
             wire.send_while_open(&long[..1024 * 1024]);
             wire.end_of_sending();
             let lines = wire.lines_to_end();
-            assert!(
-                !lines.iter().any(|line| line.starts_with("+ ")),
-                "{literal}: {lines:?}"
-            );
+            assert!(!lines.iter().any(|line| line.starts_with("+ ")), "{literal}: {lines:?}");
         }
         let more = memory(scene).saturating_sub(before);
         assert!(more < BOUND, "{more} bytes more");
@@ -105,20 +86,12 @@ fn lines_without_end_literals_without_end_and_commands_without_end_are_bounded()
 #[test]
 fn control_characters_in_a_user_name_go_no_further() {
     Setting::with_smtp().play(LIMIT, |scene| {
-        for user in [
-            "a\r\nb2 LOGOUT",
-            "a\nb",
-            "a\u{1}auth=Bearer x\u{1}\u{1}",
-            "\u{0}x",
-        ] {
+        for user in ["a\r\nb2 LOGOUT", "a\nb", "a\u{1}auth=Bearer x\u{1}\u{1}", "\u{0}x"] {
             let message = STANDARD.encode(format!("\0{user}\0{}", scene.password));
             let mut wire = scene.imap();
             wire.send(format!("a1 AUTHENTICATE PLAIN {message}\r\n"));
             let reply = wire.reply("a1").pop().unwrap();
-            assert!(
-                reply.starts_with("a1 NO") || reply.starts_with("a1 BAD"),
-                "{reply}"
-            );
+            assert!(reply.starts_with("a1 NO") || reply.starts_with("a1 BAD"), "{reply}");
             wire.command("a2", &scene.login());
 
             let mut wire = scene.smtp();
@@ -135,9 +108,7 @@ fn silent_clients_cost_google_nothing() {
     Setting::default().play(LIMIT, |scene| {
         let mut silent: Vec<_> = (0..100).map(|_| scene.imap()).collect();
         drop(scene.signed_on());
-        silent
-            .iter_mut()
-            .for_each(|wire| wire.expect_silence(Duration::from_millis(1)));
+        silent.iter_mut().for_each(|wire| wire.expect_silence(Duration::from_millis(1)));
         for wire in silent.iter_mut().step_by(10) {
             wire.command("a1", &scene.login());
         }

@@ -17,10 +17,7 @@ const LIMIT: Duration = Duration::from_secs(180);
 
 #[test]
 fn imaplib_reads_writes_and_deletes() {
-    let setting = Setting {
-        password: Some(r#"with "quotes" and \"#),
-        ..Setting::default()
-    };
+    let setting = Setting { password: Some(r#"with "quotes" and \"#), ..Setting::default() };
     setting.play(LIMIT, |scene| {
         for how in ["login", "plain"] {
             let imap = scene.proxy().imap;
@@ -33,26 +30,10 @@ fn imaplib_reads_writes_and_deletes() {
             );
             let text = answer.to_string();
             assert_eq!(answer["same"], true, "{text}");
-            assert_eq!(
-                (&answer["found"], &answer["left"]),
-                (&json!(1), &json!(0)),
-                "{text}"
-            );
+            assert_eq!((&answer["found"], &answer["left"]), (&json!(1), &json!(0)), "{text}");
             assert_eq!(answer["goodbye"], "BYE", "{text}");
-            assert!(
-                answer["before"]
-                    .as_array()
-                    .unwrap()
-                    .contains(&json!("AUTH=PLAIN")),
-                "{text}"
-            );
-            assert!(
-                answer["after"]
-                    .as_array()
-                    .unwrap()
-                    .contains(&json!("UIDPLUS")),
-                "{text}"
-            );
+            assert!(answer["before"].as_array().unwrap().contains(&json!("AUTH=PLAIN")), "{text}");
+            assert!(answer["after"].as_array().unwrap().contains(&json!("UIDPLUS")), "{text}");
         }
     });
 }
@@ -62,12 +43,9 @@ fn smtplib_msmtp_and_swaks_send_with_each_kind_of_auth() {
     Setting::with_smtp().play(LIMIT, |scene| {
         let (smtp, who) = (scene.proxy().smtp, (ADDRESS, &*scene.password));
         let mut subjects = Vec::new();
-        for (mechanism, initial) in [
-            ("PLAIN", true),
-            ("PLAIN", false),
-            ("LOGIN", true),
-            ("LOGIN", false),
-        ] {
+        for (mechanism, initial) in
+            [("PLAIN", true), ("PLAIN", false), ("LOGIN", true), ("LOGIN", false)]
+        {
             let subject = format!("smtplib {mechanism} {initial}");
             let answer = python(
                 "smtplib_client.py",
@@ -77,22 +55,13 @@ fn smtplib_msmtp_and_swaks_send_with_each_kind_of_auth() {
                     "subject": subject,
                 }),
             );
-            assert_eq!(
-                (&answer["code"], &answer["refused"]),
-                (&json!(235), &json!({}))
-            );
+            assert_eq!((&answer["code"], &answer["refused"]), (&json!(235), &json!({})));
             subjects.push(subject);
         }
         for mechanism in ["plain", "login"] {
             let subject = format!("msmtp {mechanism}");
             let mail = format!("From: {ADDRESS}\nTo: {ADDRESS}\nSubject: {subject}\n\n.x\n");
-            msmtp(
-                &scene.bed.scratch("msmtp"),
-                smtp,
-                mechanism,
-                who,
-                mail.as_bytes(),
-            );
+            msmtp(&scene.bed.scratch("msmtp"), smtp, mechanism, who, mail.as_bytes());
             subjects.push(subject);
             let subject = format!("swaks {mechanism}");
             swaks(smtp, mechanism, who, &subject);
@@ -105,10 +74,7 @@ fn smtplib_msmtp_and_swaks_send_with_each_kind_of_auth() {
             arrived.push_str(&String::from_utf8_lossy(&fetch_when_there(&mut imap, uid)));
         }
         for subject in subjects {
-            assert!(
-                arrived.contains(&format!("Subject: {subject}\r\n")),
-                "{subject} is not there"
-            );
+            assert!(arrived.contains(&format!("Subject: {subject}\r\n")), "{subject} is not there");
         }
     });
 }
@@ -150,10 +116,8 @@ fn mbsync_fetches_two_thousand_mails_as_it_does_without_the_proxy() {
         let direct = mbsync(&direct, plain.address(), ADDRESS, PLAIN_PASSWORD);
         assert_eq!(through.len(), usize::try_from(MAILS).unwrap());
         assert!(through.keys().eq(direct.keys()), "not the same UIDs");
-        let different: Vec<_> = through
-            .iter()
-            .filter(|(uid, mail)| direct[*uid] != **mail)
-            .collect();
+        let different: Vec<_> =
+            through.iter().filter(|(uid, mail)| direct[*uid] != **mail).collect();
         assert!(different.is_empty(), "{} mails differ", different.len());
     });
 }

@@ -17,6 +17,7 @@ mod support;
 
 mod bed_itself;
 mod email_oauth2_proxy;
+mod idle;
 mod intruders;
 mod mail_clients;
 mod many_clients;

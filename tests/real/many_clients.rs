@@ -29,10 +29,10 @@ fn at_once(scene: &Scene, client: impl Fn(u64, Wire) + Sync) {
 #[test]
 fn twenty_clients_in_a_mixed_load_are_all_answered_right() {
     Setting::default().play(LIMIT, |scene| {
-        scene.bed.store.fill_inbox(
-            ADDRESS,
-            (1..=50).map(|number| mail(ADDRESS, number, 2000, 60_000)),
-        );
+        scene
+            .bed
+            .store
+            .fill_inbox(ADDRESS, (1..=50).map(|number| mail(ADDRESS, number, 2000, 60_000)));
         let login = scene.login();
         // One after the other: Dovecot itself refuses some of those that are made at the same moment.
         let mut first = scene.signed_on();
@@ -45,25 +45,19 @@ fn twenty_clients_in_a_mixed_load_are_all_answered_right() {
             wire.command("a3", "EXAMINE INBOX");
             for round in 0..10 {
                 let uid = 1 + (number * 7 + round * 11) % 50;
-                let fetched = wire
-                    .fetch(&uid.to_string())
-                    .expect("the inbox has fifty mails");
+                let fetched = wire.fetch(&uid.to_string()).expect("the inbox has fifty mails");
                 let text = String::from_utf8_lossy(&fetched);
                 assert!(text.contains(&subject(uid)), "another mail than UID {uid}");
                 assert_eq!(fetched.len(), mail(ADDRESS, uid, 2000, 60_000).len());
                 let own = format!("Subject: of {number} in {round}\r\n\r\n");
-                wire.send(format!(
-                    "b1 APPEND {folder} {{{}+}}\r\n{own}\r\n",
-                    own.len()
-                ));
+                wire.send(format!("b1 APPEND {folder} {{{}+}}\r\n{own}\r\n", own.len()));
                 wire.expect_ok("b1");
                 let tag = format!("n{number}x{round}");
                 wire.command(&tag, "NOOP");
             }
             wire.command("c1", &format!("SELECT {folder}"));
-            let found = wire
-                .command("c2", &format!("UID SEARCH SUBJECT \"of {number} in\""))
-                .join(" ");
+            let found =
+                wire.command("c2", &format!("UID SEARCH SUBJECT \"of {number} in\"")).join(" ");
             assert!(found.contains("* SEARCH 1 2 3 4 5 6 7 8 9 10"), "{found}");
             wire.send("c3 LOGOUT\r\n");
             wire.expect("* BYE");
@@ -97,21 +91,13 @@ fn one_refresh_for_all(scene: &Scene, when: &str) {
         wire.command("a1", &login);
         wire.command("a2", "NOOP");
     });
-    assert_eq!(
-        scene.bed.google.refreshes() - before,
-        1,
-        "refreshes for {CLIENTS} clients {when}"
-    );
+    assert_eq!(scene.bed.google.refreshes() - before, 1, "refreshes for {CLIENTS} clients {when}");
 }
 
 #[test]
 fn a_client_beyond_the_accounts_connections_waits_and_is_then_told() {
     let provider = "connections = 2\nconnection_wait = \"1s\"";
-    Setting {
-        provider,
-        ..Setting::default()
-    }
-    .play(LIMIT, |scene| {
+    Setting { provider, ..Setting::default() }.play(LIMIT, |scene| {
         let first = scene.signed_on();
         let mut second = scene.signed_on();
         scene.expect_bye();

@@ -14,10 +14,9 @@ const LIMIT: Duration = Duration::from_secs(120);
 
 /// Sends a mail as a client does: a line that begins with a dot gets one more (RFC 5321 §4.5.2).
 fn send(wire: &mut Wire, mail: &[u8]) {
-    for command in [
-        format!("MAIL FROM: <{ADDRESS}> BODY=8BITMIME"),
-        format!("RCPT TO: <{ADDRESS}>"),
-    ] {
+    for command in
+        [format!("MAIL FROM: <{ADDRESS}> BODY=8BITMIME"), format!("RCPT TO: <{ADDRESS}>")]
+    {
         wire.send(format!("{command}\r\n"));
         wire.expect_smtp("250");
     }
@@ -45,16 +44,9 @@ fn send_three_and_read_them_back(scene: &mut Scene) {
         send(&mut smtp, mail);
         let read = fetch_when_there(&mut imap, uid);
         let before = read.len().checked_sub(mail.len()).expect("nothing is lost");
-        assert!(
-            read[before..] == **mail,
-            "mail {uid} of {} bytes changed",
-            mail.len()
-        );
+        assert!(read[before..] == **mail, "mail {uid} of {} bytes changed", mail.len());
         let added = String::from_utf8_lossy(&read[..before]);
-        assert!(
-            added.starts_with("Return-Path: ") && added.ends_with("\r\n"),
-            "{added}"
-        );
+        assert!(added.starts_with("Return-Path: ") && added.ends_with("\r\n"), "{added}");
     }
     smtp.send("QUIT\r\n");
     smtp.expect_smtp("221");
@@ -70,10 +62,7 @@ fn mail_sent_is_the_mail_read() {
 fn mail_sent_by_starttls_is_the_mail_read() {
     Setting::with_smtp().play(LIMIT, |scene| {
         let starttls = scene.bed.postfix.as_ref().expect("with_smtp").starttls();
-        scene.restart_with(&format!(
-            "smtp = \"starttls://localhost:{}\"",
-            starttls.port()
-        ));
+        scene.restart_with(&format!("smtp = \"starttls://localhost:{}\"", starttls.port()));
         send_three_and_read_them_back(scene);
     });
 }

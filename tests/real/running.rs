@@ -18,11 +18,7 @@ fn a_second_instance_on_one_home_is_refused_with_the_pid_of_the_first() {
         let output = scene.home.gatepost(&["run"], b"");
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));
         let pid = scene.proxy().pid().to_string();
-        assert!(
-            String::from_utf8_lossy(&output.stderr).contains(&pid),
-            "{}",
-            said(&output)
-        );
+        assert!(String::from_utf8_lossy(&output.stderr).contains(&pid), "{}", said(&output));
         drop(scene.signed_on());
     });
 }
@@ -39,11 +35,7 @@ fn a_busy_port_names_itself() {
         let output = home.gatepost(&["run"], b"");
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));
         let port = busy.local_addr().unwrap().port().to_string();
-        assert!(
-            String::from_utf8_lossy(&output.stderr).contains(&port),
-            "{}",
-            said(&output)
-        );
+        assert!(String::from_utf8_lossy(&output.stderr).contains(&port), "{}", said(&output));
     });
 }
 
@@ -53,23 +45,11 @@ fn a_wrong_configuration_is_named_by_file_line_and_key() {
         let bed = Bed::new();
         let home = Home::new(&bed, "home", "");
         for (text, line, words) in [
-            (
-                "[listen]\n\nimpa = \"localhost:1\"\n",
-                3,
-                &["impa", "imap"][..],
-            ),
+            ("[listen]\n\nimpa = \"localhost:1\"\n", 3, &["impa", "imap"][..]),
             ("[listen]\nimap = \"nowhere\"\n", 2, &["imap"]),
             ("[listen]\nimap = 143\n", 2, &["imap"]),
-            (
-                "[provider.gmail]\nconnections = \"many\"\n",
-                2,
-                &["connections"],
-            ),
-            (
-                "[provider.gmail]\n\n\ntoken_url = \"http://example.com/token\"\n",
-                4,
-                &["token_url"],
-            ),
+            ("[provider.gmail]\nconnections = \"many\"\n", 2, &["connections"]),
+            ("[provider.gmail]\n\n\ntoken_url = \"http://example.com/token\"\n", 4, &["token_url"]),
             ("[listen\n", 1, &[]),
         ] {
             home.configure(text);
@@ -78,10 +58,7 @@ fn a_wrong_configuration_is_named_by_file_line_and_key() {
             let error = String::from_utf8_lossy(&output.stderr);
             let line = line.to_string();
             for word in words.iter().chain([&"config.toml", &line.as_str()]) {
-                assert!(
-                    error.contains(word),
-                    "{word:?} is not said of\n{text}\n{error}"
-                );
+                assert!(error.contains(word), "{word:?} is not said of\n{text}\n{error}");
             }
         }
         let output = home.gatepost(&["nonsense"], b"");
@@ -137,16 +114,9 @@ fn signals_do_what_the_commands_do_and_the_configuration_is_left_alone() {
         process::run_well(Command::new("kill").args(["-TERM", &pid]), b"", LIMIT);
         // It drains: whoever is connected is told.
         let lines = session.lines_to_end();
-        assert!(
-            lines.last().is_some_and(|line| line.starts_with("* BYE")),
-            "{lines:?}"
-        );
+        assert!(lines.last().is_some_and(|line| line.starts_with("* BYE")), "{lines:?}");
         assert_eq!(scene.wait_for_end().code(), Some(0), "after SIGTERM");
-        assert_eq!(
-            fs::read_to_string(&configuration).unwrap(),
-            text,
-            "it rewrote config.toml"
-        );
+        assert_eq!(fs::read_to_string(&configuration).unwrap(), text, "it rewrote config.toml");
         scene.start();
         drop(scene.signed_on());
     });

@@ -30,10 +30,7 @@ fn assert_failed(login: &Login, home: &Home) {
         let words = login.outcome[part].as_str().unwrap_or_default();
         assert!(words.len() > 10, "no {part}: {}", login.outcome);
     }
-    assert!(
-        files(&home.folder().join("accounts")).is_empty(),
-        "something was stored"
-    );
+    assert!(files(&home.folder().join("accounts")).is_empty(), "something was stored");
 }
 
 /// The names of the files in a folder, but for hidden ones (a lock file is no record).
@@ -51,16 +48,8 @@ fn the_events_are_the_contracts_and_files_are_the_owners_alone() {
         let bed = Bed::new();
         let home = Home::new(&bed, "home", "");
         let event = home.login(ADDRESS, &[], b"").signed_in();
-        assert_eq!(
-            event["address"].as_str().map(str::to_lowercase),
-            Some(ADDRESS.to_lowercase())
-        );
-        assert!(
-            event["password"]
-                .as_str()
-                .is_some_and(|password| password.len() >= 20),
-            "{event}"
-        );
+        assert_eq!(event["address"].as_str().map(str::to_lowercase), Some(ADDRESS.to_lowercase()));
+        assert!(event["password"].as_str().is_some_and(|password| password.len() >= 20), "{event}");
         for server in ["imap", "smtp"] {
             assert!(event[server]["host"].is_string(), "{event}");
             assert!(event[server]["port"].is_u64(), "{event}");
@@ -78,11 +67,7 @@ fn the_events_are_the_contracts_and_files_are_the_owners_alone() {
             (&again["password"], &again["password_unchanged"]),
             (&json!(null), &json!(true))
         );
-        assert_eq!(
-            bed.google.revocations(),
-            0,
-            "signing in again revokes nothing"
-        );
+        assert_eq!(bed.google.revocations(), 0, "signing in again revokes nothing");
     });
 }
 
@@ -100,12 +85,7 @@ fn the_clients_file_serves_every_later_login() {
         home.configure(&without_client);
 
         let refused = home.gatepost(&["login", ADDRESS, "--no-browser", "--json"], b"");
-        assert_eq!(
-            refused.status.code(),
-            Some(2),
-            "{}",
-            process::said(&refused)
-        );
+        assert_eq!(refused.status.code(), Some(2), "{}", process::said(&refused));
         assert!(
             process::said(&refused).contains("google-client.md"),
             "{}",
@@ -114,8 +94,7 @@ fn the_clients_file_serves_every_later_login() {
 
         let file = bed.scratch("download").join("client_secret_123.json");
         fs::write(&file, bed.google.client_json()).unwrap();
-        home.login(ADDRESS, &["--client", file.to_str().unwrap()], b"")
-            .signed_in();
+        home.login(ADDRESS, &["--client", file.to_str().unwrap()], b"").signed_in();
         let kept = home.folder().join("clients/gmail.json");
         let mode = fs::metadata(&kept).expect("the copy").permissions().mode() & 0o777;
         assert_eq!(mode, 0o600);
@@ -139,11 +118,7 @@ fn a_sign_in_that_is_not_what_was_asked_for_stores_nothing() {
         bed.google.set_consenting_user(Some(OTHER));
         let login = home.login(ADDRESS, &[], b"");
         assert_failed(&login, &home);
-        assert!(
-            login.outcome.to_string().contains(OTHER),
-            "{}",
-            login.outcome
-        );
+        assert!(login.outcome.to_string().contains(OTHER), "{}", login.outcome);
         bed.google.set_consenting_user(None);
 
         for fault in [
@@ -186,9 +161,7 @@ fn a_redirect_that_nobody_asked_for_is_not_taken() {
             let (port, _) = redirect.split_once('?').expect("a query");
             visit(&format!("{port}?code=4/0Aforged&state=of-somebody-else"));
             visit(&format!("{port}?code=4/0Aforged"));
-            visit(&format!(
-                "{port}?error=access_denied&state=of-somebody-else"
-            ));
+            visit(&format!("{port}?error=access_denied&state=of-somebody-else"));
             visit(&format!("{}/favicon.ico", port.trim_end_matches('/')));
             visit(&redirect);
         };
@@ -201,16 +174,12 @@ fn the_running_proxy_takes_up_a_new_account_and_a_chosen_password() {
     Setting::default().play(LIMIT, |scene| {
         scene.bed.google.allow_user(OTHER);
         let password = "chosen, with spaces";
-        let event = scene
-            .home
-            .login(OTHER, &["--password-stdin"], b"chosen, with spaces\n");
+        let event = scene.home.login(OTHER, &["--password-stdin"], b"chosen, with spaces\n");
         event.signed_in();
         let signs_on = process::until(Duration::from_secs(10), || {
             let mut wire = scene.imap();
             wire.send(format!("a1 LOGIN {OTHER} \"{password}\"\r\n"));
-            wire.reply("a1")
-                .pop()
-                .is_some_and(|reply| reply.starts_with("a1 OK"))
+            wire.reply("a1").pop().is_some_and(|reply| reply.starts_with("a1 OK"))
         });
         assert!(signs_on, "the new account is not served");
         // The first one's password is not the other's.
@@ -228,38 +197,24 @@ fn logout_revokes_and_forgets_and_keep_grant_only_forgets() {
         let gone = |scene: &crate::support::scene::Scene| {
             let mut wire: Wire = scene.imap();
             wire.send(format!("a1 {}\r\n", scene.login()));
-            wire.reply("a1")
-                .pop()
-                .is_some_and(|reply| reply.starts_with("a1 NO [AUTH"))
+            wire.reply("a1").pop().is_some_and(|reply| reply.starts_with("a1 NO [AUTH"))
         };
         // Opened by a sign-on, so that the running proxy can revoke it.
         drop(scene.signed_on());
-        let output = scene
-            .home
-            .gatepost(&["logout", ADDRESS, "--keep-grant"], b"");
+        let output = scene.home.gatepost(&["logout", ADDRESS, "--keep-grant"], b"");
         assert!(output.status.success(), "{}", process::said(&output));
         assert_eq!(scene.bed.google.revocations(), 0);
         assert!(files(&accounts).is_empty(), "{:?}", files(&accounts));
         assert!(process::until(Duration::from_secs(10), || gone(scene)));
 
         let event = scene.home.login(ADDRESS, &[], b"").signed_in();
-        event["password"]
-            .as_str()
-            .expect("a new password")
-            .clone_into(&mut scene.password);
+        event["password"].as_str().expect("a new password").clone_into(&mut scene.password);
         let serves = || !gone(scene);
         assert!(process::until(Duration::from_secs(10), serves));
         let password = format!("{}\n", scene.password);
-        let output = scene
-            .home
-            .gatepost(&["logout", ADDRESS], password.as_bytes());
+        let output = scene.home.gatepost(&["logout", ADDRESS], password.as_bytes());
         assert!(output.status.success(), "{}", process::said(&output));
-        assert_eq!(
-            scene.bed.google.revocations(),
-            1,
-            "{}",
-            process::said(&output)
-        );
+        assert_eq!(scene.bed.google.revocations(), 1, "{}", process::said(&output));
         assert!(files(&accounts).is_empty(), "{:?}", files(&accounts));
         assert!(process::until(Duration::from_secs(10), || gone(scene)));
     });

@@ -25,12 +25,7 @@ enum Form {
     NonSynchronizing,
 }
 
-const FORMS: [Form; 4] = [
-    Form::Atom,
-    Form::Quoted,
-    Form::Synchronizing,
-    Form::NonSynchronizing,
-];
+const FORMS: [Form; 4] = [Form::Atom, Form::Quoted, Form::Synchronizing, Form::NonSynchronizing];
 
 fn send_argument(wire: &mut Wire, text: &str, form: Form) {
     match form {
@@ -49,11 +44,7 @@ fn send_argument(wire: &mut Wire, text: &str, form: Form) {
 fn expect_signed_on(wire: &mut Wire, tag: &str) {
     wire.expect_ok(tag);
     let status = wire.command("n1", "STATUS INBOX (MESSAGES)").join(" ");
-    assert!(
-        status.contains("* STATUS INBOX (MESSAGES 0)"),
-        "{}",
-        wire.dialogue()
-    );
+    assert!(status.contains("* STATUS INBOX (MESSAGES 0)"), "{}", wire.dialogue());
 }
 
 fn login_in_each_form(scene: &Scene, forms_of_password: &[Form]) {
@@ -78,17 +69,11 @@ fn login_with_each_form_of_arguments() {
 
 #[test]
 fn login_with_a_password_of_any_characters() {
-    let setting = Setting {
-        password: Some(AWKWARD),
-        ..Setting::default()
-    };
+    let setting = Setting { password: Some(AWKWARD), ..Setting::default() };
     setting.play(LIMIT, |scene| {
         login_in_each_form(scene, &FORMS[1..]);
         let mut wire = scene.imap();
-        wire.send(format!(
-            "a1 AUTHENTICATE PLAIN {}\r\n",
-            plain(ADDRESS, AWKWARD)
-        ));
+        wire.send(format!("a1 AUTHENTICATE PLAIN {}\r\n", plain(ADDRESS, AWKWARD)));
         expect_signed_on(&mut wire, "a1");
     });
 }
@@ -121,10 +106,7 @@ fn login_whatever_the_letter_case_and_with_a_trailing_space() {
             format!("Login \"{}\" \"{password}\"", ADDRESS.to_uppercase()),
             format!("LOGIN {ADDRESS} {password} "),
             format!("{} ", scene.login()),
-            format!(
-                "authenticate plain {}",
-                plain(&ADDRESS.to_uppercase(), password)
-            ),
+            format!("authenticate plain {}", plain(&ADDRESS.to_uppercase(), password)),
         ] {
             let mut wire = scene.imap();
             wire.send(format!("a1 {command}\r\n"));
@@ -187,10 +169,7 @@ fn a_cancelled_or_garbled_authenticate_leaves_the_connection_good() {
         // An unknown mechanism, and a message that isn't one of PLAIN's.
         wire.send("a4 AUTHENTICATE CRAM-MD5\r\n");
         assert!(!wire.line().starts_with("a4 OK"));
-        wire.send(format!(
-            "a5 AUTHENTICATE PLAIN {}\r\n",
-            STANDARD.encode("no NUL in it")
-        ));
+        wire.send(format!("a5 AUTHENTICATE PLAIN {}\r\n", STANDARD.encode("no NUL in it")));
         assert!(!wire.line().starts_with("a5 OK"));
         wire.send(format!("a6 {}\r\n", scene.login()));
         expect_signed_on(&mut wire, "a6");
@@ -205,18 +184,9 @@ fn before_sign_on_the_capabilities_are_what_outlook_needs_and_nothing_of_googles
         let listed = wire.command("a1", "CAPABILITY").join(" ");
         for list in [&greeting, &listed] {
             for wanted in ["IMAP4rev1", "IDLE", "ID", "SASL-IR", "AUTH=PLAIN"] {
-                assert!(
-                    list.split([' ', ']']).any(|c| c == wanted),
-                    "{wanted} is not in {list}"
-                );
+                assert!(list.split([' ', ']']).any(|c| c == wanted), "{wanted} is not in {list}");
             }
-            for hidden in [
-                "XOAUTH2",
-                "OAUTHBEARER",
-                "LOGINDISABLED",
-                "STARTTLS",
-                "COMPRESS",
-            ] {
+            for hidden in ["XOAUTH2", "OAUTHBEARER", "LOGINDISABLED", "STARTTLS", "COMPRESS"] {
                 assert!(!list.contains(hidden), "{hidden} is in {list}");
             }
         }
@@ -225,10 +195,7 @@ fn before_sign_on_the_capabilities_are_what_outlook_needs_and_nothing_of_googles
         for command in ["SELECT INBOX", "LIST \"\" *", "NONSENSE", "STARTTLS"] {
             wire.send(format!("a4 {command}\r\n"));
             let reply = wire.reply("a4").pop().unwrap();
-            assert!(
-                reply.starts_with("a4 BAD") || reply.starts_with("a4 NO"),
-                "{reply}"
-            );
+            assert!(reply.starts_with("a4 BAD") || reply.starts_with("a4 NO"), "{reply}");
         }
         wire.send("a5 LOGOUT\r\n");
         wire.expect("* BYE");
@@ -255,10 +222,7 @@ fn after_sign_on_the_capabilities_are_the_servers_without_what_the_relay_cannot_
         // Not offered, so not accepted either.
         wire.send("a3 COMPRESS DEFLATE\r\n");
         let reply = wire.reply("a3").pop().unwrap();
-        assert!(
-            reply.starts_with("a3 BAD") || reply.starts_with("a3 NO"),
-            "{reply}"
-        );
+        assert!(reply.starts_with("a3 BAD") || reply.starts_with("a3 NO"), "{reply}");
         wire.command("a4", "NOOP");
     });
 }
@@ -274,13 +238,7 @@ fn commands_behind_the_sign_on_are_kept_and_answered_in_order() {
         let together = format!("a1 {}\r\n{behind}", scene.login());
         // Whole, and cut in two at each place around the end of the sign-on.
         let end = together.find("\r\n").unwrap();
-        for cut in [
-            None,
-            Some(end + 1),
-            Some(end + 2),
-            Some(end + 4),
-            Some(end + 9),
-        ] {
+        for cut in [None, Some(end + 1), Some(end + 2), Some(end + 4), Some(end + 9)] {
             let mut wire = scene.imap();
             match cut {
                 None => wire.send(&together),
@@ -297,10 +255,7 @@ fn commands_behind_the_sign_on_are_kept_and_answered_in_order() {
             wire.expect("a6 OK");
             wire.expect_end();
         }
-        let status = scene
-            .signed_on()
-            .command("b1", "STATUS INBOX (MESSAGES)")
-            .join(" ");
+        let status = scene.signed_on().command("b1", "STATUS INBOX (MESSAGES)").join(" ");
         assert!(status.contains("MESSAGES 5"), "{status}");
     });
 }

@@ -44,10 +44,7 @@ fn auth_plain_with_and_without_an_initial_response() {
             format!("AUTH PLAIN {response}\r\n"),
             format!("AUTH PLAIN  {response}\r\n"),
             format!("auth plain {response}\r\n"),
-            format!(
-                "AUTH PLAIN {}\r\n",
-                plain(&ADDRESS.to_uppercase(), &scene.password)
-            ),
+            format!("AUTH PLAIN {}\r\n", plain(&ADDRESS.to_uppercase(), &scene.password)),
             format!("AUTH PLAIN {with_authorization_id}\r\n"),
         ] {
             let mut wire = scene.smtp();
@@ -140,11 +137,7 @@ fn before_sign_on_there_is_no_mail_and_the_list_is_true() {
 
 fn check_list(list: &str, wire: &Wire) {
     for wanted in ["8BITMIME", "SIZE 35882577", "AUTH PLAIN LOGIN"] {
-        assert!(
-            list.lines().any(|line| line[4..] == *wanted),
-            "{wanted}?\n{}",
-            wire.dialogue()
-        );
+        assert!(list.lines().any(|line| line[4..] == *wanted), "{wanted}?\n{}", wire.dialogue());
     }
     for hidden in ["XOAUTH2", "OAUTHBEARER", "STARTTLS", "AUTH=", "CHUNKING"] {
         assert!(!list.contains(hidden), "{hidden} is in\n{list}");
@@ -184,9 +177,7 @@ fn mail_pipelined_behind_the_sign_on_goes_through_in_order() {
     Setting::with_smtp().play(LIMIT, |scene: &mut Scene| {
         let mut wire = scene.smtp();
         let auth = scene.auth_plain();
-        wire.send(format!(
-            "{auth}MAIL FROM:<{ADDRESS}>\r\nRCPT TO:<{ADDRESS}>\r\nDATA\r\n"
-        ));
+        wire.send(format!("{auth}MAIL FROM:<{ADDRESS}>\r\nRCPT TO:<{ADDRESS}>\r\nDATA\r\n"));
         for code in ["235", "250", "250", "354"] {
             wire.expect_smtp(code);
         }

@@ -41,28 +41,18 @@ fn refused_then_good(scene: &mut Scene, bad: &[String]) {
     let last = u32::try_from(bad.len()).unwrap();
     for uid in 1..=last {
         let mail = fetch_when_there(&mut imap, uid);
-        assert!(
-            mail.ends_with(b"Subject: good\r\n\r\nwith CRLF\r\n"),
-            "{}",
-            imap.dialogue()
-        );
+        assert!(mail.ends_with(b"Subject: good\r\n\r\nwith CRLF\r\n"), "{}", imap.dialogue());
     }
     // Nor does anything arrive later.
     thread::sleep(Duration::from_secs(1));
     imap.command("z1", "NOOP");
-    assert!(
-        imap.fetch(&(last + 1).to_string()).is_none(),
-        "{}",
-        imap.dialogue()
-    );
+    assert!(imap.fetch(&(last + 1).to_string()).is_none(), "{}", imap.dialogue());
 }
 
 #[test]
 fn a_second_mail_behind_a_false_end_of_data() {
     Setting::with_smtp().play(LIMIT, |scene| {
-        let ends = [
-            "\n.\n", "\n.\r\n", "\r.\r\n", "\r\n.\n", "\r\n.\r", "\r.\r", "\n.\r", "\r.\n",
-        ];
+        let ends = ["\n.\n", "\n.\r\n", "\r.\r\n", "\r\n.\n", "\r\n.\r", "\r.\r", "\n.\r", "\r.\n"];
         let bad = ends.map(|end| {
             format!(
                 "Subject: outer\r\n\r\nouter{end}MAIL FROM:<{ADDRESS}>\r\nRCPT TO:<{ADDRESS}>\r\n\
@@ -86,13 +76,40 @@ fn a_bare_newline_anywhere() {
     });
 }
 
+/// For scanners that can't do better; mending must not make an end of data where there was none.
+#[test]
+fn a_mended_mail_is_one_mail() {
+    let provider = "bare_newlines = \"normalize\"";
+    Setting { provider, ..Setting::with_smtp() }.play(LIMIT, |scene| {
+        let mut wire = scene.smtp_signed_on();
+        let behind = format!("MAIL FROM:<{ADDRESS}>\nRCPT TO:<{ADDRESS}>\nDATA\nsmuggled");
+        let ends = ["\n.\n", "\n.\r\n", "\r.\r\n", "\r\n.\n"];
+        for end in ends {
+            let data = format!("Subject: scan\n\nscanned{end}{behind}\r\n.\r\n");
+            let reply = send(&mut wire, &data);
+            assert!(reply.starts_with("250 "), "{}", wire.dialogue());
+        }
+        let mut imap = scene.signed_on();
+        for uid in 1..=u32::try_from(ends.len()).unwrap() {
+            let mail = fetch_when_there(&mut imap, uid);
+            let whole = format!(
+                "Subject: scan\r\n\r\nscanned\r\n.\r\n{}\r\n",
+                behind.replace('\n', "\r\n")
+            );
+            let mail = String::from_utf8_lossy(&mail).into_owned();
+            assert!(mail.ends_with(&whole), "{mail:?}");
+        }
+        thread::sleep(Duration::from_secs(1));
+        imap.command("z1", "NOOP");
+        assert!(imap.fetch("5").is_none(), "{}", imap.dialogue());
+    });
+}
+
 #[test]
 fn nothing_arrives_when_the_client_leaves_amid_data() {
     Setting::with_smtp().play(LIMIT, |scene| {
         let mut wire = scene.smtp_signed_on();
-        wire.send(format!(
-            "MAIL FROM:<{ADDRESS}>\r\nRCPT TO:<{ADDRESS}>\r\nDATA\r\n"
-        ));
+        wire.send(format!("MAIL FROM:<{ADDRESS}>\r\nRCPT TO:<{ADDRESS}>\r\nDATA\r\n"));
         for code in ["250", "250", "354"] {
             wire.expect_smtp(code);
         }

@@ -1,14 +1,16 @@
 //! Tokens end, are revoked, can't be had: what the mail client sees of it.
 
-use std::{thread, time::Duration};
+use std::{process::Command, thread, time::Duration};
 
 use gatepost::demo::{authorization::TokenFault, faults::Times};
 
 use crate::support::{
-    bed::ADDRESS,
+    bed::{ADDRESS, Bed},
+    gatepost::Home,
     process,
     scene::{AN_ANSWER, Scene, Setting},
     wire::Wire,
+    within,
 };
 
 const LIMIT: Duration = Duration::from_secs(300);
@@ -27,10 +29,7 @@ fn expect_recovery(scene: &Scene) {
         assert!(!line.starts_with("a1 NO"), "{}", wire.dialogue());
         line.starts_with("a1 OK")
     });
-    assert!(
-        recovered,
-        "no LOGIN worked within {AN_ANSWER:?} after the outage"
-    );
+    assert!(recovered, "no LOGIN worked within {AN_ANSWER:?} after the outage");
 }
 
 /// The state of the account, as `status` says it.
@@ -38,18 +37,12 @@ fn state(scene: &Scene) -> String {
     let status = scene.home.status();
     let accounts = status["accounts"].as_array().expect("a list");
     assert_eq!(accounts.len(), 1, "{status}");
-    accounts[0]["state"]
-        .as_str()
-        .unwrap_or_else(|| panic!("{status}"))
-        .to_owned()
+    accounts[0]["state"].as_str().unwrap_or_else(|| panic!("{status}")).to_owned()
 }
 
 #[test]
 fn a_token_that_has_ended_is_refreshed_at_the_next_login() {
-    let setting = Setting {
-        token_life: Some(Duration::from_secs(3)),
-        ..Setting::default()
-    };
+    let setting = Setting { token_life: Some(Duration::from_secs(3)), ..Setting::default() };
     setting.play(LIMIT, |scene| {
         drop(scene.signed_on());
         let before = scene.bed.google.refreshes();
@@ -183,10 +176,7 @@ fn a_session_that_the_server_ends_is_ended_with_its_words() {
 
 #[test]
 fn a_rotated_refresh_token_outlives_a_restart() {
-    let setting = Setting {
-        token_life: Some(Duration::from_secs(2)),
-        ..Setting::default()
-    };
+    let setting = Setting { token_life: Some(Duration::from_secs(2)), ..Setting::default() };
     setting.play(LIMIT, |scene| {
         scene.bed.google.set_rotation(true);
         for _ in 0..3 {
@@ -203,20 +193,32 @@ fn a_rotated_refresh_token_outlives_a_restart() {
 
 #[test]
 fn a_restart_keeps_everything() {
-    let setting = Setting {
-        password: Some("chosen for the scanner"),
-        ..Setting::with_smtp()
-    };
+    let setting = Setting { password: Some("chosen for the scanner"), ..Setting::with_smtp() };
     setting.play(LIMIT, |scene| {
         for _ in 0..2 {
             scene.restart();
             scene.signed_on().command("a2", "NOOP");
             drop(scene.smtp_signed_on());
         }
-        assert_eq!(
-            scene.bed.google.exchanges(),
-            1,
-            "nobody had to consent again"
-        );
+        assert_eq!(scene.bed.google.exchanges(), 1, "nobody had to consent again");
+    });
+}
+
+/// A server's accounts are open from the start: nobody has to sign on first.
+#[test]
+fn with_a_key_file_the_account_is_ready_after_a_restart() {
+    within(LIMIT, || {
+        let bed = Bed::new();
+        let home = Home::new(&bed, "home", "\n[secrets]\nkey_file = \"gatepost.key\"");
+        let key = "head -c 32 /dev/urandom > gatepost.key; chmod 600 gatepost.key";
+        let mut shell = Command::new("sh");
+        process::run_well(shell.args(["-c", key]).current_dir(home.folder()), b"", LIMIT);
+        home.login(ADDRESS, &[], b"").signed_in();
+        for _ in 0..2 {
+            let proxy = home.run();
+            let ready = || home.status()["accounts"][0]["state"] == "ready";
+            assert!(process::until(Duration::from_secs(20), ready), "{}", home.status());
+            assert_eq!(proxy.stop().code(), Some(0));
+        }
     });
 }

@@ -23,29 +23,18 @@ const TRIES: usize = 5;
 fn assert_about_a_second(start: Instant, wire: &Wire) {
     let took = start.elapsed();
     let about = Duration::from_millis(900)..Duration::from_secs(4);
-    assert!(
-        about.contains(&took),
-        "refused after {took:?}\n{}",
-        wire.dialogue()
-    );
+    assert!(about.contains(&took), "refused after {took:?}\n{}", wire.dialogue());
 }
 
 fn assert_at_once(start: Instant, wire: &Wire) {
     let took = start.elapsed();
-    assert!(
-        took < Duration::from_millis(500),
-        "refused after {took:?}\n{}",
-        wire.dialogue()
-    );
+    assert!(took < Duration::from_millis(500), "refused after {took:?}\n{}", wire.dialogue());
 }
 
 #[test]
 fn a_hundred_wrong_imap_passwords_over_twenty_connections() {
     Setting::default().play(LIMIT, |scene| {
-        scene
-            .bed
-            .store
-            .fill_inbox(ADDRESS, std::iter::once(mail(ADDRESS, 1, 900, 10_000)));
+        scene.bed.store.fill_inbox(ADDRESS, std::iter::once(mail(ADDRESS, 1, 900, 10_000)));
         let (imap, login) = (scene.proxy().imap, scene.login());
         let mut good = scene.signed_on();
         good.command("b1", "SELECT INBOX");
@@ -89,10 +78,7 @@ fn a_hundred_wrong_imap_passwords_over_twenty_connections() {
             }
             others.join().expect("the others are served")
         });
-        assert!(
-            slowest < Duration::from_secs(1),
-            "others waited {slowest:?} for a small mail"
-        );
+        assert!(slowest < Duration::from_secs(1), "others waited {slowest:?} for a small mail");
         assert_eq!(scene.bed.google.refreshes(), before, "a token was touched");
         scene.restart();
         drop(scene.signed_on());
@@ -154,10 +140,7 @@ fn wrong_smtp_passwords() {
         wire.expect_smtp("535 5.7.8");
         assert_at_once(start, &wire);
         let start = Instant::now();
-        wire.send(format!(
-            "AUTH LOGIN {}\r\n",
-            STANDARD.encode("nobody@gmail.com")
-        ));
+        wire.send(format!("AUTH LOGIN {}\r\n", STANDARD.encode("nobody@gmail.com")));
         wire.expect_smtp("334");
         wire.send(format!("{}\r\n", STANDARD.encode(&scene.password)));
         wire.expect_smtp("535 5.7.8");

@@ -51,13 +51,9 @@ impl std::ops::Deref for Google {
 impl Google {
     fn start() -> Self {
         let runtime = Runtime::new().expect("a runtime");
-        let options = AuthorizationOptions {
-            users: vec![ADDRESS.to_owned()],
-            ..Default::default()
-        };
-        let server = runtime
-            .block_on(Authorization::start(options))
-            .expect("a free port");
+        let options =
+            AuthorizationOptions { users: vec![ADDRESS.to_owned()], ..Default::default() };
+        let server = runtime.block_on(Authorization::start(options)).expect("a free port");
         Self { server, runtime }
     }
 
@@ -68,9 +64,7 @@ impl Google {
 
     /// It is back, with every grant as it was.
     pub(crate) fn comes_back(&self) {
-        self.runtime
-            .block_on(self.server.restart())
-            .expect("its own port");
+        self.runtime.block_on(self.server.restart()).expect("its own port");
     }
 
     /// Somebody's access token, which Gatepost knows nothing of.
@@ -84,10 +78,7 @@ impl Bed {
     pub(crate) fn new() -> Self {
         servers::assert_can_run();
         // Short (Dovecot's sockets have the path in their names), and every user may pass through.
-        let folder = tempfile::Builder::new()
-            .prefix("gp")
-            .tempdir()
-            .expect("a temporary folder");
+        let folder = tempfile::Builder::new().prefix("gp").tempdir().expect("a temporary folder");
         let passable = fs::Permissions::from_mode(0o755);
         fs::set_permissions(folder.path(), passable).expect("a folder of ours");
         let certificates = folder.path().join("tls");
@@ -97,14 +88,7 @@ impl Bed {
         let store = MailStore::new(folder.path());
         let tokeninfo = google.urls().tokeninfo_url;
         let dovecot = Dovecot::as_gmail(folder.path(), &store, &certificates, &tokeninfo);
-        Self {
-            postfix: None,
-            dovecot,
-            google,
-            store,
-            certificates,
-            folder,
-        }
+        Self { postfix: None, dovecot, google, store, certificates, folder }
     }
 
     /// With an IMAP and an SMTP server.
@@ -136,9 +120,5 @@ impl Bed {
 /// A new authority and a server certificate of its making, in this folder: see `certs/README.md`.
 pub(crate) fn make_certificates(folder: &Path) {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("certs/make-test-ca.sh");
-    process::run_well(
-        Command::new(script).arg(folder),
-        b"",
-        Duration::from_secs(30),
-    );
+    process::run_well(Command::new(script).arg(folder), b"", Duration::from_secs(30));
 }

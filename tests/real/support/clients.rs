@@ -18,9 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Runs a script of `tests/clients/` with this JSON object as its input; gives its JSON answer.
 pub(crate) fn python(script: &str, input: &Value) -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/clients")
-        .join(script);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
     let mut python = Command::new("python3");
     let output = process::run_well(python.arg(path), input.to_string().as_bytes(), PATIENCE);
     serde_json::from_slice(&output).expect("the script prints one JSON value")
@@ -29,23 +27,13 @@ pub(crate) fn python(script: &str, input: &Value) -> Value {
 /// `curl`, ready to run. `secrets` are lines of its configuration, which go by its standard input.
 fn curl_command(arguments: &[&str]) -> Command {
     let mut curl = Command::new("curl");
-    curl.args([
-        "--silent",
-        "--show-error",
-        "--max-time",
-        "60",
-        "--config",
-        "-",
-    ])
-    .args(arguments);
+    curl.args(["--silent", "--show-error", "--max-time", "60", "--config", "-"]).args(arguments);
     curl
 }
 
 /// Runs `curl` with a user and a password; gives what it wrote.
 pub(crate) fn curl(arguments: &[&str], user: &str, password: &str) -> Vec<u8> {
-    let escaped = format!("{user}:{password}")
-        .replace('\\', "\\\\")
-        .replace('"', "\\\"");
+    let escaped = format!("{user}:{password}").replace('\\', "\\\\").replace('"', "\\\"");
     let line = format!("user = \"{escaped}\"\n");
     process::run_well(&mut curl_command(arguments), line.as_bytes(), PATIENCE)
 }
@@ -59,17 +47,8 @@ pub(crate) fn curl_with_token(
 ) -> Output {
     let mut curl = curl_command(arguments);
     curl.arg("--cacert").arg(bed.authority());
-    curl.args([
-        "--user",
-        user,
-        "--login-options",
-        &format!("AUTH={mechanism}"),
-    ]);
-    process::run(
-        &mut curl,
-        format!("oauth2-bearer = {token}\n").as_bytes(),
-        PATIENCE,
-    )
+    curl.args(["--user", user, "--login-options", &format!("AUTH={mechanism}")]);
+    process::run(&mut curl, format!("oauth2-bearer = {token}\n").as_bytes(), PATIENCE)
 }
 
 /// What `mbsync` made of a mailbox: each message by its UID.
@@ -103,23 +82,11 @@ pub(crate) fn mbsync(scratch: &Path, server: SocketAddr, user: &str, password: &
 /// itself (`X-TUID`) is no part of it.
 fn read_synced(path: &Path) -> (u32, Vec<u8>) {
     let name = path.file_name().expect("a file").to_string_lossy();
-    let uid = name
-        .split_once(",U=")
-        .map(|(_, rest)| rest.split([':', ',']).next());
-    let uid = uid
-        .flatten()
-        .and_then(|uid| uid.parse().ok())
-        .expect("a UID in the name");
+    let uid = name.split_once(",U=").map(|(_, rest)| rest.split([':', ',']).next());
+    let uid = uid.flatten().and_then(|uid| uid.parse().ok()).expect("a UID in the name");
     let bytes = fs::read(path).expect("a file of ours");
     let lines = bytes.split_inclusive(|byte| *byte == b'\n');
-    (
-        uid,
-        lines
-            .filter(|line| !line.starts_with(b"X-TUID: "))
-            .flatten()
-            .copied()
-            .collect(),
-    )
+    (uid, lines.filter(|line| !line.starts_with(b"X-TUID: ")).flatten().copied().collect())
 }
 
 /// Sends a mail with `msmtp`.
@@ -154,27 +121,8 @@ pub(crate) fn swaks(
     subject: &str,
 ) -> String {
     let mut swaks = Command::new("swaks");
-    swaks.args([
-        "--server",
-        &server.ip().to_string(),
-        "--port",
-        &server.port().to_string(),
-    ]);
-    swaks.args([
-        "--auth",
-        mechanism,
-        "--auth-user",
-        user,
-        "--auth-password",
-        password,
-    ]);
-    swaks.args([
-        "--from",
-        user,
-        "--to",
-        user,
-        "--header",
-        &format!("Subject: {subject}"),
-    ]);
+    swaks.args(["--server", &server.ip().to_string(), "--port", &server.port().to_string()]);
+    swaks.args(["--auth", mechanism, "--auth-user", user, "--auth-password", password]);
+    swaks.args(["--from", user, "--to", user, "--header", &format!("Subject: {subject}")]);
     String::from_utf8_lossy(&process::run_well(&mut swaks, b"", PATIENCE)).into_owned()
 }

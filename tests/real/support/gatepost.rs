@@ -85,10 +85,7 @@ impl Home {
         command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_gatepost")]);
         command.args(arguments).arg("--home").arg(&self.folder);
         // Nothing of this machine's own: no configuration, keychain or proxy.
-        command
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("HOME", &self.said);
+        command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", &self.said);
         command.env("GATEPOST_LOG", "trace");
         command
     }
@@ -142,10 +139,7 @@ impl Home {
         if !status.success() {
             eprintln!("login: {outcome}\n{}", process::tail(&said));
         }
-        Login {
-            code: status.code(),
-            outcome,
-        }
+        Login { code: status.code(), outcome }
     }
 
     /// `gatepost run`, once it says that it is ready.
@@ -159,20 +153,10 @@ impl Home {
             .spawn()
             .expect("the binary");
         let (imap, smtp) = (nowhere(), nowhere());
-        let mut proxy = Proxy {
-            child,
-            home: Arc::clone(self),
-            log,
-            imap,
-            smtp,
-        };
+        let mut proxy = Proxy { child, home: Arc::clone(self), log, imap, smtp };
         let ready = || proxy.log().lines().any(|line| line == "ready");
         let log = &proxy.log;
-        assert!(
-            process::until(PROMPT, ready),
-            "run is not ready:\n{}",
-            process::tail(log)
-        );
+        assert!(process::until(PROMPT, ready), "run is not ready:\n{}", process::tail(log));
         let status = self.status();
         proxy.imap = address(&status["listeners"]["imap"]);
         proxy.smtp = address(&status["listeners"]["smtp"]);
@@ -184,11 +168,7 @@ impl Home {
         let output = self.gatepost(&["status", "--json"], b"");
         // 3: an account waits for a person to sign in again.
         let code = output.status.code();
-        assert!(
-            matches!(code, Some(0 | 3)),
-            "status: {}",
-            process::said(&output)
-        );
+        assert!(matches!(code, Some(0 | 3)), "status: {}", process::said(&output));
         serde_json::from_slice(&output.stdout).expect("one JSON object")
     }
 
@@ -248,10 +228,7 @@ impl Drop for Proxy {
 pub(crate) fn configuration(bed: &Bed, provider: &str) -> String {
     let urls = bed.google.urls();
     let imap = format!("localhost:{}", bed.dovecot.address().port());
-    let smtp = bed
-        .postfix
-        .as_ref()
-        .map(|smtp| format!("localhost:{}", smtp.tls().port()));
+    let smtp = bed.postfix.as_ref().map(|smtp| format!("localhost:{}", smtp.tls().port()));
     let mut keys = vec![
         ("client_id", bed.google.client_id().to_owned()),
         ("client_secret", bed.google.client_secret().to_owned()),
@@ -264,21 +241,10 @@ pub(crate) fn configuration(bed: &Bed, provider: &str) -> String {
         ("ca_file", bed.authority().display().to_string()),
     ];
     // What the test says itself takes the place of ours.
-    let says = |key: &str| {
-        provider
-            .lines()
-            .any(|line| line.starts_with(&format!("{key} ")))
-    };
-    let connections = if says("connections") {
-        ""
-    } else {
-        "connections = 0\n"
-    };
+    let says = |key: &str| provider.lines().any(|line| line.starts_with(&format!("{key} ")));
+    let connections = if says("connections") { "" } else { "connections = 0\n" };
     keys.retain(|(key, _)| !says(key));
-    let keys: String = keys
-        .iter()
-        .map(|(key, value)| format!("{key} = {value:?}\n"))
-        .collect();
+    let keys: String = keys.iter().map(|(key, value)| format!("{key} = {value:?}\n")).collect();
     let listen = "[listen]\nimap = \"127.0.0.1:0\"\nsmtp = \"127.0.0.1:0\"\nstatus = \"\"\n";
     format!("{listen}\n[provider.gmail]\n{connections}{keys}{provider}\n")
 }
@@ -291,29 +257,19 @@ pub(crate) fn visit(url: &str) {
 
 /// Opens a page as a browser does, and gives the address to which it leads without going there.
 pub(crate) fn redirect_of(url: &str) -> String {
-    let output = browse(&[
-        "--write-out",
-        "%{redirect_url}",
-        "--output",
-        "/dev/null",
-        url,
-    ]);
+    let output = browse(&["--write-out", "%{redirect_url}", "--output", "/dev/null", url]);
     String::from_utf8(output.stdout).expect("an address")
 }
 
 fn browse(arguments: &[&str]) -> Output {
     let mut curl = Command::new("curl");
-    curl.args(["--silent", "--show-error", "--fail", "--noproxy", "*"])
-        .args(arguments);
+    curl.args(["--silent", "--show-error", "--fail", "--noproxy", "*"]).args(arguments);
     process::run(&mut curl, b"", Duration::from_secs(60))
 }
 
 fn address(value: &Value) -> SocketAddr {
-    let text = value
-        .as_str()
-        .unwrap_or_else(|| panic!("not an address: {value}"));
-    text.parse()
-        .unwrap_or_else(|error| panic!("{text}: {error}"))
+    let text = value.as_str().unwrap_or_else(|| panic!("not an address: {value}"));
+    text.parse().unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 fn nowhere() -> SocketAddr {

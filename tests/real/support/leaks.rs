@@ -26,9 +26,7 @@ impl Secret {
     }
 
     fn is_in(&self, bytes: &[u8]) -> bool {
-        self.forms
-            .iter()
-            .any(|form| position(bytes, form).is_some())
+        self.forms.iter().any(|form| position(bytes, form).is_some())
     }
 }
 
@@ -46,9 +44,7 @@ pub(crate) fn under(
             leaks.extend(under(&path, secrets, excepted));
         } else if path.is_file() {
             let bytes = fs::read(&path).expect("root reads everything");
-            let found = inside(&bytes, secrets)
-                .into_iter()
-                .filter(|name| !excepted(name, &path));
+            let found = inside(&bytes, secrets).into_iter().filter(|name| !excepted(name, &path));
             leaks.extend(found.map(|name| format!("{name} in {}", path.display())));
         }
     }
@@ -57,10 +53,7 @@ pub(crate) fn under(
 
 /// What is in these bytes that must not be.
 pub(crate) fn inside(bytes: &[u8], secrets: &[Secret]) -> Vec<&'static str> {
-    let known = secrets
-        .iter()
-        .filter(|secret| secret.is_in(bytes))
-        .map(|secret| secret.name);
+    let known = secrets.iter().filter(|secret| secret.is_in(bytes)).map(|secret| secret.name);
     known.chain(google_tokens(bytes)).collect()
 }
 
@@ -71,9 +64,7 @@ fn google_tokens(bytes: &[u8]) -> impl Iterator<Item = &'static str> {
         let mut rest = bytes;
         while let Some(found) = position(rest, start.as_bytes()) {
             rest = &rest[found + start.len()..];
-            let own = rest
-                .iter()
-                .take_while(|b| b.is_ascii_alphanumeric() || b"-_".contains(b));
+            let own = rest.iter().take_while(|b| b.is_ascii_alphanumeric() || b"-_".contains(b));
             if own.count() >= *more {
                 return true;
             }
@@ -81,9 +72,7 @@ fn google_tokens(bytes: &[u8]) -> impl Iterator<Item = &'static str> {
         false
     });
     let sasl = Secret::new("access token in base64", "auth=Bearer ya29.");
-    plain
-        .map(|(name, _, _)| name)
-        .chain(sasl.is_in(bytes).then_some(sasl.name))
+    plain.map(|(name, _, _)| name).chain(sasl.is_in(bytes).then_some(sasl.name))
 }
 
 /// How a text looks in base64 when so many bytes (of three) stand before it: without the characters
@@ -96,9 +85,7 @@ fn in_base64(text: &str, before: usize) -> Vec<u8> {
 }
 
 fn position(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
-    bytes
-        .windows(wanted.len())
-        .position(|window| window == wanted)
+    bytes.windows(wanted.len()).position(|window| window == wanted)
 }
 
 #[test]
@@ -108,11 +95,7 @@ fn a_leak_is_found_in_every_form() {
         let plain = format!("{before}correct horse, and more");
         assert_eq!(inside(plain.as_bytes(), &secret), ["password"]);
         let encoded = STANDARD_NO_PAD.encode(plain);
-        assert_eq!(
-            inside(encoded.as_bytes(), &secret),
-            ["password"],
-            "{encoded}"
-        );
+        assert_eq!(inside(encoded.as_bytes(), &secret), ["password"], "{encoded}");
     }
     assert!(inside(b"incorrect hose; Bearer ya29.\xe2\x80\xa6", &secret).is_empty());
 }

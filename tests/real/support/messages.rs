@@ -18,10 +18,7 @@ impl Numbers {
     }
 
     fn bytes(&mut self, size: usize) -> Vec<u8> {
-        std::iter::repeat_with(|| self.next().to_le_bytes())
-            .flatten()
-            .take(size)
-            .collect()
+        std::iter::repeat_with(|| self.next().to_le_bytes()).flatten().take(size).collect()
     }
 }
 

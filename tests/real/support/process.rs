@@ -40,34 +40,21 @@ pub(crate) fn run(command: &mut Command, stdin: &[u8], limit: Duration) -> Outpu
         stdout: stdout.join().expect("reads only"),
         stderr: stderr.join().expect("reads only"),
     };
-    assert!(
-        ended.is_some(),
-        "{name}: not done after {limit:?}\n{}",
-        said(&output)
-    );
+    assert!(ended.is_some(), "{name}: not done after {limit:?}\n{}", said(&output));
     output
 }
 
 /// As [`run`], for a program that must succeed; gives what it wrote to standard output.
 pub(crate) fn run_well(command: &mut Command, stdin: &[u8], limit: Duration) -> Vec<u8> {
     let output = run(command, stdin, limit);
-    assert!(
-        output.status.success(),
-        "{command:?}: {}\n{}",
-        output.status,
-        said(&output)
-    );
+    assert!(output.status.success(), "{command:?}: {}\n{}", output.status, said(&output));
     output.stdout
 }
 
 /// Both outputs, for a failure's message.
 pub(crate) fn said(output: &Output) -> String {
     let lossy = String::from_utf8_lossy;
-    format!(
-        "stdout: {}\nstderr: {}",
-        lossy(&output.stdout),
-        lossy(&output.stderr)
-    )
+    format!("stdout: {}\nstderr: {}", lossy(&output.stdout), lossy(&output.stderr))
 }
 
 /// Waits for a child's end; `None` if it still runs after `limit`.

@@ -39,10 +39,7 @@ pub(crate) struct Setting {
 impl Setting {
     /// With Postfix as well as Dovecot.
     pub(crate) fn with_smtp() -> Self {
-        Self {
-            smtp: true,
-            ..Self::default()
-        }
+        Self { smtp: true, ..Self::default() }
     }
 
     /// Sets the scene and plays it.
@@ -67,11 +64,7 @@ pub(crate) struct Scene {
 
 impl Scene {
     fn set(setting: &Setting) -> Self {
-        let bed = if setting.smtp {
-            Bed::with_smtp()
-        } else {
-            Bed::new()
-        };
+        let bed = if setting.smtp { Bed::with_smtp() } else { Bed::new() };
         if let Some(life) = setting.token_life {
             bed.google.set_token_life(life);
         }
@@ -79,25 +72,16 @@ impl Scene {
         let password = match setting.password {
             None => {
                 let event = home.login(ADDRESS, &[], b"").signed_in();
-                event["password"]
-                    .as_str()
-                    .expect("a new account has a password")
-                    .to_owned()
+                event["password"].as_str().expect("a new account has a password").to_owned()
             }
             Some(password) => {
                 let line = format!("{password}\n");
-                home.login(ADDRESS, &["--password-stdin"], line.as_bytes())
-                    .signed_in();
+                home.login(ADDRESS, &["--password-stdin"], line.as_bytes()).signed_in();
                 password.to_owned()
             }
         };
         let proxy = Some(home.run());
-        Self {
-            proxy,
-            home,
-            password,
-            bed,
-        }
+        Self { proxy, home, password, bed }
     }
 
     /// The running proxy.
@@ -172,11 +156,7 @@ impl Scene {
         let took = start.elapsed();
         assert!(took < AN_ANSWER, "after {took:?}\n{}", wire.dialogue());
         let (bye, before) = lines.split_last().expect("a word before the end");
-        assert!(
-            bye.starts_with("* BYE ") && bye.len() > 20,
-            "{}",
-            wire.dialogue()
-        );
+        assert!(bye.starts_with("* BYE ") && bye.len() > 20, "{}", wire.dialogue());
         let alerts = before.iter().all(|line| line.starts_with("* OK [ALERT] "));
         assert!(alerts, "{}", wire.dialogue());
     }
@@ -190,11 +170,7 @@ impl Scene {
         wire.expect_end();
         let took = start.elapsed();
         assert!(took < AN_ANSWER, "after {took:?}\n{}", wire.dialogue());
-        assert!(
-            said.starts_with("421 4.") && said.len() > 25,
-            "{}",
-            wire.dialogue()
-        );
+        assert!(said.starts_with("421 4.") && said.len() > 25, "{}", wire.dialogue());
     }
 
     /// Starts the proxy anew with more in `[provider.gmail]`, in place of what was there.

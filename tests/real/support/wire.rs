@@ -26,11 +26,7 @@ impl Wire {
         stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
         stream.set_write_timeout(Some(PATIENCE)).expect("not zero");
         stream.set_nodelay(true).expect("a TCP socket");
-        Self {
-            stream,
-            received: Vec::new(),
-            dialogue: String::new(),
-        }
+        Self { stream, received: Vec::new(), dialogue: String::new() }
     }
 
     /// Connects to an IMAP server and reads its greeting.
@@ -73,9 +69,7 @@ impl Wire {
     /// Says that nothing more will be sent; answers can still be read.
     pub(crate) fn end_of_sending(&mut self) {
         self.note("C", b"(shuts its writing side)");
-        self.stream
-            .shutdown(Shutdown::Write)
-            .expect("an open socket");
+        self.stream.shutdown(Shutdown::Write).expect("an open socket");
     }
 
     /// The next line, without its CRLF.
@@ -118,10 +112,7 @@ impl Wire {
     /// As [`reply`](Self::reply), for a command that must succeed.
     pub(crate) fn expect_ok(&mut self, tag: &str) -> Vec<String> {
         let lines = self.reply(tag);
-        if !lines
-            .last()
-            .is_some_and(|line| line.starts_with(&format!("{tag} OK")))
-        {
+        if !lines.last().is_some_and(|line| line.starts_with(&format!("{tag} OK"))) {
             self.fail(&format!("expected {tag} OK"));
         }
         lines
@@ -210,14 +201,9 @@ impl Wire {
                 Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
                 Ok(_) => false,
             };
-        self.stream
-            .set_read_timeout(Some(PATIENCE))
-            .expect("not zero");
+        self.stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
         if !silent {
-            self.fail(&format!(
-                "expected silence, which ended after {:?}",
-                start.elapsed()
-            ));
+            self.fail(&format!("expected silence, which ended after {:?}", start.elapsed()));
         }
     }
 
@@ -272,10 +258,7 @@ impl Wire {
 
     fn fail(&self, what: &str) -> ! {
         let rest = self.received.escape_ascii();
-        panic!(
-            "{what}\nThe dialogue was:\n{}\n  (unread: {rest})",
-            self.dialogue()
-        )
+        panic!("{what}\nThe dialogue was:\n{}\n  (unread: {rest})", self.dialogue())
     }
 }
 

@@ -26,9 +26,7 @@ pub(crate) struct MailStore {
 
 impl MailStore {
     pub(crate) fn new(under: &Path) -> Self {
-        let store = Self {
-            folder: folder(&under.join("mail")),
-        };
+        let store = Self { folder: folder(&under.join("mail")) };
         store.give_away();
         store
     }
@@ -50,11 +48,7 @@ impl MailStore {
     fn give_away(&self) {
         let owner = format!("{MAIL_USER}:{MAIL_USER}");
         let mut chown = Command::new("chown");
-        process::run_well(
-            chown.arg("-R").arg(owner).arg(&self.folder),
-            b"",
-            super::PATIENCE,
-        );
+        process::run_well(chown.arg("-R").arg(owner).arg(&self.folder), b"", super::PATIENCE);
     }
 }
 
@@ -112,13 +106,8 @@ impl Dovecot {
             render(&format!("dovecot/{name}"), &folder.join(name), &values);
         }
         let configuration = folder.join(template);
-        let mut dovecot = Self {
-            folder,
-            configuration,
-            address: loopback(port),
-            greeting,
-            running: None,
-        };
+        let mut dovecot =
+            Self { folder, configuration, address: loopback(port), greeting, running: None };
         dovecot.begin();
         dovecot
     }
@@ -139,11 +128,7 @@ impl Dovecot {
         let arguments = ["-F", "-c", text(&self.configuration)];
         let output = self.folder.join("output");
         self.running = Some(Guarded::start(PROGRAM, &arguments, &output));
-        wait_for(
-            self.address,
-            self.greeting,
-            &[&output, &self.folder.join("log")],
-        );
+        wait_for(self.address, self.greeting, &[&output, &self.folder.join("log")]);
     }
 
     /// Ends it; its sessions are closed.
@@ -160,12 +145,7 @@ impl Dovecot {
     /// Closes a person's sessions with a BYE, as Gmail does when their token has ended.
     pub(crate) fn kick(&self, address: &str) {
         let mut doveadm = Command::new("/usr/bin/doveadm");
-        let arguments = [
-            "-c",
-            text(&self.configuration),
-            "kick",
-            &address.to_lowercase(),
-        ];
+        let arguments = ["-c", text(&self.configuration), "kick", &address.to_lowercase()];
         process::run_well(doveadm.args(arguments), b"", Duration::from_secs(20));
     }
 }

@@ -38,10 +38,7 @@ pub(crate) fn assert_can_run() {
          themselves. Run ./test (which uses sudo), or ./test --fast for the rest"
     );
     for server in [dovecot::PROGRAM, postfix::PROGRAM] {
-        assert!(
-            Path::new(server).exists(),
-            "{server} is missing: run ./test, which installs it"
-        );
+        assert!(Path::new(server).exists(), "{server} is missing: run ./test, which installs it");
     }
 }
 
@@ -128,11 +125,7 @@ fn wait_for(address: SocketAddr, greeting: &str, logs: &[&Path]) {
         stream.read_exact(&mut said).is_ok() && said == greeting.as_bytes()
     });
     let logs: Vec<_> = logs.iter().map(|log| process::tail(log)).collect();
-    assert!(
-        answers,
-        "no server answers on {address}\n{}",
-        logs.join("\n")
-    );
+    assert!(answers, "no server answers on {address}\n{}", logs.join("\n"));
 }
 
 /// Waits until nobody takes connections any more: what is killed is gone a moment later.

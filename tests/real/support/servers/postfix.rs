@@ -46,13 +46,7 @@ impl Postfix {
             render(&format!("postfix/{name}"), &folder.join(name), &values);
         }
         let (tls, starttls) = (loopback(tls), loopback(starttls));
-        let mut postfix = Self {
-            folder,
-            instance,
-            tls,
-            starttls,
-            running: None,
-        };
+        let mut postfix = Self { folder, instance, tls, starttls, running: None };
         postfix.begin();
         postfix
     }
@@ -74,11 +68,7 @@ impl Postfix {
         self.running = Some(Guarded::start(PROGRAM, &arguments, &output));
         // Its own name in the greeting: nobody else answers on this port.
         let greeting = format!("220 smtp.gmail.com ESMTP {} ", self.instance);
-        wait_for(
-            self.starttls,
-            &greeting,
-            &[&output, &self.folder.join("log")],
-        );
+        wait_for(self.starttls, &greeting, &[&output, &self.folder.join("log")]);
     }
 
     /// Ends it; its sessions are closed.
@@ -91,14 +81,9 @@ impl Postfix {
 fn make_queue(under: &Path) {
     let queue = folder(&under.join("queue"));
     folder(&queue.join("pid"));
-    let owned = QUEUE
-        .iter()
-        .map(|name| queue.join(name))
-        .chain([under.join("data")]);
+    let owned = QUEUE.iter().map(|name| queue.join(name)).chain([under.join("data")]);
     let mut install = Command::new("install");
-    install
-        .args(["-d", "-o", "postfix", "-m", "700"])
-        .args(owned);
+    install.args(["-d", "-o", "postfix", "-m", "700"]).args(owned);
     process::run_well(&mut install, b"", super::PATIENCE);
     let mut maildrop = Command::new("install");
     maildrop.args(["-d", "-o", "postfix", "-g", "postdrop", "-m", "730"]);
