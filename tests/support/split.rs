@@ -13,7 +13,7 @@ pub(crate) enum Split {
 pub(crate) fn every_way() -> impl Iterator<Item = Split> {
     [Split::Whole, Split::Bytes]
         .into_iter()
-        .chain((1..=24).map(Split::Random))
+        .chain((1..=16).map(Split::Random))
 }
 
 impl Split {
@@ -23,7 +23,7 @@ impl Split {
             Self::Whole => return Vec::from_iter((!bytes.is_empty()).then_some(bytes)),
             Self::Bytes => 1,
             // Some seeds cut into crumbs, some into large pieces.
-            Self::Random(seed) => 2 << (seed % 12),
+            Self::Random(seed) => 2 << (seed % 8 * 2),
         };
         let mut random = match self {
             Self::Random(seed) => Random(seed ^ (round as u64).wrapping_mul(0x9E37_79B9)),
