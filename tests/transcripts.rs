@@ -1,6 +1,12 @@
 //! Every file of `tests/transcripts` is played whole, byte by byte and at random splits, with the
 //! same result each time. A bug in a protocol first becomes a scene there.
 
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 #[path = "support/player.rs"]
 mod player;
 #[path = "support/relay.rs"]

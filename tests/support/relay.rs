@@ -13,8 +13,9 @@ pub(crate) struct Relay<D> {
     pub(crate) to_client: Vec<u8>,
     pub(crate) to_server: Vec<u8>,
     pub(crate) stopped: Option<Violation>,
-    /// The most bytes that were held back in one direction, after everything was judged.
-    pub(crate) most_held: usize,
+    /// The most bytes that were held back after everything was judged.
+    pub(crate) most_held_of_client: usize,
+    pub(crate) most_held_of_server: usize,
 }
 
 impl<D: Dialogue> Relay<D> {
@@ -27,7 +28,8 @@ impl<D: Dialogue> Relay<D> {
             to_client: Vec::new(),
             to_server: Vec::new(),
             stopped: None,
-            most_held: 0,
+            most_held_of_client: 0,
+            most_held_of_server: 0,
         }
     }
 
@@ -55,8 +57,8 @@ impl<D: Dialogue> Relay<D> {
     fn run(&mut self) {
         // What one side sends may set free what the other had to hold back.
         while self.stopped.is_none() && (self.judge_client() | self.judge_server()) {}
-        let held = self.from_client.len().max(self.from_server.len());
-        self.most_held = self.most_held.max(held);
+        self.most_held_of_client = self.most_held_of_client.max(self.from_client.len());
+        self.most_held_of_server = self.most_held_of_server.max(self.from_server.len());
     }
 
     fn judge_client(&mut self) -> bool {
