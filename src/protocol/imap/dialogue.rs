@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::from_client::FromClient;
 use super::from_server::{FromServer, Seen};
+use super::response::Status;
 use crate::protocol::dialogue::{self, Verdict};
 
 /// Watches a signed-on IMAP session (see [`crate::protocol::Dialogue`]).
@@ -22,6 +23,10 @@ pub struct Dialogue {
 pub(super) struct Ledger {
     /// Commands sent whole whose tagged response has not come.
     in_flight: u32,
+    /// A command is being sent.
+    half_sent: bool,
+    /// Its tagged response came before it was sent whole.
+    answered_early: bool,
     /// What the server's next `+` lines are for, in order.
     continuations: VecDeque<Continuation>,
     /// The server's word on the client's literal.
@@ -55,9 +60,17 @@ pub(super) enum LiteralAnswer {
 const MAX_CONTINUATIONS: usize = 16;
 
 impl Ledger {
+    /// The first bytes of a command go out.
+    pub(super) fn command_begun(&mut self) {
+        self.half_sent = true;
+    }
+
     /// A command went out whole.
     pub(super) fn command_sent(&mut self) {
-        self.in_flight = self.in_flight.saturating_add(1);
+        self.half_sent = false;
+        if !std::mem::take(&mut self.answered_early) {
+            self.in_flight = self.in_flight.saturating_add(1);
+        }
     }
 
     /// An IDLE went out. False if too many are open.
@@ -97,19 +110,38 @@ impl Ledger {
         }
     }
 
-    fn tagged_came(&mut self, tag: &[u8]) {
-        match self.continuations.iter().position(|open| *open.tag == *tag) {
-            Some(at) if !self.continuations[at].idle => {
+    fn tagged_came(&mut self, tag: &[u8], status: Status) {
+        let at = self.continuations.iter().position(|open| *open.tag == *tag);
+        let open = at.map(|at| &self.continuations[at]);
+        let others = self
+            .in_flight
+            .saturating_sub(u32::from(open.is_some_and(|open| open.idle)));
+        match (at, open) {
+            // Some clients give every command the same tag. What waits for its `+` can't be done,
+            // so that this OK is an earlier command's.
+            (Some(_), Some(open)) if !open.idling && status == Status::Ok && others > 0 => {
+                self.in_flight -= 1;
+            }
+            (Some(at), Some(open)) if !open.idle => {
                 // The command that announced the literal was refused: it never went out whole.
                 self.continuations.remove(at);
                 self.literal = LiteralAnswer::Refused;
+                self.half_sent = false;
             }
-            Some(at) => {
+            (Some(at), _) => {
                 self.continuations.remove(at);
                 self.in_flight = self.in_flight.saturating_sub(1);
             }
-            None => self.in_flight = self.in_flight.saturating_sub(1),
+            // A server may refuse a command while its literal is still on its way.
+            (None, _) if self.in_flight == 0 && self.half_sent => self.answered_early = true,
+            (None, _) => self.in_flight = self.in_flight.saturating_sub(1),
         }
+    }
+
+    /// True if the client's last announcement was answered with a refusal that it has not read on
+    /// from.
+    fn literal_was_refused(&self) -> bool {
+        self.literal == LiteralAnswer::Refused
     }
 
     fn only_idles(&self) -> bool {
@@ -127,7 +159,7 @@ impl dialogue::Dialogue for Dialogue {
         let ledger = &mut self.ledger;
         self.server.judge(buffered, &mut |seen| match seen {
             Seen::Continuation => ledger.continuation_came(),
-            Seen::Tagged(tag) => ledger.tagged_came(tag),
+            Seen::Tagged(tag, status) => ledger.tagged_came(tag, status),
         })
     }
 
@@ -136,7 +168,8 @@ impl dialogue::Dialogue for Dialogue {
     }
 
     fn is_quiet(&self) -> bool {
-        self.client.at_command_start() && self.server.at_line_start() && self.ledger.only_idles()
+        let between_commands = self.client.at_command_start() || self.ledger.literal_was_refused();
+        between_commands && self.server.at_line_start() && self.ledger.only_idles()
     }
 
     fn awaits_answer(&self) -> bool {

@@ -4,7 +4,8 @@ use super::dialogue::{Ledger, LiteralAnswer};
 use crate::protocol::dialogue::{Verdict, Violation};
 use crate::protocol::line::{self, ImpossibleSize, Literal, Tail};
 
-/// A tag and the first word of a command; clients' tags are a dozen bytes.
+/// A tag and the first word of a command, and the byte that ends it; clients' tags are a dozen
+/// bytes.
 const MAX_COMMAND_START: usize = 1024;
 
 /// Where in the client's commands the bytes are.
@@ -28,6 +29,8 @@ enum State {
     Literal { left: u64, passes: bool },
     /// A synchronizing literal of this size was announced; the server has the word.
     Announced { size: u64 },
+    /// The dialogue can't go on.
+    Broken(Violation),
 }
 
 impl FromClient {
@@ -45,28 +48,40 @@ impl FromClient {
             }
             match self.state {
                 State::Start => match self.start(rest) {
-                    Start::Incomplete if rest.len() > MAX_COMMAND_START => {
-                        return Verdict::Stop(Violation::ClientLineTooLong);
-                    }
                     Start::Incomplete => return passed(at),
-                    Start::Pass => self.state = State::Line { passes: true },
+                    Start::Pass => {
+                        self.state = State::Line { passes: true };
+                        ledger.command_begun();
+                    }
                     Start::Untagged(length) => at += length,
-                    Start::Refuse(_) if at > 0 => return Verdict::Pass(at),
-                    Start::Refuse(words) => return self.refuse(rest, words),
+                    // What came before goes on first, however the bytes arrived.
+                    Start::TooLong | Start::Refuse { .. } if at > 0 => return Verdict::Pass(at),
+                    Start::TooLong => return Verdict::Stop(Violation::ClientLineTooLong),
+                    Start::Refuse { take, words } => return self.refuse(&rest[..take], words),
                 },
                 State::Line { passes } => {
                     if !passes && at > 0 {
                         return Verdict::Pass(at);
                     }
-                    let end = memchr::memchr(b'\n', rest).map(|found| found + 1);
-                    let piece = &rest[..end.unwrap_or(rest.len())];
+                    // A line's end is looked at alone, so that what comes before it has gone on
+                    // if it must stop the dialogue.
+                    let piece = match memchr::memchr(b'\n', rest) {
+                        Some(0) => &rest[..1],
+                        Some(end) => &rest[..end],
+                        None => rest,
+                    };
                     self.tail.push(piece);
-                    at += piece.len();
-                    if end.is_some()
+                    if piece == b"\n"
                         && let Err(violation) = self.line_ended(passes, ledger)
                     {
-                        return Verdict::Stop(violation);
+                        // Judged again, it stops again.
+                        self.state = State::Broken(violation);
+                        return match at {
+                            0 => Verdict::Stop(violation),
+                            at => Verdict::Pass(at),
+                        };
                     }
+                    at += piece.len();
                     if !passes {
                         return dropped(at);
                     }
@@ -88,53 +103,61 @@ impl FromClient {
                     LiteralAnswer::GoOn => self.literal(size, true),
                     LiteralAnswer::Refused => self.state = State::Start,
                 },
+                State::Broken(violation) => return Verdict::Stop(violation),
             }
         }
     }
 
-    /// Looks at a command's tag and first word.
+    /// Looks at a command's tag and first word. More spaces than the grammar has are no reason to
+    /// overlook a word that some server may still recognise.
     fn start(&mut self, rest: &[u8]) -> Start {
         let line_end = memchr::memchr(b'\n', rest);
         let line = &rest[..line_end.unwrap_or(rest.len())];
-        let Some(space) = memchr::memchr(b' ', line) else {
-            // `DONE`, an empty line, or what the server will call BAD.
-            return line_end.map_or(Start::Incomplete, |end| Start::Untagged(end + 1));
-        };
-        let behind = &line[space + 1..];
-        let word_end = behind.iter().position(|byte| matches!(byte, b' ' | b'\r'));
-        let Some(word_end) = word_end.or(line_end.map(|_| behind.len())) else {
+        let is_space = |byte: &u8| *byte == b' ';
+        let tag_start = length_while(line, is_space);
+        let tag_end = tag_start + length_while(&line[tag_start..], |byte| !is_space(byte));
+        let word_start = tag_end + length_while(&line[tag_end..], is_space);
+        let word_end = word_start + length_while(&line[word_start..], u8::is_ascii_alphanumeric);
+        if matches!(&line[word_start..], b"" | b"\r") {
+            // No command behind the tag: `DONE`, an empty line, or what the server will call BAD.
+            return match line_end {
+                Some(end) if end <= MAX_COMMAND_START => Start::Untagged(end + 1),
+                None if rest.len() <= MAX_COMMAND_START => Start::Incomplete,
+                _ => Start::TooLong,
+            };
+        }
+        if word_end > MAX_COMMAND_START {
+            return Start::TooLong;
+        }
+        if word_end == rest.len() {
             return Start::Incomplete;
-        };
-        let word = behind[..word_end].to_ascii_uppercase();
+        }
+        let word = line[word_start..word_end].to_ascii_uppercase();
         self.tag.clear();
-        self.tag.extend_from_slice(&line[..space]);
+        self.tag.extend_from_slice(&line[tag_start..tag_end]);
         self.tail.clear();
         self.idle = word == b"IDLE";
-        match word.as_slice() {
+        let words = match word.as_slice() {
             // A second sign-on would carry the local password to the provider.
-            b"LOGIN" | b"AUTHENTICATE" => Start::Refuse("BAD Already signed on"),
-            b"STARTTLS" => Start::Refuse("BAD Already signed on"),
-            b"COMPRESS" => Start::Refuse("NO [CANNOT] Compression is not offered"),
-            b"UNAUTHENTICATE" => Start::Refuse("NO [CANNOT] Not offered"),
-            _ => Start::Pass,
-        }
+            b"LOGIN" | b"AUTHENTICATE" | b"STARTTLS" => "BAD Already signed on",
+            b"COMPRESS" => "NO [CANNOT] Compression is not offered",
+            b"UNAUTHENTICATE" => "NO [CANNOT] Not offered",
+            _ => return Start::Pass,
+        };
+        let take = word_end;
+        Start::Refuse { take, words }
     }
 
-    /// Answers a command here and drops it with what belongs to it.
-    fn refuse(&mut self, rest: &[u8], words: &str) -> Verdict {
-        let end = memchr::memchr(b'\n', rest).map(|found| found + 1);
-        let take = end.unwrap_or(rest.len());
-        self.tail.push(&rest[..take]);
+    /// Answers a command here; the rest of it is dropped as it comes.
+    fn refuse(&mut self, start: &[u8], words: &str) -> Verdict {
+        self.tail.push(start);
         self.state = State::Line { passes: false };
-        if end.is_some() {
-            // The ledger is not touched: the server never hears of this command.
-            match self.refused_line_ended() {
-                Ok(()) => {}
-                Err(violation) => return Verdict::Stop(violation),
-            }
-        }
+        // The ledger is not touched: the server never hears of this command.
         let reply = [self.tag.as_slice(), b" ", words.as_bytes(), b"\r\n"].concat();
-        Verdict::Answer { take, reply }
+        Verdict::Answer {
+            take: start.len(),
+            reply,
+        }
     }
 
     fn line_ended(&mut self, passes: bool, ledger: &mut Ledger) -> Result<(), Violation> {
@@ -200,8 +223,15 @@ enum Start {
     Untagged(usize),
     /// A command that passes.
     Pass,
-    /// A command that is answered here.
-    Refuse(&'static str),
+    /// A command that is answered here, with these words, and its tag and first word's length.
+    Refuse { take: usize, words: &'static str },
+    /// No command's start is as long.
+    TooLong,
+}
+
+fn length_while(bytes: &[u8], belongs: impl Fn(&u8) -> bool) -> usize {
+    let end = bytes.iter().position(|byte| !belongs(byte));
+    end.unwrap_or(bytes.len())
 }
 
 fn passed(length: usize) -> Verdict {

@@ -5,7 +5,8 @@ use super::response::{Response, Status};
 use crate::protocol::dialogue::{Verdict, Violation};
 use crate::protocol::line::{self, ImpossibleSize, Tail};
 
-/// The longest status or capability line that is looked into; a longer one passes as it is.
+/// The longest status or capability line that is read whole. Of a longer one (a COPYUID of many
+/// messages, RFC 4315 §3) the beginning is read, and it passes as it is.
 const MAX_STATUS_LINE: usize = 16 * 1024;
 /// `* PREAUTH ` and `* CAPABILITY `, the longest beginnings that tell a line's kind.
 const LINE_START: usize = 13;
@@ -17,7 +18,7 @@ pub(super) enum Seen<'a> {
     /// A `+` line.
     Continuation,
     /// A tagged response, with its tag.
-    Tagged(&'a [u8]),
+    Tagged(&'a [u8], Status),
 }
 
 /// Where in the server's responses the bytes are.
@@ -38,6 +39,8 @@ enum State {
     Text,
     /// In a literal, this many bytes left.
     Literal(u64),
+    /// The dialogue can't go on.
+    Broken,
 }
 
 impl FromServer {
@@ -59,10 +62,12 @@ impl FromServer {
                     Kind::Unclear => break,
                     Kind::Data => self.state = State::Data,
                     Kind::Text => {
-                        let Some(end) = memchr::memchr(b'\n', rest) else {
-                            if rest.len() < MAX_STATUS_LINE {
+                        let start = &rest[..rest.len().min(MAX_STATUS_LINE)];
+                        let Some(end) = memchr::memchr(b'\n', start) else {
+                            if start.len() < MAX_STATUS_LINE {
                                 break;
                             }
+                            self.status_line(start, tell);
                             self.state = State::Text;
                             continue;
                         };
@@ -82,13 +87,19 @@ impl FromServer {
                     }
                 },
                 State::Data | State::Text => {
-                    let end = memchr::memchr(b'\n', rest).map(|found| found + 1);
-                    let piece = &rest[..end.unwrap_or(rest.len())];
+                    // A line's end is looked at alone, so that what comes before it has gone on
+                    // if it must stop the dialogue.
+                    let piece = match memchr::memchr(b'\n', rest) {
+                        Some(0) => &rest[..1],
+                        Some(end) => &rest[..end],
+                        None => rest,
+                    };
                     self.tail.push(piece);
-                    at += piece.len();
-                    if end.is_some() && self.line_ended().is_err() {
-                        return Verdict::Stop(Violation::ServerLiteral);
+                    if piece == b"\n" && self.line_ended().is_err() {
+                        self.state = State::Broken;
+                        break;
                     }
+                    at += piece.len();
                 }
                 State::Literal(left) => {
                     let take = left.min(rest.len() as u64);
@@ -98,19 +109,20 @@ impl FromServer {
                     };
                     at += usize::try_from(take).unwrap_or(rest.len());
                 }
+                State::Broken => break,
             }
         }
-        if at == 0 {
-            Verdict::Wait
-        } else {
-            Verdict::Pass(at)
+        match (at, self.state) {
+            (0, State::Broken) => Verdict::Stop(Violation::ServerLiteral),
+            (0, _) => Verdict::Wait,
+            (at, _) => Verdict::Pass(at),
         }
     }
 
     fn status_line(&mut self, line: &[u8], tell: &mut dyn FnMut(Seen<'_>)) {
         match Response::parse(line) {
             Some(Response::Continuation(_)) => tell(Seen::Continuation),
-            Some(Response::Tagged(tag, _)) => tell(Seen::Tagged(tag)),
+            Some(Response::Tagged(tag, told)) => tell(Seen::Tagged(tag, told.status)),
             Some(Response::Untagged(status)) if status.status == Status::Bye => {
                 let words = &status.text[..status.text.len().min(MAX_FAREWELL)];
                 let words = String::from_utf8_lossy(words);

@@ -1,9 +1,9 @@
 //! A server's responses (RFC 9051 §7), as far as signing on at a provider needs them.
 
 use nom::branch::alt;
-use nom::bytes::complete::{tag_no_case, take_while1};
+use nom::bytes::complete::{tag, tag_no_case, take_while1};
 use nom::character::complete::char;
-use nom::combinator::{opt, rest, value};
+use nom::combinator::{eof, opt, peek, rest, value};
 use nom::sequence::{delimited, preceded, terminated};
 use nom::{IResult, Parser};
 
@@ -112,6 +112,7 @@ fn status_response(input: &[u8]) -> IResult<&[u8], StatusResponse<'_>> {
     );
     // Gmail writes `* OK [HIGHESTMODSEQ n]` without the text that the grammar wants.
     let behind = opt(preceded(char(' '), (opt(code), rest)));
+    let word = terminated(word, peek(alt((tag(" "), eof))));
     let (input, (status, behind)) = (word, behind).parse(input)?;
     let (code, text) = behind.unwrap_or((None, b"".as_slice()));
     Ok((input, StatusResponse { status, code, text }))
@@ -160,6 +161,13 @@ mod tests {
         );
         assert_eq!(Response::parse(b"* 5 EXISTS\r\n"), Some(Response::Data));
         assert_eq!(Response::parse(b"nonsense\r\n"), None);
+        // Words that only begin like a status.
+        assert_eq!(Response::parse(b"* NOTIFY x\r\n"), Some(Response::Data));
+        assert_eq!(Response::parse(b"a OKAY\r\n"), None);
+        assert!(matches!(
+            Response::parse(b"a OK\r\n"),
+            Some(Response::Tagged(b"a", _))
+        ));
     }
 
     #[test]

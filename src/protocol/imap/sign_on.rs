@@ -108,6 +108,9 @@ impl SignOn {
 
     /// What to do next; `None` when more bytes are needed, or a verdict.
     pub fn next(&mut self) -> Option<Event> {
+        if matches!(self.state, State::Over) {
+            return None;
+        }
         if self.first_line
             && let Some(intruder) = Intruder::recognise(self.inbox.bytes())
         {

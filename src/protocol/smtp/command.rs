@@ -26,8 +26,12 @@ pub(super) enum Command<'a> {
     Unknown,
 }
 
-/// Reads a line without its end. Verbs are in any letter case.
+/// Reads a line without its end. Verbs are in any letter case. Some servers (Postfix is one) pass
+/// over white space before a verb; a DATA that only the server saw would make a message's lines
+/// commands here.
 pub(super) fn parse(line: &[u8]) -> Command<'_> {
+    let start = line.iter().position(|byte| !is_space_or_control(*byte));
+    let line = &line[start.unwrap_or(line.len())..];
     let verb_end = line
         .iter()
         .position(|byte| !byte.is_ascii_alphabetic())
@@ -64,6 +68,10 @@ pub(super) fn parse(line: &[u8]) -> Command<'_> {
     }
 }
 
+fn is_space_or_control(byte: u8) -> bool {
+    byte <= b' ' || byte == 0x7f
+}
+
 /// `AUTH PLAIN  <response>`: some clients write two spaces.
 fn auth(input: &[u8]) -> IResult<&[u8], (&[u8], Option<&[u8]>)> {
     let spaces = || take_while1(|byte| byte == b' ');
@@ -98,6 +106,7 @@ mod tests {
         assert_eq!(parse(b"BDAT 12 LAST"), Command::Bdat(Some(12)));
         assert_eq!(parse(b"BDAT x"), Command::Bdat(None));
         assert_eq!(parse(b"DATAX"), Command::Unknown);
+        assert_eq!(parse(b" \t\x0bdata"), Command::Data);
         assert_eq!(parse(b""), Command::Unknown);
     }
 }

@@ -25,6 +25,8 @@ pub struct Dialogue {
     /// The lines of the reply to an EHLO, held back until they are all there.
     ehlo_bytes: usize,
     farewell: Option<String>,
+    /// Set once the server's replies can't be followed any more.
+    broken: Option<Violation>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +56,7 @@ impl Dialogue {
             reply: ReplyReader::default(),
             ehlo_bytes: 0,
             farewell: None,
+            broken: None,
         }
     }
 
@@ -92,7 +95,7 @@ impl Dialogue {
                 let Some(size) = size else {
                     return Verdict::Stop(Violation::ClientLiteral);
                 };
-                self.mode = Mode::Chunk(size);
+                self.mode = after_chunk(size);
             }
             return answer(words);
         }
@@ -143,6 +146,15 @@ impl Dialogue {
         }
     }
 
+    /// Stops, behind the `at` bytes of replies that are well.
+    fn stop(&mut self, violation: Violation, at: usize) -> Verdict {
+        self.broken = Some(violation);
+        match at {
+            0 => Verdict::Stop(violation),
+            at => Verdict::Pass(at),
+        }
+    }
+
     /// One line of the server's; what it completes is settled.
     fn reply_line(&mut self, line: &[u8]) -> Result<Option<Vec<u8>>, Violation> {
         let Some(reply) = self.reply.line(line)? else {
@@ -159,7 +171,12 @@ impl Dialogue {
                     .collect(),
             );
         }
-        match self.expected.pop_front() {
+        let expected = self.expected.pop_front();
+        if reply.code == 354 && expected != Some(Expected::Data) {
+            // The server takes what comes next for a message, the client doesn't, or the other way.
+            return Err(Violation::ServerReply);
+        }
+        match expected {
             Some(Expected::Data) => {
                 self.mode = if reply.code == 354 {
                     Mode::Message(Data::default())
@@ -180,8 +197,19 @@ impl Dialogue {
     }
 }
 
+/// In a refused BDAT of which so many bytes are still to come.
+fn after_chunk(left: u64) -> Mode {
+    match left {
+        0 => Mode::Commands,
+        left => Mode::Chunk(left),
+    }
+}
+
 impl dialogue::Dialogue for Dialogue {
     fn from_client(&mut self, buffered: &[u8]) -> Verdict {
+        if buffered.is_empty() {
+            return Verdict::Wait;
+        }
         match self.mode {
             Mode::Commands => match memchr::memchr(b'\n', buffered) {
                 Some(end) if end < MAX_LINE => self.command(&buffered[..=end]),
@@ -190,13 +218,9 @@ impl dialogue::Dialogue for Dialogue {
             },
             Mode::DataAsked => Verdict::Wait,
             Mode::Message(data) => self.message(data, buffered),
-            Mode::Chunk(0) => {
-                self.mode = Mode::Commands;
-                self.from_client(buffered)
-            }
             Mode::Chunk(left) => {
                 let take = left.min(buffered.len() as u64);
-                self.mode = Mode::Chunk(left - take);
+                self.mode = after_chunk(left - take);
                 let take = usize::try_from(take).unwrap_or(buffered.len());
                 Verdict::Answer {
                     take,
@@ -207,13 +231,16 @@ impl dialogue::Dialogue for Dialogue {
     }
 
     fn from_server(&mut self, buffered: &[u8]) -> Verdict {
+        if let Some(violation) = self.broken {
+            return Verdict::Stop(violation);
+        }
         let mut at = 0;
         // A reply to an EHLO is held back whole; `ehlo_bytes` of it were looked at.
         let mut held = std::mem::take(&mut self.ehlo_bytes);
         loop {
             let end = match ReplyReader::line_end(&buffered[at + held..]) {
                 Ok(end) => end,
-                Err(violation) => return Verdict::Stop(violation),
+                Err(violation) => return self.stop(violation, at),
             };
             let is_ehlo = self.expected.front() == Some(&Expected::Ehlo);
             let Some(length) = end else {
@@ -229,7 +256,7 @@ impl dialogue::Dialogue for Dialogue {
             }
             let start = at + held;
             match self.reply_line(&buffered[start..start + length]) {
-                Err(violation) => return Verdict::Stop(violation),
+                Err(violation) => return self.stop(violation, at),
                 Ok(Some(with)) => {
                     return Verdict::Replace {
                         take: held + length,

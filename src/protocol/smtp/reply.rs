@@ -7,6 +7,9 @@ use crate::protocol::line::trim_end;
 const MAX_LINE: usize = 8 * 1024;
 /// Lines of one reply.
 const MAX_LINES: usize = 100;
+/// The lines of one reply together, in bytes; Gmail's answer to EHLO has 250. A relay holds back
+/// that answer whole, so this must fit into its buffer with a line of [`MAX_LINE`] behind it.
+const MAX_REPLY: usize = 16 * 1024;
 
 /// A whole reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,7 @@ impl Reply {
 pub struct ReplyReader {
     code: Option<u16>,
     lines: Vec<String>,
+    bytes: usize,
 }
 
 impl ReplyReader {
@@ -44,6 +48,7 @@ impl ReplyReader {
 
     /// Takes the next line, its end included; gives the reply that it completes.
     pub fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, Violation> {
+        let bytes = self.bytes + line.len();
         let line = trim_end(line);
         let digits = line
             .get(..3)
@@ -55,9 +60,11 @@ impl ReplyReader {
             Some(b' ') | None => false,
             Some(_) => return Err(Violation::ServerReply),
         };
-        if self.code.is_some_and(|first| first != code) || self.lines.len() >= MAX_LINES {
+        let is_another = self.code.is_some_and(|first| first != code);
+        if is_another || self.lines.len() >= MAX_LINES || bytes > MAX_REPLY {
             return Err(Violation::ServerReply);
         }
+        self.bytes = bytes;
         self.code = Some(code);
         self.lines
             .push(String::from_utf8_lossy(line.get(4..).unwrap_or_default()).into_owned());
@@ -65,6 +72,7 @@ impl ReplyReader {
             return Ok(None);
         }
         self.code = None;
+        self.bytes = 0;
         Ok(Some(Reply {
             code,
             lines: std::mem::take(&mut self.lines),
@@ -111,5 +119,10 @@ mod tests {
         let mut reader = ReplyReader::default();
         assert_eq!(reader.line(b"250-a\r\n"), Ok(None));
         assert_eq!(reader.line(b"550 b\r\n"), Err(Violation::ServerReply));
+        let mut reader = ReplyReader::default();
+        let line = [b"250-".as_slice(), &[b'x'; 8000], b"\r\n"].concat();
+        assert_eq!(reader.line(&line), Ok(None));
+        assert_eq!(reader.line(&line), Ok(None));
+        assert_eq!(reader.line(&line), Err(Violation::ServerReply));
     }
 }
