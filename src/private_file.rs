@@ -62,9 +62,7 @@ pub fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
 /// [`io::ErrorKind::AlreadyExists`] if there is; else whatever the system says.
 pub fn create_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
     let written = written_beside(path, contents)?;
-    written
-        .persist_noclobber(path)
-        .map_err(|refused| refused.error)?;
+    written.persist_noclobber(path).map_err(|refused| refused.error)?;
     sync_dir(folder_of(path))
 }
 
@@ -90,19 +88,14 @@ pub fn check_owner_only(path: &Path) -> Result<(), RightsError> {
     use std::os::unix::fs::MetadataExt;
 
     const GROUP_READ: u32 = 0o040;
-    let about = fs::metadata(path).map_err(|source| RightsError::Io {
-        path: path.to_owned(),
-        source,
-    })?;
+    let about =
+        fs::metadata(path).map_err(|source| RightsError::Io { path: path.to_owned(), source })?;
     let of_root = about.uid() == 0 && about.gid() == 0;
     let tolerated = if of_root { GROUP_READ } else { 0 };
     if about.mode() & 0o077 & !tolerated == 0 {
         return Ok(());
     }
-    Err(RightsError::TooOpen {
-        path: path.to_owned(),
-        mode: about.mode() & 0o7777,
-    })
+    Err(RightsError::TooOpen { path: path.to_owned(), mode: about.mode() & 0o7777 })
 }
 
 /// Here nothing is checked but that the file is there: the access list of the user's profile folder
@@ -114,10 +107,7 @@ pub fn check_owner_only(path: &Path) -> Result<(), RightsError> {
 pub fn check_owner_only(path: &Path) -> Result<(), RightsError> {
     match fs::metadata(path) {
         Ok(_) => Ok(()),
-        Err(source) => Err(RightsError::Io {
-            path: path.to_owned(),
-            source,
-        }),
+        Err(source) => Err(RightsError::Io { path: path.to_owned(), source }),
     }
 }
 
@@ -151,9 +141,7 @@ fn owner_only(_builder: &mut fs::DirBuilder) {}
 
 #[cfg(unix)]
 fn replace(file: NamedTempFile, path: &Path) -> io::Result<()> {
-    file.persist(path)
-        .map(drop)
-        .map_err(|refused| refused.error)
+    file.persist(path).map(drop).map_err(|refused| refused.error)
 }
 
 /// Windows refuses to replace a file that someone has open at that moment: a reader of ours, a
@@ -246,10 +234,7 @@ mod tests {
             let folder = home.path().join("a/b");
             create_private_dir(&folder).unwrap();
             create_private_dir(&folder).unwrap();
-            assert_eq!(
-                (mode(&home.path().join("a")), mode(&folder)),
-                (0o700, 0o700)
-            );
+            assert_eq!((mode(&home.path().join("a")), mode(&folder)), (0o700, 0o700));
 
             let file = folder.join("f");
             fs::write(&file, b"old").unwrap();

@@ -72,11 +72,7 @@ mod tests {
 
     #[test]
     fn debug_shows_no_secret() {
-        let shown = format!(
-            "{:?} {:#?}",
-            RefreshToken::new("1//abc"),
-            LocalPassword::new("pw")
-        );
+        let shown = format!("{:?} {:#?}", RefreshToken::new("1//abc"), LocalPassword::new("pw"));
         assert!(!shown.contains("abc") && !shown.contains("pw\""), "{shown}");
         assert!(shown.contains("RefreshToken(…)"));
     }

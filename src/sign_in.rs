@@ -83,7 +83,9 @@ impl SignInError {
             Self::Cause(cause) => cause.remedy(address),
             Self::Begin(_) => "End other programs that hold many ports, and try again.".into(),
             Self::Proof(error) => error.remedy().into(),
-            Self::Store(_) | Self::Record(_) => "Look at the file that is named, and at the disk's free space.".into(),
+            Self::Store(_) | Self::Record(_) => {
+                "Look at the file that is named, and at the disk's free space.".into()
+            }
         }
     }
 
@@ -170,7 +172,8 @@ async fn prove(
         identity.map_err(|cause| (cause.is_transient(), SignInError::Cause(cause)))
     })
     .await?;
-    let consented = Address::parse(&email).map_err(|_| SignInError::Cause(Cause::AccountUnknown))?;
+    let consented =
+        Address::parse(&email).map_err(|_| SignInError::Cause(Cause::AccountUnknown))?;
     if consented != *address {
         return Err(SignInError::Cause(Cause::OtherAccount { signed_in: consented.to_string() }));
     }

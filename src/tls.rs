@@ -53,17 +53,9 @@ pub fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsErr
 }
 
 fn read_roots(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let bad = |reason: String| TlsError::BadCaFile {
-        file: file.display().to_string(),
-        reason,
-    };
-    let roots: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file)
-        .map_err(|error| bad(error.to_string()))?
-        .collect();
+    let bad = |reason: String| TlsError::BadCaFile { file: file.display().to_string(), reason };
+    let roots: Result<Vec<_>, _> =
+        CertificateDer::pem_file_iter(file).map_err(|error| bad(error.to_string()))?.collect();
     let roots = roots.map_err(|error| bad(error.to_string()))?;
-    if roots.is_empty() {
-        Err(bad("none found".into()))
-    } else {
-        Ok(roots)
-    }
+    if roots.is_empty() { Err(bad("none found".into())) } else { Ok(roots) }
 }

@@ -33,7 +33,11 @@ fn run(home: &Path, arguments: &[&str]) -> Output {
 fn told(home: &Path, arguments: &[&str]) -> String {
     let output = run(home, arguments);
     let text = String::from_utf8_lossy(&output.stderr).replace(&home.display().to_string(), "HOME");
-    format!("$ gatepost {}\n{text}[exit {}]\n", arguments.join(" "), output.status.code().unwrap_or(-1))
+    format!(
+        "$ gatepost {}\n{text}[exit {}]\n",
+        arguments.join(" "),
+        output.status.code().unwrap_or(-1)
+    )
 }
 
 #[test]
@@ -72,7 +76,8 @@ fn mistakes_and_their_words() {
 #[test]
 fn a_level_that_is_none_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let output = gatepost(folder.path()).arg("run").env("GATEPOST_LOG", "verbose").output().unwrap();
+    let output =
+        gatepost(folder.path()).arg("run").env("GATEPOST_LOG", "verbose").output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("trace"));
 }
@@ -83,11 +88,15 @@ fn a_busy_port_and_a_second_instance_are_named() {
     let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = other.local_addr().unwrap().port();
     let config = folder.path().join("config.toml");
-    std::fs::write(&config, format!("[listen]\nimap = \"127.0.0.1:{port}\"\nsmtp = \"\"\n")).unwrap();
+    std::fs::write(&config, format!("[listen]\nimap = \"127.0.0.1:{port}\"\nsmtp = \"\"\n"))
+        .unwrap();
     let output = run(folder.path(), &["run"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains(&format!("port {port} (imap) is taken")) && said.contains("config.toml"), "{said}");
+    assert!(
+        said.contains(&format!("port {port} (imap) is taken")) && said.contains("config.toml"),
+        "{said}"
+    );
     drop(other);
     let mut first = Proxy::start(folder.path());
     let output = run(folder.path(), &["run"]);
@@ -214,7 +223,12 @@ async fn the_client_file_is_kept_for_its_owner_only() {
     let (code, _) = login(home, &[], "").await;
     assert_eq!(code, Some(0));
     #[cfg(unix)]
-    for (path, mode) in [("clients/gmail.json", 0o600), ("accounts/you@gmail.com.json", 0o600), ("accounts", 0o700), ("clients", 0o700)] {
+    for (path, mode) in [
+        ("clients/gmail.json", 0o600),
+        ("accounts/you@gmail.com.json", 0o600),
+        ("accounts", 0o700),
+        ("clients", 0o700),
+    ] {
         use std::os::unix::fs::PermissionsExt;
         let rights = std::fs::metadata(home.join(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!(rights, mode, "{path} has {rights:o}");
@@ -267,7 +281,8 @@ async fn a_key_file_opens_the_account_without_anybody() {
     let world = World::signed_out("").await;
     let home = world.folder.path();
     let config = std::fs::read_to_string(home.join("config.toml")).unwrap();
-    std::fs::write(home.join("config.toml"), format!("{config}\n[secrets]\nkey_file = \"key\"\n")).unwrap();
+    std::fs::write(home.join("config.toml"), format!("{config}\n[secrets]\nkey_file = \"key\"\n"))
+        .unwrap();
     assert_eq!(login(home, &[], "").await.0, Some(0));
     assert!(home.join("key").exists(), "a key file that is named and missing is made");
     let _proxy = Proxy::start(home);
@@ -284,6 +299,9 @@ fn the_demo_tells_its_story() {
     let output = run(folder.path(), &["demo", "--once"]);
     let story = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(story.starts_with("This is a demo.") && story.ends_with("Every step held.\n"), "{story}");
+    assert!(
+        story.starts_with("This is a demo.") && story.ends_with("Every step held.\n"),
+        "{story}"
+    );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the real home is left alone");
 }

@@ -32,7 +32,9 @@ async fn the_list_after_sign_on_is_gmails_without_what_only_gatepost_may_see() {
     client.send("d NOOP\r\n").await;
     client.until("d OK").await;
     let lines = world.google.imap().last_client_lines();
-    assert!(!lines.iter().any(|session| session.lines.iter().any(|line| line.contains("COMPRESS"))));
+    assert!(
+        !lines.iter().any(|session| session.lines.iter().any(|line| line.contains("COMPRESS")))
+    );
 }
 
 #[tokio::test]
@@ -40,7 +42,12 @@ async fn a_second_sign_on_never_carries_the_password_upstream() {
     let world = World::new().await;
     let mut client = world.signed_on().await;
     let password = world.password.expose();
-    client.send(format!("a LOGIN {YOU} {password}\r\nb LOGIN {{3+}}\r\nyou {{{}+}}\r\n{password}\r\nc NOOP\r\n", password.len())).await;
+    client
+        .send(format!(
+            "a LOGIN {YOU} {password}\r\nb LOGIN {{3+}}\r\nyou {{{}+}}\r\n{password}\r\nc NOOP\r\n",
+            password.len()
+        ))
+        .await;
     assert!(client.line().await.starts_with("a BAD"));
     assert!(client.line().await.starts_with("b BAD"));
     client.until("c OK").await;
@@ -58,7 +65,9 @@ async fn a_second_sign_on_never_carries_the_password_upstream() {
 async fn what_is_pipelined_behind_the_sign_on_is_kept_and_answered_in_order() {
     let world = World::new().await;
     let mut client = world.imap().await;
-    client.send(format!("a LOGIN {YOU} {}\r\nb SELECT INBOX\r\nc NO", world.password.expose())).await;
+    client
+        .send(format!("a LOGIN {YOU} {}\r\nb SELECT INBOX\r\nc NO", world.password.expose()))
+        .await;
     client.until("a OK").await;
     client.until("b OK").await;
     client.send("OP\r\n").await;
@@ -71,7 +80,9 @@ async fn a_message_comes_through_byte_for_byte_in_both_directions() {
     let mut message = b"Subject: bytes\r\n\r\n".to_vec();
     // Every byte there is, tagged lines, literals and capability lists among them.
     message.extend((0..=255_u8).cycle().take(300_000));
-    message.extend_from_slice(b"\r\na OK done\r\n* BYE {5}\r\n* CAPABILITY AUTH=PLAIN COMPRESS=DEFLATE\r\n");
+    message.extend_from_slice(
+        b"\r\na OK done\r\n* BYE {5}\r\n* CAPABILITY AUTH=PLAIN COMPRESS=DEFLATE\r\n",
+    );
     let mut client = world.signed_on().await;
     client.send(format!("a APPEND INBOX {{{}}}\r\n", message.len())).await;
     assert!(client.line().await.starts_with("+"));
@@ -107,7 +118,11 @@ async fn a_client_that_shuts_its_writing_side_still_gets_every_reply() {
     let world = World::new().await;
     let big = vec![b'x'; 500_000];
     let mut client = world.signed_on().await;
-    world.google.mailboxes().deliver(YOU, "INBOX", &[b"Subject: big\r\n\r\n", &big[..]].concat()).unwrap();
+    world
+        .google
+        .mailboxes()
+        .deliver(YOU, "INBOX", &[b"Subject: big\r\n\r\n", &big[..]].concat())
+        .unwrap();
     client.send("a SELECT INBOX\r\nb FETCH 1 BODY.PEEK[TEXT]\r\nc NOOP\r\n").await;
     client.stream.shutdown().await.unwrap();
     let heard = client.rest().await;
@@ -194,7 +209,10 @@ async fn ehlo_tells_what_the_provider_can_do() {
         }
     }
     let has = |what: &str| lines.iter().any(|line| line[4..].starts_with(what));
-    assert!(has("SIZE 35882577") && has("8BITMIME") && has("SMTPUTF8") && has("PIPELINING"), "{lines:?}");
+    assert!(
+        has("SIZE 35882577") && has("8BITMIME") && has("SMTPUTF8") && has("PIPELINING"),
+        "{lines:?}"
+    );
     assert!(has("AUTH PLAIN LOGIN") && !has("CHUNKING") && !has("STARTTLS"), "{lines:?}");
     assert_eq!(lines.iter().filter(|line| line.contains("AUTH")).count(), 1);
 }
@@ -226,7 +244,10 @@ async fn smuggled_messages_are_refused_and_the_session_goes_on() {
         assert!(client.ask("DATA").await.starts_with("354"));
         client.send(format!("Subject: one\r\n\r\ntext{end}MAIL FROM:<evil@example.com>\r\nRCPT TO:<{YOU}>\r\nDATA\r\nSubject: smuggled\r\n\r\n.\r\n")).await;
         let answer = client.reply().await;
-        assert!(answer.starts_with("550 5.6.0") && answer.contains("bare_newlines"), "{end:?}: {answer}");
+        assert!(
+            answer.starts_with("550 5.6.0") && answer.contains("bare_newlines"),
+            "{end:?}: {answer}"
+        );
     }
     client.ask(&format!("MAIL FROM:<{YOU}>")).await;
     client.ask(&format!("RCPT TO:<{YOU}>")).await;
@@ -251,7 +272,11 @@ async fn bare_newlines_may_be_made_good() {
 async fn the_providers_refusals_reach_the_sender() {
     let world = World::new().await;
     let mut client = world.smtp_signed_on().await;
-    world.google.smtp().refuse(Stage::Mail, "550 5.4.5 Daily user sending limit exceeded.", Times::Next(1));
+    world.google.smtp().refuse(
+        Stage::Mail,
+        "550 5.4.5 Daily user sending limit exceeded.",
+        Times::Next(1),
+    );
     assert!(client.ask(&format!("MAIL FROM:<{YOU}>")).await.starts_with("550 5.4.5"));
     world.google.smtp().refuse(Stage::Data, "451 4.4.2 later", Times::Next(1));
     client.ask(&format!("MAIL FROM:<{YOU}>")).await;
@@ -278,7 +303,8 @@ async fn a_reload_takes_up_listeners_and_keeps_sessions() {
     let before = world.server().status().listeners["imap"].clone();
     let config = std::fs::read_to_string(world.home.config_file()).unwrap();
     let file = world.home.config_file();
-    std::fs::write(file, config.replacen("imap = \"127.0.0.1:0\"", "imap = \"[::1]:0\"", 1)).unwrap();
+    std::fs::write(file, config.replacen("imap = \"127.0.0.1:0\"", "imap = \"[::1]:0\"", 1))
+        .unwrap();
     world.server().reload().unwrap();
     let after = world.server().status().listeners["imap"].clone();
     assert!(after.starts_with("[::1]:"), "{after}");

@@ -88,7 +88,10 @@ async fn an_ended_grant_is_a_goodbye_and_never_a_wrong_password() {
         client.send(format!("in LOGIN {YOU} {}\r\n", world.password.expose())).await;
         let heard = client.rest().await;
         assert!(heard.starts_with("* OK [ALERT] Gatepost: Google has ended the grant"), "{heard}");
-        assert!(heard.contains("gatepost login you@gmail.com") && heard.contains("\r\n* BYE "), "{heard}");
+        assert!(
+            heard.contains("gatepost login you@gmail.com") && heard.contains("\r\n* BYE "),
+            "{heard}"
+        );
         assert!(!heard.contains("in NO"), "{heard}");
     }
     let mut client = world.smtp().await;

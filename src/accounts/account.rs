@@ -74,19 +74,8 @@ impl Account {
         slow: Arc<Mutex<()>>,
     ) -> Self {
         let address = record.address().clone();
-        let inner = Inner {
-            record: Arc::new(record),
-            stamp,
-            key: None,
-            verified: None,
-        };
-        let account = Self {
-            address,
-            store,
-            key_file,
-            slow,
-            inner: Mutex::new(inner),
-        };
+        let inner = Inner { record: Arc::new(record), stamp, key: None, verified: None };
+        let account = Self { address, store, key_file, slow, inner: Mutex::new(inner) };
         account.unlock_with_key_file();
         account
     }
@@ -128,32 +117,21 @@ impl Account {
             return Err(CheckError::Wrong);
         }
         if let Some(right) = self.known(password) {
-            return if right {
-                Ok(())
-            } else {
-                Err(CheckError::Wrong)
-            };
+            return if right { Ok(()) } else { Err(CheckError::Wrong) };
         }
         let record = self.record();
         let slow = record.password_is_slow();
         let _turn = slow.then(|| self.slow.lock().unwrap_or_else(PoisonError::into_inner));
         // While this one waited, another may have found out.
         if let Some(right) = self.known(password) {
-            return if right {
-                Ok(())
-            } else {
-                Err(CheckError::Wrong)
-            };
+            return if right { Ok(()) } else { Err(CheckError::Wrong) };
         }
-        let key = record
-            .unlock_with_password(password)
-            .map_err(|error| match error {
-                UnlockError::WrongSecret => CheckError::Wrong,
-                UnlockError::NoSuchSlot | UnlockError::Damaged => CheckError::Record {
-                    address: self.address.clone(),
-                    reason: error.to_string(),
-                },
-            })?;
+        let key = record.unlock_with_password(password).map_err(|error| match error {
+            UnlockError::WrongSecret => CheckError::Wrong,
+            UnlockError::NoSuchSlot | UnlockError::Damaged => {
+                CheckError::Record { address: self.address.clone(), reason: error.to_string() }
+            }
+        })?;
         let verified = slow.then(|| Verified::new(password)).flatten();
         let mut inner = self.lock();
         // The record may have changed meanwhile; a key that isn't its own is of no use.
@@ -258,10 +236,7 @@ impl Account {
     /// What is known of a password without a derivation: `None` is nothing.
     fn known(&self, password: &LocalPassword) -> Option<bool> {
         let inner = self.lock();
-        inner
-            .verified
-            .as_ref()
-            .map(|verified| verified.is(password))
+        inner.verified.as_ref().map(|verified| verified.is(password))
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -274,10 +249,7 @@ impl Verified {
     fn new(password: &LocalPassword) -> Option<Self> {
         let mut salt = [0; 16];
         getrandom::fill(&mut salt).ok()?;
-        Some(Self {
-            digest: digest(&salt, password),
-            salt,
-        })
+        Some(Self { digest: digest(&salt, password), salt })
     }
 
     fn is(&self, password: &LocalPassword) -> bool {
@@ -286,9 +258,6 @@ impl Verified {
 }
 
 fn digest(salt: &[u8; 16], password: &LocalPassword) -> Zeroizing<[u8; 32]> {
-    let digest = Sha256::new()
-        .chain_update(salt)
-        .chain_update(password.expose())
-        .finalize();
+    let digest = Sha256::new().chain_update(salt).chain_update(password.expose()).finalize();
     Zeroizing::new(digest.into())
 }

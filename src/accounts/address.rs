@@ -54,9 +54,7 @@ impl Address {
     /// [`AddressError`], which says what to type otherwise.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let text = text.trim();
-        let unquoted = text
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'));
+        let unquoted = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
         let given = unquoted.unwrap_or(text).trim();
         if given.is_empty() {
             return Err(AddressError::Empty);
@@ -64,10 +62,7 @@ impl Address {
         if given.len() > MAX_ADDRESS {
             return Err(AddressError::TooLong);
         }
-        if given
-            .chars()
-            .any(|c| c.is_control() || c.is_whitespace() || c == '"')
-        {
+        if given.chars().any(|c| c.is_control() || c.is_whitespace() || c == '"') {
             return Err(AddressError::BadCharacter);
         }
         let (local, domain) = given.split_once('@').ok_or(AddressError::NotOneAt)?;
@@ -77,10 +72,7 @@ impl Address {
         if domain.is_empty() {
             return Err(AddressError::NoDomain);
         }
-        Ok(Self {
-            given: given.to_owned(),
-            canonical: canonical(local, domain)?,
-        })
+        Ok(Self { given: given.to_owned(), canonical: canonical(local, domain)? })
     }
 
     /// The address as given, without space or quotation marks around it.
@@ -219,35 +211,22 @@ mod tests {
         }
         let longest = format!("{}@b.c", "a".repeat(250));
         assert!(Address::parse(&longest).is_ok());
-        assert_eq!(
-            Address::parse(&format!("a{longest}")),
-            Err(AddressError::TooLong)
-        );
+        assert_eq!(Address::parse(&format!("a{longest}")), Err(AddressError::TooLong));
     }
 
     #[test]
     fn file_stems_are_safe_names() {
         assert_eq!(address("Y.ou+a@Gmail.com").file_stem(), "you@gmail.com");
-        assert_eq!(
-            address(".a/..\\:*@b.c").file_stem(),
-            "%2ea%2f..%5c%3a%2a@b.c"
-        );
+        assert_eq!(address(".a/..\\:*@b.c").file_stem(), "%2ea%2f..%5c%3a%2a@b.c");
         assert_eq!(address("ä@b.c").file_stem(), "%c3%a4@b.c");
     }
 
     #[test]
     fn a_long_address_still_has_a_file_name_of_its_own() {
-        let (one, two) = (
-            format!("{}1@b.c", "ä".repeat(120)),
-            format!("{}2@b.c", "ä".repeat(120)),
-        );
+        let (one, two) = (format!("{}1@b.c", "ä".repeat(120)), format!("{}2@b.c", "ä".repeat(120)));
         let (one, two) = (address(&one).file_stem(), address(&two).file_stem());
         assert_ne!(one, two);
-        assert!(
-            one.len() < 240 && one.len() > MAX_PLAIN_STEM,
-            "{}",
-            one.len()
-        );
+        assert!(one.len() < 240 && one.len() > MAX_PLAIN_STEM, "{}", one.len());
     }
 
     proptest! {

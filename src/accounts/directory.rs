@@ -48,10 +48,7 @@ impl Directory {
                 Listed::Damaged { path, error } => damaged.push(Damage { path, error }),
             }
         }
-        let mut accounts = self
-            .accounts
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
         // An account whose file was damaged while it was in use goes on with what was read before.
         accounts.retain(|name, account| there.contains(name) || account.refresh().is_err());
         Ok(damaged)
@@ -73,18 +70,11 @@ impl Directory {
         match known {
             Some(account) if account.refresh()? => Ok(Some(account)),
             Some(_) => {
-                let mut accounts = self
-                    .accounts
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner);
+                let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
                 accounts.remove(address.canonical());
                 Ok(None)
             }
-            None => self
-                .store
-                .load(&address)?
-                .map(|record| self.take_up(record))
-                .transpose(),
+            None => self.store.load(&address)?.map(|record| self.take_up(record)).transpose(),
         }
     }
 
@@ -92,12 +82,7 @@ impl Directory {
         let user = user.trim().trim_matches('"').to_lowercase();
         self.read(|accounts| {
             let mut same = accounts.values().filter(|account| {
-                let local = account
-                    .address()
-                    .as_str()
-                    .split('@')
-                    .next()
-                    .unwrap_or_default();
+                let local = account.address().as_str().split('@').next().unwrap_or_default();
                 local.to_lowercase() == user
             });
             same.next().filter(|_| same.next().is_none()).cloned()
@@ -115,10 +100,7 @@ impl Directory {
         let (store, key_file, slow) =
             (self.store.clone(), self.key_file.clone(), self.slow.clone());
         let account = Arc::new(Account::new(record, stamp, store, key_file, slow));
-        let mut accounts = self
-            .accounts
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
         Ok(accounts.entry(name).or_insert(account).clone())
     }
 
@@ -134,17 +116,11 @@ mod tests {
     use crate::secret::{LocalPassword, RefreshToken};
 
     fn grant(token: &str) -> Grant {
-        Grant {
-            refresh_token: RefreshToken::new(token),
-        }
+        Grant { refresh_token: RefreshToken::new(token) }
     }
 
     fn facts(address: &str) -> GrantFacts {
-        GrantFacts {
-            sign_in_name: address.into(),
-            granted: 1,
-            grant_expires: None,
-        }
+        GrantFacts { sign_in_name: address.into(), granted: 1, grant_expires: None }
     }
 
     fn save(store: &Store, address: &str, password: &NewPassword) {
@@ -152,9 +128,7 @@ mod tests {
         let facts = facts(address.as_str());
         let record =
             Record::create(&address, "gmail", facts, &grant("old"), password, None).unwrap();
-        store
-            .update(&address, |_| Ok::<_, StoreError>(Some(record)))
-            .unwrap();
+        store.update(&address, |_| Ok::<_, StoreError>(Some(record))).unwrap();
     }
 
     #[test]
@@ -166,13 +140,9 @@ mod tests {
         save(&store, "scan@one.example", &password);
         let directory = Directory::new(store.clone(), None);
         assert!(directory.scan().unwrap().is_empty());
-        for user in [
-            "you@gmail.com",
-            "YOU@GMAIL.COM",
-            "\"you@gmail.com\"",
-            "y.o.u@googlemail.com",
-            "you",
-        ] {
+        for user in
+            ["you@gmail.com", "YOU@GMAIL.COM", "\"you@gmail.com\"", "y.o.u@googlemail.com", "you"]
+        {
             let found = directory.find(user).unwrap().unwrap();
             assert_eq!(found.address().as_str(), "You@gmail.com", "{user}");
         }
@@ -182,9 +152,7 @@ mod tests {
         save(&store, "scan@two.example", &password);
         assert!(directory.find("scan@two.example").unwrap().is_some());
         assert!(directory.find("scan").unwrap().is_none());
-        store
-            .remove(&Address::parse("you@gmail.com").unwrap())
-            .unwrap();
+        store.remove(&Address::parse("you@gmail.com").unwrap()).unwrap();
         assert!(directory.find("you@gmail.com").unwrap().is_none());
     }
 

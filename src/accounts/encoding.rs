@@ -61,10 +61,7 @@ impl<const N: usize> TryFrom<String> for Fixed<N> {
         let Blob(bytes) = Blob::try_from(text)?;
         match <[u8; N]>::try_from(bytes) {
             Ok(bytes) => Ok(Self(bytes)),
-            Err(bytes) => Err(EncodingError::Length {
-                expected: N,
-                found: bytes.len(),
-            }),
+            Err(bytes) => Err(EncodingError::Length { expected: N, found: bytes.len() }),
         }
     }
 }
@@ -79,10 +76,7 @@ impl TryFrom<String> for Blob {
     type Error = EncodingError;
 
     fn try_from(text: String) -> Result<Self, EncodingError> {
-        STANDARD
-            .decode(text)
-            .map(Self)
-            .map_err(|_| EncodingError::NotBase64)
+        STANDARD.decode(text).map(Self).map_err(|_| EncodingError::NotBase64)
     }
 }
 

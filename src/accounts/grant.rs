@@ -63,8 +63,6 @@ impl Grant {
     pub(super) fn from_plain(plain: &[u8]) -> Result<Self, RecordError> {
         let opened: OpenedGrant<'_> =
             serde_json::from_slice(plain).map_err(|_| RecordError::BrokenSeal)?;
-        Ok(Self {
-            refresh_token: RefreshToken::new(opened.refresh_token),
-        })
+        Ok(Self { refresh_token: RefreshToken::new(opened.refresh_token) })
     }
 }

@@ -41,26 +41,17 @@ impl Header {
         fit("provider's name", &self.provider, MAX_PROVIDER)?;
         fit("sign-in name", &self.sign_in_name, MAX_SIGN_IN_NAME)?;
         let id = &self.grant_id;
-        let is_hex = id
-            .bytes()
-            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        let is_hex = id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
         if id.len() != 2 * GRANT_ID || !is_hex {
             let problem = "is not 32 hexadecimal digits";
-            return Err(RecordError::Unfit {
-                what: "grant id",
-                problem,
-            });
+            return Err(RecordError::Unfit { what: "grant id", problem });
         }
         Ok(())
     }
 
     /// What the slots are bound to.
     pub(super) fn owner(&self) -> Owner<'_> {
-        Owner {
-            format: FORMAT,
-            address: &self.address,
-            public_key: &self.public_key,
-        }
+        Owner { format: FORMAT, address: &self.address, public_key: &self.public_key }
     }
 
     /// What the sealed grant is bound to: every field, so that none can be edited, and the format.

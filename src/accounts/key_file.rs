@@ -82,39 +82,25 @@ impl KeyFile {
     /// [`KeyFileError`]: any but `AlreadyExists` and `NoRandomness`.
     pub fn read(path: &Path) -> Result<Self, KeyFileError> {
         let failed = |source: io::Error| match source.kind() {
-            io::ErrorKind::NotFound => KeyFileError::Missing {
-                path: path.to_owned(),
-            },
-            _ => KeyFileError::Io {
-                path: path.to_owned(),
-                source,
-            },
+            io::ErrorKind::NotFound => KeyFileError::Missing { path: path.to_owned() },
+            _ => KeyFileError::Io { path: path.to_owned(), source },
         };
         // Asked before opening: opening a pipe would wait for its other end.
         if !fs::metadata(path).map_err(failed)?.is_file() {
-            return Err(KeyFileError::NotAFile {
-                path: path.to_owned(),
-            });
+            return Err(KeyFileError::NotAFile { path: path.to_owned() });
         }
         private_file::check_owner_only(path)?;
 
         // As large as it can get, so that growing leaves no unwiped copies behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_KEY_FILE as usize + 1));
         let file = File::open(path).map_err(failed)?;
-        file.take(MAX_KEY_FILE + 1)
-            .read_to_end(&mut bytes)
-            .map_err(failed)?;
+        file.take(MAX_KEY_FILE + 1).read_to_end(&mut bytes).map_err(failed)?;
         let found = bytes.len() as u64;
         if found < MIN_KEY_FILE {
-            return Err(KeyFileError::TooShort {
-                path: path.to_owned(),
-                found,
-            });
+            return Err(KeyFileError::TooShort { path: path.to_owned(), found });
         }
         if found > MAX_KEY_FILE {
-            return Err(KeyFileError::TooLong {
-                path: path.to_owned(),
-            });
+            return Err(KeyFileError::TooLong { path: path.to_owned() });
         }
         Ok(Self(bytes))
     }
@@ -130,14 +116,9 @@ impl KeyFile {
         match private_file::create_atomically(path, &bytes) {
             Ok(()) => Ok(Self(bytes)),
             Err(source) if source.kind() == io::ErrorKind::AlreadyExists => {
-                Err(KeyFileError::AlreadyExists {
-                    path: path.to_owned(),
-                })
+                Err(KeyFileError::AlreadyExists { path: path.to_owned() })
             }
-            Err(source) => Err(KeyFileError::Io {
-                path: path.to_owned(),
-                source,
-            }),
+            Err(source) => Err(KeyFileError::Io { path: path.to_owned(), source }),
         }
     }
 
@@ -170,10 +151,7 @@ mod tests {
         let made = KeyFile::create(&path).unwrap();
         assert_eq!(made.expose(), KeyFile::read(&path).unwrap().expose());
         assert_eq!(made.expose().len(), 32);
-        assert!(matches!(
-            KeyFile::create(&path),
-            Err(KeyFileError::AlreadyExists { .. })
-        ));
+        assert!(matches!(KeyFile::create(&path), Err(KeyFileError::AlreadyExists { .. })));
         assert_eq!(made.expose(), KeyFile::read(&path).unwrap().expose());
         assert_eq!(format!("{made:?}"), "KeyFile(…)");
     }
@@ -181,15 +159,9 @@ mod tests {
     #[test]
     fn lengths_are_bounded() {
         let (_home, path) = file_of(&[7; 31]);
-        assert!(matches!(
-            KeyFile::read(&path),
-            Err(KeyFileError::TooShort { found: 31, .. })
-        ));
+        assert!(matches!(KeyFile::read(&path), Err(KeyFileError::TooShort { found: 31, .. })));
         let (_home, path) = file_of(&[7; 64 * 1024 + 1]);
-        assert!(matches!(
-            KeyFile::read(&path),
-            Err(KeyFileError::TooLong { .. })
-        ));
+        assert!(matches!(KeyFile::read(&path), Err(KeyFileError::TooLong { .. })));
         for length in [32, 64 * 1024] {
             let (_home, path) = file_of(&vec![7; length]);
             assert_eq!(KeyFile::read(&path).unwrap().expose().len(), length);
@@ -201,10 +173,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let missing = KeyFile::read(&home.path().join("none"));
         assert!(matches!(missing, Err(KeyFileError::Missing { .. })));
-        assert!(matches!(
-            KeyFile::read(home.path()),
-            Err(KeyFileError::NotAFile { .. })
-        ));
+        assert!(matches!(KeyFile::read(home.path()), Err(KeyFileError::NotAFile { .. })));
     }
 
     #[cfg(unix)]

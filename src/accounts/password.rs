@@ -54,10 +54,7 @@ impl NewPassword {
     /// # Errors
     /// [`NoRandomness`].
     pub fn generate() -> Result<Self, NoRandomness> {
-        Ok(Self {
-            password: generate()?,
-            strength: Strength::Random,
-        })
+        Ok(Self { password: generate()?, strength: Strength::Random })
     }
 
     /// A password that a person chose. Any characters will do but CR, LF and NUL: SASL PLAIN parts
@@ -77,10 +74,7 @@ impl NewPassword {
         if text.contains(['\r', '\n', '\0']) {
             return Err(PasswordError::Unsendable);
         }
-        Ok(Self {
-            password,
-            strength: Strength::Human,
-        })
+        Ok(Self { password, strength: Strength::Human })
     }
 
     /// The password, to show it once.
@@ -117,10 +111,7 @@ mod tests {
 
     #[test]
     fn generated_passwords_are_long_typeable_and_different() {
-        let (one, two) = (
-            NewPassword::generate().unwrap(),
-            NewPassword::generate().unwrap(),
-        );
+        let (one, two) = (NewPassword::generate().unwrap(), NewPassword::generate().unwrap());
         assert_ne!(one.password(), two.password());
         let text = one.password().expose();
         assert_eq!(text.len(), 26);
@@ -138,10 +129,7 @@ mod tests {
         }
         // 52,000 letters, 1,677 of each kind, standard deviation 40: eight of them either way.
         assert_eq!(counts.len(), 31);
-        assert!(
-            counts.values().all(|&n| (1_355..2_000).contains(&n)),
-            "{counts:?}"
-        );
+        assert!(counts.values().all(|&n| (1_355..2_000).contains(&n)), "{counts:?}");
     }
 
     #[test]
@@ -157,10 +145,7 @@ mod tests {
             ("\0".to_owned(), PasswordError::Unsendable),
             ("a".repeat(257), PasswordError::TooLong),
         ] {
-            assert_eq!(
-                NewPassword::chosen(LocalPassword::new(bad)).unwrap_err(),
-                error
-            );
+            assert_eq!(NewPassword::chosen(LocalPassword::new(bad)).unwrap_err(), error);
         }
     }
 

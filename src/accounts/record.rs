@@ -66,12 +66,7 @@ impl Record {
         if let Some(key_file) = key_file {
             slots.push(Slot::for_key_file(owner, &key, key_file)?);
         }
-        Ok(Self(Body {
-            format: FORMAT,
-            header,
-            slots,
-            sealed_grant,
-        }))
+        Ok(Self(Body { format: FORMAT, header, slots, sealed_grant }))
     }
 
     /// Takes up the grant of a new sign-in, under a new grant id. It needs no unlocking and keeps
@@ -121,9 +116,7 @@ impl Record {
         &self,
         password: &LocalPassword,
     ) -> Result<PrivateKey, UnlockError> {
-        let slot = self
-            .slot(SlotKind::Password)
-            .ok_or(UnlockError::NoSuchSlot)?;
+        let slot = self.slot(SlotKind::Password).ok_or(UnlockError::NoSuchSlot)?;
         slot.unlock_with_password(self.0.header.owner(), password)
     }
 
@@ -132,9 +125,7 @@ impl Record {
     /// # Errors
     /// [`UnlockError`]; `NoSuchSlot` if the account was never tied to a key file.
     pub fn unlock_with_key_file(&self, key_file: &KeyFile) -> Result<PrivateKey, UnlockError> {
-        let slot = self
-            .slot(SlotKind::KeyFile)
-            .ok_or(UnlockError::NoSuchSlot)?;
+        let slot = self.slot(SlotKind::KeyFile).ok_or(UnlockError::NoSuchSlot)?;
         slot.unlock_with_key_file(self.0.header.owner(), key_file)
     }
 
@@ -259,11 +250,7 @@ impl Record {
     }
 
     fn check_key(&self, key: &PrivateKey) -> Result<(), RecordError> {
-        if self.has_key(key) {
-            Ok(())
-        } else {
-            Err(RecordError::WrongKey)
-        }
+        if self.has_key(key) { Ok(()) } else { Err(RecordError::WrongKey) }
     }
 
     fn slot(&self, kind: SlotKind) -> Option<&Slot> {
@@ -279,21 +266,12 @@ impl Record {
 impl Body {
     fn check(&self) -> Result<(), RecordError> {
         self.header.check()?;
-        let fault = |reason: &str| {
-            Err(RecordError::Malformed {
-                reason: reason.to_owned(),
-            })
-        };
+        let fault = |reason: &str| Err(RecordError::Malformed { reason: reason.to_owned() });
         for (at, slot) in self.slots.iter().enumerate() {
             if let Some(reason) = slot.fault() {
                 return fault(reason);
             }
-            if self
-                .slots
-                .iter()
-                .take(at)
-                .any(|earlier| earlier.kind() == slot.kind())
-            {
+            if self.slots.iter().take(at).any(|earlier| earlier.kind() == slot.kind()) {
                 return fault("it has two slots of one kind");
             }
         }
@@ -308,12 +286,7 @@ fn sealed(header: &Header, grant: &Grant) -> Result<Sealed, RecordError> {
 /// The text of the error repeats parts of the file, which may be anything.
 fn malformed(error: &serde_json::Error) -> RecordError {
     const MAX_REASON: usize = 200;
-    let reason = error
-        .to_string()
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(MAX_REASON)
-        .collect();
+    let reason = error.to_string().chars().filter(|c| !c.is_control()).take(MAX_REASON).collect();
     RecordError::Malformed { reason }
 }
 

@@ -12,18 +12,12 @@ fn address() -> Address {
 }
 
 fn grant(token: &str) -> Grant {
-    Grant {
-        refresh_token: RefreshToken::new(token),
-    }
+    Grant { refresh_token: RefreshToken::new(token) }
 }
 
 fn facts(granted: u64) -> GrantFacts {
     let sign_in_name = "you@gmail.com".to_owned();
-    GrantFacts {
-        sign_in_name,
-        granted,
-        grant_expires: Some(granted + 604_800),
-    }
+    GrantFacts { sign_in_name, granted, grant_expires: Some(granted + 604_800) }
 }
 
 fn key_file() -> KeyFile {
@@ -32,15 +26,7 @@ fn key_file() -> KeyFile {
 }
 
 fn record(password: &NewPassword, key_file: Option<&KeyFile>) -> Record {
-    Record::create(
-        &address(),
-        "gmail",
-        facts(1_000),
-        &grant(TOKEN),
-        password,
-        key_file,
-    )
-    .unwrap()
+    Record::create(&address(), "gmail", facts(1_000), &grant(TOKEN), password, key_file).unwrap()
 }
 
 fn generated() -> NewPassword {
@@ -61,10 +47,7 @@ fn a_record_comes_back_from_json_and_opens_with_each_slot() {
         assert_eq!(read.open(&key).unwrap(), grant(TOKEN));
     }
     assert_eq!(read.address().as_str(), "Y.ou@gmail.com");
-    assert_eq!(
-        (read.provider(), read.sign_in_name()),
-        ("gmail", "you@gmail.com")
-    );
+    assert_eq!((read.provider(), read.sign_in_name()), ("gmail", "you@gmail.com"));
     assert_eq!((read.created(), read.granted()), (1_000, 1_000));
     assert_eq!(read.grant_expires(), Some(605_800));
     assert_eq!(read.grant_id().len(), 32);
@@ -78,15 +61,9 @@ fn what_a_slot_was_not_made_for_does_not_unlock() {
     assert_eq!(wrong.unwrap_err(), UnlockError::WrongSecret);
     let empty = made.unlock_with_password(&LocalPassword::new(""));
     assert_eq!(empty.unwrap_err(), UnlockError::WrongSecret);
-    assert_eq!(
-        made.unlock_with_key_file(&key_file()).unwrap_err(),
-        UnlockError::NoSuchSlot
-    );
+    assert_eq!(made.unlock_with_key_file(&key_file()).unwrap_err(), UnlockError::NoSuchSlot);
     let made = record(&generated(), Some(&key_file()));
-    assert_eq!(
-        made.unlock_with_key_file(&key_file()).unwrap_err(),
-        UnlockError::WrongSecret
-    );
+    assert_eq!(made.unlock_with_key_file(&key_file()).unwrap_err(), UnlockError::WrongSecret);
 }
 
 #[test]
@@ -94,9 +71,7 @@ fn a_new_sign_in_needs_no_unlocking_and_keeps_the_slots() {
     let (password, key_file) = (generated(), key_file());
     let mut record = record(&password, Some(&key_file));
     let before = record.clone();
-    record
-        .renew("workspace", facts(9_000), &grant("1//new"))
-        .unwrap();
+    record.renew("workspace", facts(9_000), &grant("1//new")).unwrap();
     assert_ne!(record.grant_id(), before.grant_id());
     assert_eq!((record.created(), record.granted()), (1_000, 9_000));
     assert_eq!(record.provider(), "workspace");
@@ -140,14 +115,8 @@ fn the_key_of_another_record_is_refused() {
     let before = two.clone();
     assert!(!two.has_key(&key));
     assert!(matches!(two.open(&key), Err(RecordError::WrongKey)));
-    assert!(matches!(
-        two.set_password(&key, &generated()),
-        Err(RecordError::WrongKey)
-    ));
-    assert!(matches!(
-        two.set_key_file_slot(&key, &key_file()),
-        Err(RecordError::WrongKey)
-    ));
+    assert!(matches!(two.set_password(&key, &generated()), Err(RecordError::WrongKey)));
+    assert!(matches!(two.set_key_file_slot(&key, &key_file()), Err(RecordError::WrongKey)));
     assert_eq!(two, before);
 }
 
@@ -182,15 +151,8 @@ fn assert_not_in(record: &Record, secret: &str) {
         assert!(!json.contains(&bare) && !json.contains(&URL_SAFE.encode(core)));
         assert!(!json.contains(&hex(core)));
     }
-    for blob in json
-        .split('"')
-        .filter_map(|text| STANDARD.decode(text).ok())
-    {
-        assert!(
-            !blob
-                .windows(secret.len())
-                .any(|window| window == secret.as_bytes())
-        );
+    for blob in json.split('"').filter_map(|text| STANDARD.decode(text).ok()) {
+        assert!(!blob.windows(secret.len()).any(|window| window == secret.as_bytes()));
     }
 }
 
@@ -202,9 +164,7 @@ fn a_sealed_grant_can_not_be_moved() {
 
     // An older grant of the same record, and that of another one with the same key.
     let older = record.0.sealed_grant.clone();
-    record
-        .renew("gmail", facts(2_000), &grant("1//new"))
-        .unwrap();
+    record.renew("gmail", facts(2_000), &grant("1//new")).unwrap();
     let mut moved = record.clone();
     moved.0.sealed_grant = older;
     assert!(matches!(moved.open(&key), Err(RecordError::BrokenSeal)));
@@ -253,10 +213,7 @@ fn other_formats_and_odd_records_are_refused() {
     let smuggled = json.replace(name, "\"sign_in_name\": \"you@gmail.com\\u0001auth=\"");
     assert!(refusal(&smuggled).contains("sign-in name has a control character"));
     assert!(refusal("").contains("not well-formed"));
-    let shouted = json.replace(
-        record.grant_id(),
-        &record.grant_id().replace(['0', '1'], "G"),
-    );
+    let shouted = json.replace(record.grant_id(), &record.grant_id().replace(['0', '1'], "G"));
     assert!(shouted == json || refusal(&shouted).contains("grant id"));
 
     let mut doubled = record.clone();
@@ -270,25 +227,16 @@ fn values_that_do_not_fit_leave_the_record_as_it_was() {
     let before = record.clone();
     let long = "x".repeat(16 * 1024 + 1);
     for token in ["", &long] {
-        assert!(matches!(
-            record.rotate(&grant(token)),
-            Err(RecordError::Unfit { .. })
-        ));
+        assert!(matches!(record.rotate(&grant(token)), Err(RecordError::Unfit { .. })));
         assert!(matches!(
             record.renew("gmail", facts(1), &grant(token)),
             Err(RecordError::Unfit { .. })
         ));
     }
-    let unnamed = GrantFacts {
-        sign_in_name: String::new(),
-        ..facts(1)
-    };
+    let unnamed = GrantFacts { sign_in_name: String::new(), ..facts(1) };
     assert!(matches!(
         record.renew("gmail", unnamed, &grant("t")),
-        Err(RecordError::Unfit {
-            what: "sign-in name",
-            ..
-        })
+        Err(RecordError::Unfit { what: "sign-in name", .. })
     ));
     assert_eq!(record, before);
 }
@@ -314,12 +262,7 @@ fn sample() -> Sample {
     let (password, key_file) = (generated(), key_file());
     let record = record(&password, Some(&key_file));
     let json = serde_json::to_vec(&record.0).unwrap();
-    Sample {
-        password,
-        key_file,
-        record,
-        json,
-    }
+    Sample { password, key_file, record, json }
 }
 
 impl Sample {
@@ -334,9 +277,7 @@ impl Sample {
         ];
         let mut refused = false;
         for key in keys {
-            let Ok(opened) = key
-                .map_err(|_| ())
-                .and_then(|key| read.open(&key).map_err(|_| ()))
+            let Ok(opened) = key.map_err(|_| ()).and_then(|key| read.open(&key).map_err(|_| ()))
             else {
                 refused = true;
                 continue;
@@ -356,10 +297,7 @@ fn every_changed_byte_is_refused_or_means_the_same() {
         for flip in [0x01, 0x02, 0x20, 0x80] {
             let mut json = sample.json.clone();
             json[at] ^= flip;
-            assert!(
-                sample.refused_or_same(&json),
-                "byte {at} flipped by {flip:#x} went unnoticed"
-            );
+            assert!(sample.refused_or_same(&json), "byte {at} flipped by {flip:#x} went unnoticed");
         }
         assert!(sample.refused_or_same(&sample.json[..at]));
     }

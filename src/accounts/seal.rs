@@ -73,10 +73,7 @@ pub(super) fn seal(public: &PublicKey, bound: &[u8], plain: &[u8]) -> Result<Sea
         let (key, ciphertext) = hpke::single_shot_seal::<ChaCha20Poly1305, HkdfSha256, Suite>(
             &base, &public, INFO, plain, bound,
         )?;
-        Ok(Sealed {
-            encapsulated_key: Fixed(key.to_bytes().into()),
-            ciphertext: Blob(ciphertext),
-        })
+        Ok(Sealed { encapsulated_key: Fixed(key.to_bytes().into()), ciphertext: Blob(ciphertext) })
     };
     // A public key of small order in an edited record ends here too (RFC 9180 §7.1.4).
     attempt().map_err(|_: HpkeError| RecordError::CannotSeal)
@@ -99,9 +96,7 @@ pub(super) fn open(
             bound,
         )
     };
-    attempt()
-        .map(Zeroizing::new)
-        .map_err(|_: HpkeError| RecordError::BrokenSeal)
+    attempt().map(Zeroizing::new).map_err(|_: HpkeError| RecordError::BrokenSeal)
 }
 
 #[cfg(test)]
@@ -128,10 +123,7 @@ mod tests {
 
     #[test]
     fn a_public_key_of_small_order_is_refused() {
-        assert!(matches!(
-            seal(&Fixed([0; KEY]), b"", b"x"),
-            Err(RecordError::CannotSeal)
-        ));
+        assert!(matches!(seal(&Fixed([0; KEY]), b"", b"x"), Err(RecordError::CannotSeal)));
     }
 
     #[test]

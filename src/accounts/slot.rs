@@ -63,12 +63,7 @@ enum Derivation {
     Hkdf { salt: Fixed<32> },
     /// For those that can (RFC 9106).
     #[serde(rename = "argon2id")]
-    Argon2id {
-        salt: Fixed<16>,
-        memory_kib: u32,
-        passes: u32,
-        lanes: u32,
-    },
+    Argon2id { salt: Fixed<16>, memory_kib: u32, passes: u32, lanes: u32 },
 }
 
 /// The account that a slot belongs to; a slot that is moved to another one doesn't open.
@@ -86,9 +81,7 @@ impl Slot {
         password: &NewPassword,
     ) -> Result<Self, RecordError> {
         let derivation = match password.strength() {
-            Strength::Random => Derivation::Hkdf {
-                salt: Fixed::random()?,
-            },
+            Strength::Random => Derivation::Hkdf { salt: Fixed::random()? },
             Strength::Human => Derivation::Argon2id {
                 salt: Fixed::random()?,
                 memory_kib: MEMORY_KIB,
@@ -105,9 +98,7 @@ impl Slot {
         key: &PrivateKey,
         key_file: &KeyFile,
     ) -> Result<Self, RecordError> {
-        let derivation = Derivation::Hkdf {
-            salt: Fixed::random()?,
-        };
+        let derivation = Derivation::Hkdf { salt: Fixed::random()? };
         Self::wrap(owner, key, SlotKind::KeyFile, derivation, key_file.expose())
     }
 
@@ -125,10 +116,9 @@ impl Slot {
         match (self.kind, &self.derivation) {
             (_, Derivation::Hkdf { .. }) => None,
             (SlotKind::KeyFile, _) => Some("a key-file slot has a password's derivation"),
-            (SlotKind::Password, derivation) => derivation
-                .argon2()
-                .is_none()
-                .then_some("a slot's derivation is out of bounds"),
+            (SlotKind::Password, derivation) => {
+                derivation.argon2().is_none().then_some("a slot's derivation is out of bounds")
+            }
         }
     }
 
@@ -155,35 +145,19 @@ impl Slot {
         derivation: Derivation,
         secret: &[u8],
     ) -> Result<Self, RecordError> {
-        let cipher = derivation
-            .cipher(kind, secret)
-            .ok_or(RecordError::CannotSeal)?;
+        let cipher = derivation.cipher(kind, secret).ok_or(RecordError::CannotSeal)?;
         let nonce = Fixed::<24>::random()?;
         let plain = key.to_bytes();
-        let payload = Payload {
-            msg: plain.as_ref(),
-            aad: &owner.binding(kind),
-        };
+        let payload = Payload { msg: plain.as_ref(), aad: &owner.binding(kind) };
         let wrapped = cipher.encrypt(&XNonce::from(nonce.0), payload).ok();
         let wrapped = wrapped.and_then(|bytes| <[u8; WRAPPED]>::try_from(bytes).ok());
         let wrapped_key = Fixed(wrapped.ok_or(RecordError::CannotSeal)?);
-        Ok(Self {
-            kind,
-            derivation,
-            nonce,
-            wrapped_key,
-        })
+        Ok(Self { kind, derivation, nonce, wrapped_key })
     }
 
     fn unwrap_key(&self, owner: Owner<'_>, secret: &[u8]) -> Result<PrivateKey, UnlockError> {
-        let cipher = self
-            .derivation
-            .cipher(self.kind, secret)
-            .ok_or(UnlockError::Damaged)?;
-        let payload = Payload {
-            msg: &self.wrapped_key.0,
-            aad: &owner.binding(self.kind),
-        };
+        let cipher = self.derivation.cipher(self.kind, secret).ok_or(UnlockError::Damaged)?;
+        let payload = Payload { msg: &self.wrapped_key.0, aad: &owner.binding(self.kind) };
         let plain = cipher
             .decrypt(&XNonce::from(self.nonce.0), payload)
             .map(Zeroizing::new)
@@ -227,22 +201,14 @@ impl Derivation {
                 .expand(&bind(&[LABEL, kind.name()]), key.as_mut())
                 .ok()?,
             Self::Argon2id { salt, .. } => {
-                self.argon2()?
-                    .hash_password_into(secret, &salt.0, key.as_mut())
-                    .ok()?;
+                self.argon2()?.hash_password_into(secret, &salt.0, key.as_mut()).ok()?;
             }
         }
         XChaCha20Poly1305::new_from_slice(key.as_ref()).ok()
     }
 
     fn argon2(&self) -> Option<Argon2<'static>> {
-        let Self::Argon2id {
-            memory_kib,
-            passes,
-            lanes,
-            ..
-        } = *self
-        else {
+        let Self::Argon2id { memory_kib, passes, lanes, .. } = *self else {
             return None;
         };
         if memory_kib > MAX_MEMORY_KIB || passes > MAX_PASSES || lanes > MAX_LANES {
@@ -259,11 +225,7 @@ mod tests {
 
     fn with_owner<T>(key: &PrivateKey, test: impl FnOnce(Owner<'_>) -> T) -> T {
         let (address, public_key) = (Address::parse("you@gmail.com").unwrap(), key.public());
-        test(Owner {
-            format: 1,
-            address: &address,
-            public_key: &public_key,
-        })
+        test(Owner { format: 1, address: &address, public_key: &public_key })
     }
 
     fn generated() -> NewPassword {
@@ -275,41 +237,19 @@ mod tests {
         let (key, password) = (PrivateKey::generate(), generated());
         with_owner(&key, |owner| {
             let slot = Slot::for_password(owner, &key, &password).unwrap();
-            let opened = slot
-                .unlock_with_password(owner, password.password())
-                .unwrap();
+            let opened = slot.unlock_with_password(owner, password.password()).unwrap();
             assert_eq!(opened.public(), key.public());
 
             let wrong = |slot: &Slot, owner| {
-                let error = slot
-                    .unlock_with_password(owner, password.password())
-                    .unwrap_err();
+                let error = slot.unlock_with_password(owner, password.password()).unwrap_err();
                 assert_eq!(error, UnlockError::WrongSecret);
             };
             let other = Address::parse("me@gmail.com").unwrap();
             let other_key = PrivateKey::generate().public();
-            wrong(
-                &slot,
-                Owner {
-                    address: &other,
-                    ..owner
-                },
-            );
+            wrong(&slot, Owner { address: &other, ..owner });
             wrong(&slot, Owner { format: 2, ..owner });
-            wrong(
-                &slot,
-                Owner {
-                    public_key: &other_key,
-                    ..owner
-                },
-            );
-            wrong(
-                &Slot {
-                    kind: SlotKind::KeyFile,
-                    ..slot
-                },
-                owner,
-            );
+            wrong(&slot, Owner { public_key: &other_key, ..owner });
+            wrong(&Slot { kind: SlotKind::KeyFile, ..slot }, owner);
         });
     }
 
@@ -318,9 +258,7 @@ mod tests {
         let (key, password) = (PrivateKey::generate(), generated());
         with_owner(&key, |owner| {
             let slot = Slot::for_password(owner, &PrivateKey::generate(), &password).unwrap();
-            let error = slot
-                .unlock_with_password(owner, password.password())
-                .unwrap_err();
+            let error = slot.unlock_with_password(owner, password.password()).unwrap_err();
             assert_eq!(error, UnlockError::Damaged);
         });
     }
@@ -353,16 +291,8 @@ mod tests {
                 (64, 0, 1),
             ] {
                 let salt = Fixed([0; 16]);
-                let derivation = Derivation::Argon2id {
-                    salt,
-                    memory_kib,
-                    passes,
-                    lanes,
-                };
-                let slot = Slot {
-                    derivation,
-                    ..slot.clone()
-                };
+                let derivation = Derivation::Argon2id { salt, memory_kib, passes, lanes };
+                let slot = Slot { derivation, ..slot.clone() };
                 assert!(slot.fault().is_some());
                 let refused = slot.unlock_with_password(owner, password.password());
                 assert_eq!(refused.unwrap_err(), UnlockError::Damaged);

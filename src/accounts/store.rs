@@ -142,11 +142,7 @@ impl Store {
     /// None if there is no file.
     pub fn stamp(&self, address: &Address) -> Option<Stamp> {
         let about = fs::metadata(self.path(address)).ok()?;
-        Some(Stamp {
-            modified: about.modified().ok(),
-            length: about.len(),
-            inode: inode(&about),
-        })
+        Some(Stamp { modified: about.modified().ok(), length: about.len(), inode: inode(&about) })
     }
 
     /// Reads the record of an account, lets `change` say what it is to be, and stores that, while
@@ -232,17 +228,12 @@ impl Store {
 
 /// Leading dots are the lock's, unfinished files' and the companions that some systems make.
 fn is_record_name(path: &Path) -> bool {
-    let hidden = path
-        .file_name()
-        .is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
+    let hidden = path.file_name().is_none_or(|name| name.as_encoded_bytes().starts_with(b"."));
     !hidden && path.extension().is_some_and(|ending| ending == "json")
 }
 
 fn read(path: &Path) -> Result<Option<Record>, StoreError> {
-    let damaged = |reason: String| StoreError::Damaged {
-        path: path.to_owned(),
-        reason,
-    };
+    let damaged = |reason: String| StoreError::Damaged { path: path.to_owned(), reason };
     let json = match read_bounded(path) {
         Ok(Ok(json)) => json,
         Ok(Err(reason)) => return Err(damaged(reason.to_owned())),
@@ -252,10 +243,7 @@ fn read(path: &Path) -> Result<Option<Record>, StoreError> {
     let record = match Record::from_json(&json) {
         Ok(record) => record,
         Err(RecordError::UnknownFormat { found }) => {
-            return Err(StoreError::NewerFormat {
-                path: path.to_owned(),
-                format: found,
-            });
+            return Err(StoreError::NewerFormat { path: path.to_owned(), format: found });
         }
         Err(error) => return Err(damaged(error.to_string())),
     };
@@ -280,22 +268,12 @@ fn read_bounded(path: &Path) -> io::Result<Result<Vec<u8>, &'static str>> {
         return Ok(Err(TOO_LARGE));
     }
     let mut json = Vec::new();
-    File::open(path)?
-        .take(MAX_RECORD + 1)
-        .read_to_end(&mut json)?;
-    Ok(if json.len() as u64 > MAX_RECORD {
-        Err(TOO_LARGE)
-    } else {
-        Ok(json)
-    })
+    File::open(path)?.take(MAX_RECORD + 1).read_to_end(&mut json)?;
+    Ok(if json.len() as u64 > MAX_RECORD { Err(TOO_LARGE) } else { Ok(json) })
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> StoreError {
-    StoreError::Io {
-        action,
-        path: path.to_owned(),
-        source,
-    }
+    StoreError::Io { action, path: path.to_owned(), source }
 }
 
 #[cfg(unix)]

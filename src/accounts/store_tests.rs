@@ -15,17 +15,11 @@ fn address(text: &str) -> Address {
 }
 
 fn facts(granted: u64) -> GrantFacts {
-    GrantFacts {
-        sign_in_name: "you@gmail.com".to_owned(),
-        granted,
-        grant_expires: None,
-    }
+    GrantFacts { sign_in_name: "you@gmail.com".to_owned(), granted, grant_expires: None }
 }
 
 fn grant() -> Grant {
-    Grant {
-        refresh_token: RefreshToken::new("1//token"),
-    }
+    Grant { refresh_token: RefreshToken::new("1//token") }
 }
 
 fn record(text: &str) -> Record {
@@ -44,10 +38,7 @@ fn what_was_stored_is_loaded_under_any_spelling() {
     assert!(store.load(&address(YOU)).unwrap().is_none());
     assert!(store.list().unwrap().is_empty());
     let stored = put(&store, YOU);
-    assert_eq!(
-        store.load(&address("you+x@googlemail.com")).unwrap(),
-        Some(stored)
-    );
+    assert_eq!(store.load(&address("you+x@googlemail.com")).unwrap(), Some(stored));
     assert!(store.dir.join("you@gmail.com.json").exists());
 }
 
@@ -67,13 +58,8 @@ fn none_leaves_everything_as_it_is() {
 #[test]
 fn an_error_of_the_change_writes_nothing() {
     let (_home, store) = home();
-    let refused = store.update(&address(YOU), |_| {
-        Err(StoreError::from(RecordError::WrongKey))
-    });
-    assert!(matches!(
-        refused,
-        Err(StoreError::Record(RecordError::WrongKey))
-    ));
+    let refused = store.update(&address(YOU), |_| Err(StoreError::from(RecordError::WrongKey)));
+    assert!(matches!(refused, Err(StoreError::Record(RecordError::WrongKey))));
     assert!(store.list().unwrap().is_empty());
 }
 
@@ -129,9 +115,7 @@ fn a_damaged_file_hides_no_other_and_is_never_touched() {
     let refused = [
         store.load(&you).map(drop),
         store.remove(&you).map(drop),
-        store
-            .update::<StoreError>(&you, |_| Ok(Some(record("b@gmail.com"))))
-            .map(drop),
+        store.update::<StoreError>(&you, |_| Ok(Some(record("b@gmail.com")))).map(drop),
     ];
     for refused in refused {
         let text = refused.unwrap_err().to_string();
@@ -148,14 +132,8 @@ fn a_record_under_a_name_that_is_not_its_own_is_damaged() {
     put(&store, YOU);
     let moved = store.dir.join("me@gmail.com.json");
     fs::copy(store.dir.join("you@gmail.com.json"), &moved).unwrap();
-    let refused = store
-        .load(&address("me@gmail.com"))
-        .unwrap_err()
-        .to_string();
-    assert!(
-        refused.contains("another address than its name says"),
-        "{refused}"
-    );
+    let refused = store.load(&address("me@gmail.com")).unwrap_err().to_string();
+    assert!(refused.contains("another address than its name says"), "{refused}");
     assert!(store.load(&address(YOU)).unwrap().is_some());
 }
 
@@ -193,12 +171,7 @@ fn what_is_too_large_or_no_file_is_not_read() {
 fn other_files_in_the_folder_are_passed_over() {
     let (_home, store) = home();
     put(&store, YOU);
-    for name in [
-        ".gatepost-x.tmp",
-        "._you@gmail.com.json",
-        "notes.txt",
-        "json",
-    ] {
+    for name in [".gatepost-x.tmp", "._you@gmail.com.json", "notes.txt", "json"] {
         fs::write(store.dir.join(name), b"x").unwrap();
     }
     assert_eq!(store.list().unwrap().len(), 1);
@@ -226,10 +199,7 @@ fn changes_at_the_same_time_are_all_kept() {
         scope
             .spawn(|| (0..200).for_each(|_| assert!(store.load(&address(YOU)).unwrap().is_some())));
     });
-    assert_eq!(
-        store.load(&address(YOU)).unwrap().unwrap().granted(),
-        2 * EACH
-    );
+    assert_eq!(store.load(&address(YOU)).unwrap().unwrap().granted(), 2 * EACH);
 }
 
 #[cfg(unix)]
@@ -251,10 +221,7 @@ fn the_folder_is_0700_and_what_is_in_it_0600() {
 fn a_link_in_the_place_of_a_record_is_replaced_not_followed() {
     let (home, store) = home();
     put(&store, YOU);
-    let (path, elsewhere) = (
-        store.dir.join("you@gmail.com.json"),
-        home.path().join("elsewhere"),
-    );
+    let (path, elsewhere) = (store.dir.join("you@gmail.com.json"), home.path().join("elsewhere"));
     fs::rename(&path, &elsewhere).unwrap();
     std::os::unix::fs::symlink(&elsewhere, &path).unwrap();
     let before = fs::read(&elsewhere).unwrap();

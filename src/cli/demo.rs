@@ -25,7 +25,10 @@ impl Demo {
         log::start(LevelFilter::ERROR)?;
         block_on(async {
             let story = Story::tell(&put).await.map_err(|broken| {
-                Failure::failed(format!("A step of the demo did not hold. {broken}."), "Run it again with GATEPOST_LOG=debug to see what happened.")
+                Failure::failed(
+                    format!("A step of the demo did not hold. {broken}."),
+                    "Run it again with GATEPOST_LOG=debug to see what happened.",
+                )
             })?;
             if !self.once {
                 put("\nThe demo stays up. Point a mail client at it, then press Ctrl-C:");
@@ -33,7 +36,10 @@ impl Demo {
                     put(&format!("  {what:<18}{value}"));
                 }
                 tokio::signal::ctrl_c().await.map_err(|error| {
-                    Failure::failed(format!("Ctrl-C can't be listened for ({error})."), "Use --once.")
+                    Failure::failed(
+                        format!("Ctrl-C can't be listened for ({error})."),
+                        "Use --once.",
+                    )
                 })?;
             }
             story.stop().await;

@@ -54,7 +54,8 @@ impl Login {
         log::start(LevelFilter::ERROR)?;
         let outcome = self.sign_in(home);
         if let (true, Err(failure)) = (self.json, &outcome) {
-            let event = json!({"event": "failed", "reason": failure.sentence, "remedy": failure.remedy});
+            let event =
+                json!({"event": "failed", "reason": failure.sentence, "remedy": failure.remedy});
             put(&event.to_string());
         }
         outcome.map(|()| ExitCode::SUCCESS)
@@ -62,12 +63,18 @@ impl Login {
 
     fn sign_in(&self, home: &Home) -> Result<(), Failure> {
         let address = Address::parse(&self.address).map_err(|error| {
-            Failure::usage(format!("“{}” is no address: {error}.", self.address), "Write it like you@gmail.com.")
+            Failure::usage(
+                format!("“{}” is no address: {error}.", self.address),
+                "Write it like you@gmail.com.",
+            )
         })?;
         let client = self.client.as_deref().map(read_client).transpose()?;
         let settings = Settings::load(home, client.as_ref().map(|(client, _)| client.clone()))?;
         if settings.server.is_none() {
-            return Err(Failure { exit: super::report::Exit::Usage, ..told(&SignInError::NoClient, &address) });
+            return Err(Failure {
+                exit: super::report::Exit::Usage,
+                ..told(&SignInError::NoClient, &address)
+            });
         }
         let store = Store::new(home.accounts());
         let known = store.load(&address)?;
@@ -79,7 +86,8 @@ impl Login {
             replace_password: self.new_password,
             key_file: key_file.as_ref(),
         };
-        private_file::create_private_dir(home.data()).map_err(|error| home_failure(home, &error))?;
+        private_file::create_private_dir(home.data())
+            .map_err(|error| home_failure(home, &error))?;
         let signed_in = block_on(async {
             let tell = |progress: Progress<'_>| self.tell(&progress);
             sign_in(&settings, &store, request, pasted_lines(), &tell)
@@ -96,24 +104,33 @@ impl Login {
 
     /// The local password for a new account; it is checked before the browser opens.
     fn password(&self, known: Option<&Record>, address: &Address) -> Result<NewPassword, Failure> {
-        let no_random = |error| Failure::failed(format!("No password can be made: {error}."), "Try again.");
+        let no_random =
+            |error| Failure::failed(format!("No password can be made: {error}."), "Try again.");
         if !self.password_stdin {
             return NewPassword::generate().map_err(no_random);
         }
         let mut line = zeroize::Zeroizing::new(String::new());
         let read = std::io::stdin().lock().read_line(&mut line);
-        read.map_err(|error| Failure::usage(format!("The password can't be read ({error})."), "Write it to stdin as UTF-8, in one line."))?;
+        read.map_err(|error| {
+            Failure::usage(
+                format!("The password can't be read ({error})."),
+                "Write it to stdin as UTF-8, in one line.",
+            )
+        })?;
         let typed = line.strip_suffix('\n').unwrap_or(&line);
         let password = LocalPassword::new(typed.strip_suffix('\r').unwrap_or(typed));
         let differs = known.is_some_and(|record| record.unlock_with_password(&password).is_err());
         if differs && !self.new_password {
             return Err(Failure::usage(
-                format!("{address} has another local password already, which signing in again keeps."),
+                format!(
+                    "{address} has another local password already, which signing in again keeps."
+                ),
                 "Leave --password-stdin out to keep it, or add --new-password to replace it.",
             ));
         }
-        NewPassword::chosen(password)
-            .map_err(|error| Failure::usage(format!("The password can't be used: {error}."), "Choose another one."))
+        NewPassword::chosen(password).map_err(|error| {
+            Failure::usage(format!("The password can't be used: {error}."), "Choose another one.")
+        })
     }
 
     fn tell(&self, progress: &Progress<'_>) {
@@ -124,14 +141,20 @@ impl Login {
                 }
                 let opened = !self.no_browser && open::that_detached(url.as_str()).is_ok();
                 if opened {
-                    say("Your browser opens Google's sign-in page. If it does not, open this address in it:");
+                    say(
+                        "Your browser opens Google's sign-in page. If it does not, open this address in it:",
+                    );
                 } else {
                     say("Open this address in a browser and sign in:");
                 }
                 say(&format!("\n  {url}\n"));
-                say("“Google hasn't verified this app” is right for your own client: Advanced › Go to … .");
+                say(
+                    "“Google hasn't verified this app” is right for your own client: Advanced › Go to … .",
+                );
                 if !opened {
-                    say("If that browser is on another machine, its last page can't be shown: copy that page's address (http://127.0.0.1:…) and paste it here.");
+                    say(
+                        "If that browser is on another machine, its last page can't be shown: copy that page's address (http://127.0.0.1:…) and paste it here.",
+                    );
                 }
                 say("Waiting for you, ten minutes at most …");
             }
@@ -156,7 +179,9 @@ impl Login {
         let smtp = port("smtp", config.listen.smtp);
         if self.json {
             let server = |place: &Option<(String, u16)>| {
-                place.as_ref().map(|(host, port)| json!({"host": host, "port": port, "security": "none"}))
+                place
+                    .as_ref()
+                    .map(|(host, port)| json!({"host": host, "port": port, "security": "none"}))
             };
             let mut event = json!({
                 "event": "signed_in", "address": address.as_str(),
@@ -181,10 +206,14 @@ impl Login {
             }
             row("User name", address.as_str());
             match &signed_in.password {
-                Some(_) if self.password_stdin => row("Password", "the one you gave, for both servers"),
+                Some(_) if self.password_stdin => {
+                    row("Password", "the one you gave, for both servers")
+                }
                 Some(password) => {
                     row("Password", &format!("{}   (for both servers)", password.expose()));
-                    put("\nThe password is shown this once. It opens Gatepost on this machine and nothing else.");
+                    put(
+                        "\nThe password is shown this once. It opens Gatepost on this machine and nothing else.",
+                    );
                 }
                 None => row("Password", "as before"),
             }
@@ -214,10 +243,16 @@ fn home_failure(home: &Home, error: &std::io::Error) -> Failure {
 
 fn read_client(path: &Path) -> Result<(OauthClient, String), Failure> {
     let text = std::fs::read_to_string(path).map_err(|error| {
-        Failure::usage(format!("{} can't be read ({error}).", path.display()), "Name the JSON file that Google's console downloads.")
+        Failure::usage(
+            format!("{} can't be read ({error}).", path.display()),
+            "Name the JSON file that Google's console downloads.",
+        )
     })?;
     let client = OauthClient::from_json(&text).map_err(|error| {
-        Failure::usage(format!("{}: {error}.", path.display()), "See docs/google-client.md, step “Clients”.")
+        Failure::usage(
+            format!("{}: {error}.", path.display()),
+            "See docs/google-client.md, step “Clients”.",
+        )
     })?;
     Ok((client, text))
 }

@@ -48,7 +48,9 @@ impl Logout {
         let address = record.address().clone();
         if !self.keep_grant {
             self.end_grant(home, &record)?;
-            say("Google has ended the grant, on every machine that used this Google client with this account.");
+            say(
+                "Google has ended the grant, on every machine that used this Google client with this account.",
+            );
         }
         store.remove(&address)?;
         if let Ok(running) = Running::find(home) {
@@ -80,7 +82,8 @@ impl Logout {
 
     /// Opens the grant: with the key file, else with the local password.
     fn open(&self, record: &Record, settings: &Settings) -> Result<Grant, Failure> {
-        let key_file = login::key_file_path(&settings.config).and_then(|path| KeyFile::read(&path).ok());
+        let key_file =
+            login::key_file_path(&settings.config).and_then(|path| KeyFile::read(&path).ok());
         let by_file = key_file.and_then(|key_file| record.unlock_with_key_file(&key_file).ok());
         let key = match by_file {
             Some(key) => key,

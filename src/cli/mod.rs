@@ -92,7 +92,10 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| {
-        Failure::failed(format!("The program can't start ({error})."), "End other programs and try again.")
+        Failure::failed(
+            format!("The program can't start ({error})."),
+            "End other programs and try again.",
+        )
     })?;
     let outcome = runtime.block_on(work);
     // A thread that waits for a line of stdin would hold the process.

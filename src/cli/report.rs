@@ -66,11 +66,21 @@ pub(super) fn put(line: &str) {
 impl From<SettingsError> for Failure {
     fn from(error: SettingsError) -> Self {
         let remedy = match &error {
-            SettingsError::Config(_) => "Mend the configuration; config/gatepost.toml has every key with its default.",
-            SettingsError::Tls(_) => "Install the system's certificates (Debian: apt install ca-certificates), or mend `ca_file`.",
-            SettingsError::ClientFile { .. } => "Download the JSON file of a client of the type “Desktop app” (docs/google-client.md) and run `gatepost login` with --client FILE.",
-            SettingsError::Unreadable { .. } => "Make the file readable for the user that runs Gatepost.",
-            SettingsError::Setup(_) => "Check the proxy settings in the environment (HTTPS_PROXY and its like).",
+            SettingsError::Config(_) => {
+                "Mend the configuration; config/gatepost.toml has every key with its default."
+            }
+            SettingsError::Tls(_) => {
+                "Install the system's certificates (Debian: apt install ca-certificates), or mend `ca_file`."
+            }
+            SettingsError::ClientFile { .. } => {
+                "Download the JSON file of a client of the type “Desktop app” (docs/google-client.md) and run `gatepost login` with --client FILE."
+            }
+            SettingsError::Unreadable { .. } => {
+                "Make the file readable for the user that runs Gatepost."
+            }
+            SettingsError::Setup(_) => {
+                "Check the proxy settings in the environment (HTTPS_PROXY and its like)."
+            }
         };
         Self::usage(format!("{error}."), remedy)
     }
@@ -84,7 +94,10 @@ impl From<StoreError> for Failure {
 
 impl From<KeyFileError> for Failure {
     fn from(error: KeyFileError) -> Self {
-        Self::usage(format!("{error}."), "Mend the file, or take `key_file` out of the configuration.")
+        Self::usage(
+            format!("{error}."),
+            "Mend the file, or take `key_file` out of the configuration.",
+        )
     }
 }
 
@@ -96,8 +109,12 @@ impl From<ServeError> for Failure {
             ServeError::KeyFile(error) => error.into(),
             ServeError::Listen(error) => {
                 let remedy = match &error {
-                    ListenError::Taken { .. } => "`ss -ltnp` (Linux) or `netstat -abno` (Windows) tells which program it is.",
-                    ListenError::Other { .. } => "Set another address under [listen] in the configuration.",
+                    ListenError::Taken { .. } => {
+                        "`ss -ltnp` (Linux) or `netstat -abno` (Windows) tells which program it is."
+                    }
+                    ListenError::Other { .. } => {
+                        "Set another address under [listen] in the configuration."
+                    }
                 };
                 Self::failed(format!("{error}."), remedy)
             }
@@ -120,8 +137,12 @@ impl From<ControlError> for Failure {
 impl From<AlreadyRunning> for Failure {
     fn from(error: AlreadyRunning) -> Self {
         let remedy = match &error {
-            AlreadyRunning::Other { .. } => "Nothing to do; `gatepost status` shows it, `gatepost stop` ends it.",
-            AlreadyRunning::Io { .. } => "Make the folder writable for the user that runs Gatepost.",
+            AlreadyRunning::Other { .. } => {
+                "Nothing to do; `gatepost status` shows it, `gatepost stop` ends it."
+            }
+            AlreadyRunning::Io { .. } => {
+                "Make the folder writable for the user that runs Gatepost."
+            }
         };
         Self::failed(format!("{error}."), remedy)
     }
@@ -129,6 +150,9 @@ impl From<AlreadyRunning> for Failure {
 
 impl From<ChannelError> for Failure {
     fn from(error: ChannelError) -> Self {
-        Self::failed(format!("{error}."), "Make the home folder writable, and see whether loopback is up.")
+        Self::failed(
+            format!("{error}."),
+            "Make the home folder writable, and see whether loopback is up.",
+        )
     }
 }

@@ -50,7 +50,9 @@ async fn serve(home: Home, config: &Config) -> Result<(), Failure> {
 /// What a newcomer should know before the first mail client comes.
 fn hints(server: &Server) {
     if server.settings().server.is_none() {
-        tracing::warn!("there is no Google client yet: run `gatepost login you@gmail.com --client FILE` (docs/google-client.md)");
+        tracing::warn!(
+            "there is no Google client yet: run `gatepost login you@gmail.com --client FILE` (docs/google-client.md)"
+        );
     } else if server.status().accounts.is_empty() {
         tracing::warn!("there is no account yet: run `gatepost login you@gmail.com`");
     }

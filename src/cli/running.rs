@@ -50,7 +50,8 @@ impl Status {
             })
             .collect();
         if self.json {
-            let accounts: Vec<_> = addresses.iter().map(|address| json!({"address": address})).collect();
+            let accounts: Vec<_> =
+                addresses.iter().map(|address| json!({"address": address})).collect();
             let status = json!({
                 "version": env!("CARGO_PKG_VERSION"), "running": false, "listeners": {}, "accounts": accounts,
             });

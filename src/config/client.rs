@@ -60,9 +60,7 @@ impl OauthClient {
             }),
             (_, Some(_), _) => Err(ClientFileError::WebClient),
             (_, _, Some("service_account")) => Err(ClientFileError::ServiceAccount),
-            _ => Err(ClientFileError::NotAClient(
-                "it has no “installed” part".into(),
-            )),
+            _ => Err(ClientFileError::NotAClient("it has no “installed” part".into())),
         }
     }
 }
@@ -92,18 +90,9 @@ mod tests {
             OauthClient::from_json(r#"{"type":"service_account"}"#),
             Err(ClientFileError::ServiceAccount)
         );
-        for text in [
-            "",
-            "{}",
-            "[]",
-            "<html>",
-            r#"{"installed":{"client_id":""}}"#,
-        ] {
+        for text in ["", "{}", "[]", "<html>", r#"{"installed":{"client_id":""}}"#] {
             assert!(
-                matches!(
-                    OauthClient::from_json(text),
-                    Err(ClientFileError::NotAClient(_))
-                ),
+                matches!(OauthClient::from_json(text), Err(ClientFileError::NotAClient(_))),
                 "{text}"
             );
         }

@@ -130,17 +130,8 @@ impl Source<'_> {
             let (name, _) = place.into_iter().find(|(name, _)| name.get_ref() == key)?;
             Some(self.line_at(name.span().start))
         });
-        let key = if section.is_empty() {
-            key.to_owned()
-        } else {
-            format!("{section}.{key}")
-        };
-        ConfigError {
-            file: self.file.to_owned(),
-            line,
-            key: Some(key),
-            problem: problem.into(),
-        }
+        let key = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
+        ConfigError { file: self.file.to_owned(), line, key: Some(key), problem: problem.into() }
     }
 
     fn syntax_error(&self, error: &toml::de::Error) -> ConfigError {
@@ -188,9 +179,7 @@ impl Source<'_> {
         section: &str,
         known: &[&str],
     ) -> Result<(), ConfigError> {
-        table
-            .iter()
-            .try_for_each(|(name, _)| self.known(name, section, known))
+        table.iter().try_for_each(|(name, _)| self.known(name, section, known))
     }
 
     fn known<N: AsRef<str>>(
@@ -213,11 +202,7 @@ impl Source<'_> {
             }
             _ => format!("known here: {}", known.join(", ")),
         };
-        let key = if section.is_empty() {
-            typed.to_owned()
-        } else {
-            format!("{section}.{typed}")
-        };
+        let key = if section.is_empty() { typed.to_owned() } else { format!("{section}.{typed}") };
         Err(ConfigError {
             file: self.file.to_owned(),
             line: Some(self.line_at(name.span().start)),

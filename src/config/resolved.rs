@@ -75,12 +75,7 @@ impl Config {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => {
                 let problem = format!("it can't be read: {error}");
-                return Err(ConfigError {
-                    file: file.to_owned(),
-                    line: None,
-                    key: None,
-                    problem,
-                });
+                return Err(ConfigError { file: file.to_owned(), line: None, key: None, problem });
             }
         };
         Self::parse(file, &text)
@@ -88,20 +83,13 @@ impl Config {
 
     /// Reads a text; `file` is its name in errors, and relative paths in it start there.
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
-        let source = Source {
-            file,
-            text: text.trim_start_matches('\u{feff}'),
-        };
+        let source = Source { file, text: text.trim_start_matches('\u{feff}') };
         let mut raw = source.parse()?;
         let gmail = raw.provider.remove(GMAIL.name).unwrap_or_default();
         Ok(Self {
             listen: listen(&source, &raw.listen)?,
             provider: provider(&source, &GMAIL, gmail)?,
-            key_file: raw
-                .secrets
-                .key_file
-                .as_deref()
-                .and_then(|path| relative(file, path)),
+            key_file: raw.secrets.key_file.as_deref().and_then(|path| relative(file, path)),
         })
     }
 }
@@ -143,10 +131,7 @@ fn endpoint(
     };
     let (host, port) = split_port(typed).ok_or_else(shape)?;
     if host.eq_ignore_ascii_case("localhost") {
-        return Ok(Some(Endpoint {
-            host: EndpointHost::Localhost,
-            port,
-        }));
+        return Ok(Some(Endpoint { host: EndpointHost::Localhost, port }));
     }
     let ip: IpAddr = host.parse().map_err(|_| shape())?;
     if !ip.is_loopback() {
@@ -154,10 +139,7 @@ fn endpoint(
             "“{host}” is not on this machine alone; an address outside loopback needs TLS, which is not in this version; use localhost"
         )));
     }
-    Ok(Some(Endpoint {
-        host: EndpointHost::Ip(ip),
-        port,
-    }))
+    Ok(Some(Endpoint { host: EndpointHost::Ip(ip), port }))
 }
 
 fn provider(
@@ -170,10 +152,7 @@ fn provider(
     let host = |key, typed: Option<String>, default: &str| {
         let typed = typed.unwrap_or_else(|| default.to_owned());
         parse_host(&typed).ok_or_else(|| {
-            error(
-                key,
-                format!("“{typed}” is no server; write it like \"{default}\""),
-            )
+            error(key, format!("“{typed}” is no server; write it like \"{default}\""))
         })
     };
     let url = |key, typed: Option<String>, default: &str| {
@@ -190,19 +169,12 @@ fn provider(
     let id = raw.client_id.filter(|id| !id.is_empty());
     let secret = raw.client_secret.filter(|secret| !secret.is_empty());
     if id.is_none() && secret.is_some() {
-        return Err(error(
-            "client_secret",
-            "it needs client_id beside it".into(),
-        ));
+        return Err(error("client_secret", "it needs client_id beside it".into()));
     }
-    let scopes = raw
-        .scopes
-        .unwrap_or_else(|| preset.scopes.iter().copied().map(String::from).collect());
+    let scopes =
+        raw.scopes.unwrap_or_else(|| preset.scopes.iter().copied().map(String::from).collect());
     if !scopes.iter().any(|scope| scope == preset.mail_scope) {
-        return Err(error(
-            "scopes",
-            format!("“{}” must be among them", preset.mail_scope),
-        ));
+        return Err(error("scopes", format!("“{}” must be among them", preset.mail_scope)));
     }
     let connection_wait = match raw.connection_wait {
         None => preset.connection_wait,
@@ -213,24 +185,15 @@ fn provider(
             )
         })?,
     };
-    let ca_file = raw
-        .ca_file
-        .as_deref()
-        .and_then(|path| relative(source.file, path));
+    let ca_file = raw.ca_file.as_deref().and_then(|path| relative(source.file, path));
     if let Some(path) = &ca_file
         && let Err(problem) = std::fs::metadata(path)
     {
-        return Err(error(
-            "ca_file",
-            format!("{} can't be read: {problem}", path.display()),
-        ));
+        return Err(error("ca_file", format!("{} can't be read: {problem}", path.display())));
     }
     Ok(Provider {
         name: preset.name.to_owned(),
-        client: id.map(|id| OauthClient {
-            id,
-            secret: secret.map(ClientSecret::new),
-        }),
+        client: id.map(|id| OauthClient { id, secret: secret.map(ClientSecret::new) }),
         imap,
         smtp: host("smtp", raw.smtp, preset.smtp)?,
         authorize_url: url("authorize_url", raw.authorize_url, preset.authorize_url)?,
@@ -265,14 +228,9 @@ fn parse_host(text: &str) -> Option<Host> {
         None => (Security::Tls, text),
     };
     let (name, port) = split_port(rest)?;
-    let plain = name
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_'));
-    (plain && port > 0).then(|| Host {
-        name: name.to_owned(),
-        port,
-        security,
-    })
+    let plain =
+        name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '_'));
+    (plain && port > 0).then(|| Host { name: name.to_owned(), port, security })
 }
 
 /// An OAuth address: a token travels there, so only loopback may do without TLS.
@@ -287,9 +245,7 @@ fn oauth_url(typed: &str) -> Result<Url, String> {
     match url.scheme() {
         "https" => Ok(url),
         "http" if loopback => Ok(url),
-        _ => Err(format!(
-            "“{typed}” must begin with https:// (http:// is for loopback only)"
-        )),
+        _ => Err(format!("“{typed}” must begin with https:// (http:// is for loopback only)")),
     }
 }
 

@@ -44,7 +44,10 @@ impl Channel {
         let home = server.home().clone();
         let address =
             Address { pid: std::process::id(), port: listener.local_addr()?.port(), token };
-        private_file::write_atomically(&home.control_file(), &serde_json::to_vec(&address).map_err(io::Error::from)?)?;
+        private_file::write_atomically(
+            &home.control_file(),
+            &serde_json::to_vec(&address).map_err(io::Error::from)?,
+        )?;
         let (stop, stops) = mpsc::channel(1);
         let task = tokio::spawn(accept(listener, server, address.token, stop));
         Ok(Self { home, task, stops })
@@ -72,7 +75,9 @@ async fn accept(listener: TcpListener, server: Arc<Server>, token: String, stop:
             Ok((stream, _)) => {
                 let (server, token, stop) = (server.clone(), token.clone(), stop.clone());
                 tokio::spawn(async move {
-                    if let Ok(Err(error)) = timeout(PATIENCE * 6, serve(stream, &server, &token, &stop)).await {
+                    if let Ok(Err(error)) =
+                        timeout(PATIENCE * 6, serve(stream, &server, &token, &stop)).await
+                    {
                         tracing::debug!("a command could not be answered ({error})");
                     }
                 });
@@ -124,7 +129,8 @@ async fn answer(server: &Server, request: Request) -> Answer {
             }
         },
         Request::Revoke(address) => {
-            let (Some(grant), Some(authorization)) = (server.grant(&address), server.settings().server.clone())
+            let (Some(grant), Some(authorization)) =
+                (server.grant(&address), server.settings().server.clone())
             else {
                 return Answer::Locked;
             };

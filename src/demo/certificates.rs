@@ -17,13 +17,7 @@ use tokio_rustls::rustls::{
     pki_types::PrivateKeyDer,
 };
 
-const NAMES: [&str; 5] = [
-    "imap.gmail.com",
-    "smtp.gmail.com",
-    "localhost",
-    "127.0.0.1",
-    "::1",
-];
+const NAMES: [&str; 5] = ["imap.gmail.com", "smtp.gmail.com", "localhost", "127.0.0.1", "::1"];
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -57,16 +51,11 @@ impl Certificates {
         leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         leaf.use_authority_key_identifier_extension = true;
-        let leaf_certificate = leaf
-            .signed_by(&leaf_key, &issuer)
-            .map_err(io::Error::other)?;
+        let leaf_certificate = leaf.signed_by(&leaf_key, &issuer).map_err(io::Error::other)?;
 
         let chain = vec![leaf_certificate.der().clone()];
         let server = server_config(chain, leaf_key.into())?;
-        Ok(Self {
-            ca_pem: ca_certificate.pem(),
-            server: Arc::new(server),
-        })
+        Ok(Self { ca_pem: ca_certificate.pem(), server: Arc::new(server) })
     }
 
     /// The authority's certificate, as a client's `ca_file` wants it.
@@ -85,9 +74,7 @@ fn parameters(names: Vec<String>, common_name: &str) -> io::Result<CertificatePa
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common_name);
     parameters.distinguished_name = name;
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_err(io::Error::other)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_err(io::Error::other)?;
     let now = date_time_ymd(1970, 1, 1) + Duration::from_secs(now.as_secs());
     // A day back, for clocks that differ.
     parameters.not_before = now - DAY;

@@ -2,17 +2,14 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 const DAY_SECONDS: i64 = 86_400;
 
 /// Now, in seconds since 1970.
 pub(super) fn now() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
@@ -29,10 +26,7 @@ pub(super) fn internal_date(seconds: i64) -> String {
 pub(super) fn parse_internal_date(text: &str) -> Option<i64> {
     let mut words = text.split_ascii_whitespace();
     let day = parse_date(words.next()?)?;
-    let mut clock = words
-        .next()?
-        .splitn(3, ':')
-        .map(|part| part.parse::<i64>().ok());
+    let mut clock = words.next()?.splitn(3, ':').map(|part| part.parse::<i64>().ok());
     let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
     let zone = words.next()?;
     let (sign, digits) = match zone.as_bytes().first()? {
@@ -55,9 +49,7 @@ pub(super) fn parse_date(text: &str) -> Option<i64> {
     let mut parts = text.splitn(3, '-');
     let day: i64 = parts.next()?.trim().parse().ok()?;
     let name = parts.next()?;
-    let month = MONTHS
-        .iter()
-        .position(|month| month.eq_ignore_ascii_case(name))?;
+    let month = MONTHS.iter().position(|month| month.eq_ignore_ascii_case(name))?;
     let year: i64 = parts.next()?.parse().ok()?;
     let in_range = (1..=31).contains(&day) && (1..=9999).contains(&year);
     in_range.then(|| days(year, i64::try_from(month).unwrap_or(0) + 1, day))
@@ -96,11 +88,7 @@ fn civil(days: i64) -> (i64, usize, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 {
-        shifted + 3
-    } else {
-        shifted - 9
-    };
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, usize::try_from(month).unwrap_or(1), day)
 }

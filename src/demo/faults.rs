@@ -20,9 +20,7 @@ pub(super) struct Faults<F> {
 
 impl<F> Default for Faults<F> {
     fn default() -> Self {
-        Self {
-            waiting: VecDeque::new(),
-        }
+        Self { waiting: VecDeque::new() }
     }
 }
 

@@ -47,11 +47,7 @@ impl Listening {
         let tcp = TcpListener::bind(("127.0.0.1", port)).await?;
         let address = tcp.local_addr()?;
         let running = Mutex::new(Some(Running::start(tcp, Arc::clone(&serve))));
-        Ok(Self {
-            address,
-            serve,
-            running,
-        })
+        Ok(Self { address, serve, running })
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -98,9 +94,6 @@ impl Running {
             drop(tcp);
             sessions.shutdown().await;
         });
-        Self {
-            stop: Some(stop),
-            task,
-        }
+        Self { stop: Some(stop), task }
     }
 }

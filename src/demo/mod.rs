@@ -62,11 +62,7 @@ pub struct StandInOptions {
 
 impl Default for StandInOptions {
     fn default() -> Self {
-        let AuthorizationOptions {
-            users,
-            port,
-            token_life,
-        } = AuthorizationOptions::default();
+        let AuthorizationOptions { users, port, token_life } = AuthorizationOptions::default();
         Self {
             users,
             token_life,
@@ -105,30 +101,17 @@ impl StandIn {
             token_life: options.token_life,
         })
         .await?;
-        let imap = Imap::start(
-            options.imap_port,
-            &certificates,
-            authorization.clone(),
-            mailboxes.clone(),
-        )
-        .await?;
+        let imap =
+            Imap::start(options.imap_port, &certificates, authorization.clone(), mailboxes.clone())
+                .await?;
         let smtp = Smtp::start(
-            [
-                (Security::Tls, options.smtp_port),
-                (Security::StartTls, options.submission_port),
-            ],
+            [(Security::Tls, options.smtp_port), (Security::StartTls, options.submission_port)],
             &certificates,
             authorization.clone(),
             mailboxes.clone(),
         )
         .await?;
-        Ok(Self {
-            authorization,
-            imap,
-            smtp,
-            mailboxes,
-            certificates,
-        })
+        Ok(Self { authorization, imap, smtp, mailboxes, certificates })
     }
 
     /// One more user: mailboxes, and the right to consent.

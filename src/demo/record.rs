@@ -45,11 +45,7 @@ impl Records {
         if sessions.len() >= SESSIONS {
             sessions.pop_front();
         }
-        sessions.push_back(SessionRecord {
-            session,
-            user: None,
-            lines: Vec::new(),
-        });
+        sessions.push_back(SessionRecord { session, user: None, lines: Vec::new() });
         session
     }
 
@@ -78,11 +74,7 @@ impl Records {
 
     fn change(&self, session: usize, change: impl FnOnce(&mut SessionRecord)) {
         let mut sessions = lock(&self.sessions);
-        if let Some(record) = sessions
-            .iter_mut()
-            .rev()
-            .find(|record| record.session == session)
-        {
+        if let Some(record) = sessions.iter_mut().rev().find(|record| record.session == session) {
             change(record);
         }
     }

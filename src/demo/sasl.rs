@@ -37,13 +37,8 @@ pub(super) fn decode(mechanism: Mechanism, response: &[u8]) -> Option<Claim> {
         // The GS2 header (RFC 7628 §3.1): n,a=user@example.com,
         Mechanism::OauthBearer => head.strip_prefix("n,a=")?.strip_suffix(',')?,
     };
-    let token = fields
-        .split('\x01')
-        .find_map(|field| field.strip_prefix("auth=Bearer "))?;
-    Some(Claim {
-        user: user.to_owned(),
-        token: token.to_owned(),
-    })
+    let token = fields.split('\x01').find_map(|field| field.strip_prefix("auth=Bearer "))?;
+    Some(Claim { user: user.to_owned(), token: token.to_owned() })
 }
 
 /// The address that signs on, if the token is alive, good for mail, and the claimed user's.

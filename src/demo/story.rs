@@ -53,8 +53,12 @@ type MailClient = async_imap::Session<TcpStream>;
 impl Story {
     /// Tells the story, with one call of `narrate` for each line of it.
     pub async fn tell(narrate: &(dyn Fn(&str) + Sync)) -> Result<Self, Broken> {
-        narrate("This is a demo. It plays Google on this machine, asks nothing of the internet, and");
-        narrate("takes nothing from your real Gatepost: its files are in a folder that goes with it.\n");
+        narrate(
+            "This is a demo. It plays Google on this machine, asks nothing of the internet, and",
+        );
+        narrate(
+            "takes nothing from your real Gatepost: its files are in a folder that goes with it.\n",
+        );
         let story = Self::begin(narrate).await?;
         let before = story.google.authorization().refreshes();
 
@@ -74,15 +78,21 @@ impl Story {
         story.google.authorization().expire_access_tokens();
         story.google.imap().expire_sessions();
         step("The end of the session", told_goodbye(idle)).await?;
-        narrate("8. An hour passes (at once, here): the token expires, and “Gmail” ends the session.");
+        narrate(
+            "8. An hour passes (at once, here): the token expires, and “Gmail” ends the session.",
+        );
 
         let read = step("Reading mail again", story.read("Sent through Gatepost")).await?;
         let refreshes = story.google.authorization().refreshes() - before;
         if refreshes < 2 {
             return Err(broken("Reading mail again", "no new token was got"));
         }
-        narrate(&format!("9. The mail client connects again and reads “{read}”: Gatepost has got a new token"));
-        narrate(&format!("   by itself ({refreshes} refreshes so far), and nobody was asked for anything.\n"));
+        narrate(&format!(
+            "9. The mail client connects again and reads “{read}”: Gatepost has got a new token"
+        ));
+        narrate(&format!(
+            "   by itself ({refreshes} refreshes so far), and nobody was asked for anything.\n"
+        ));
         narrate("Every step held.");
         Ok(story)
     }
@@ -108,25 +118,37 @@ impl Story {
 
     async fn begin(narrate: &(dyn Fn(&str) + Sync)) -> Result<Self, Broken> {
         let options = StandInOptions { users: vec![YOU.to_owned()], ..StandInOptions::default() };
-        let google = step("Starting the stand-in", async {
-            StandIn::start(options).await.map_err(text)
-        })
-        .await?;
+        let google =
+            step("Starting the stand-in", async { StandIn::start(options).await.map_err(text) })
+                .await?;
         google.mailboxes().deliver(YOU, "INBOX", WELCOME.replace('\n', "\r\n").as_bytes());
-        narrate("1. A stand-in for Google is up: an authorization server, IMAP and SMTP, with TLS.");
+        narrate(
+            "1. A stand-in for Google is up: an authorization server, IMAP and SMTP, with TLS.",
+        );
 
         let folder = tempfile::tempdir().map_err(|error| broken("Making a folder", text(error)))?;
-        let home = write_home(folder.path(), &google).map_err(|problem| broken("Writing the configuration", problem))?;
-        let settings = Settings::load(&home, None).map_err(|error| broken("Reading the configuration", text(error)))?;
+        let home = write_home(folder.path(), &google)
+            .map_err(|problem| broken("Writing the configuration", problem))?;
+        let settings = Settings::load(&home, None)
+            .map_err(|error| broken("Reading the configuration", text(error)))?;
 
         let password = step("Signing in", consent(&settings, &home)).await?;
-        narrate(&format!("2. `gatepost login {YOU}`: the browser opened, {YOU} consented, and came back"));
-        narrate("   with a code. Gatepost checked whose it is, that it opens the mailbox, and sealed it.");
+        narrate(&format!(
+            "2. `gatepost login {YOU}`: the browser opened, {YOU} consented, and came back"
+        ));
+        narrate(
+            "   with a code. Gatepost checked whose it is, that it opens the mailbox, and sealed it.",
+        );
         narrate("3. The terminal showed a local password for the mail client, this once.");
 
-        let server = Server::start(home, None).map_err(|error| broken("Starting the proxy", text(error)))?;
+        let server =
+            Server::start(home, None).map_err(|error| broken("Starting the proxy", text(error)))?;
         let story = Self { google, server, password, _folder: folder };
-        narrate(&format!("4. `gatepost run` serves IMAP on {} and SMTP on {}.", story.address("imap"), story.address("smtp")));
+        narrate(&format!(
+            "4. `gatepost run` serves IMAP on {} and SMTP on {}.",
+            story.address("imap"),
+            story.address("smtp")
+        ));
         Ok(story)
     }
 
@@ -144,8 +166,13 @@ impl Story {
     /// Signs on, lists, and waits for a message with this subject; gives its subject line.
     async fn read(&self, subject: &str) -> Outcome<String> {
         let mut session = self.sign_on(&self.password).await?;
-        let folders: Vec<_> =
-            session.list(Some(""), Some("*")).await.map_err(text)?.try_collect().await.map_err(text)?;
+        let folders: Vec<_> = session
+            .list(Some(""), Some("*"))
+            .await
+            .map_err(text)?
+            .try_collect()
+            .await
+            .map_err(text)?;
         if !folders.iter().any(|folder| folder.name() == "INBOX") {
             return Err("there is no INBOX".into());
         }
@@ -163,7 +190,8 @@ impl Story {
                 .try_collect()
                 .await
                 .map_err(text)?;
-            let header = fetches.first().and_then(Fetch::header).ok_or("the message has no header")?;
+            let header =
+                fetches.first().and_then(Fetch::header).ok_or("the message has no header")?;
             let line = String::from_utf8_lossy(header);
             session.logout().await.map_err(text)?;
             return Ok(line.trim().trim_start_matches("Subject:").trim().to_owned());
@@ -216,12 +244,18 @@ async fn consent(settings: &Settings, home: &Home) -> Outcome<LocalPassword> {
         let url = opened.recv().await.ok_or("no address was shown")?;
         // The stand-in speaks plain HTTP on loopback, and redirects to the address that waits.
         let browser = reqwest::Client::builder()
-            .tls_backend_preconfigured(tokio_rustls::rustls::ClientConfig::clone(&*crate::tls::client_config(None).map_err(text)?))
+            .tls_backend_preconfigured(tokio_rustls::rustls::ClientConfig::clone(
+                &*crate::tls::client_config(None).map_err(text)?,
+            ))
             .no_proxy()
             .build()
             .map_err(text)?;
         let page = browser.get(url).send().await.map_err(text)?.text().await.map_err(text)?;
-        if page.contains("You are signed in") { Ok(()) } else { Err("the last page does not say so".to_owned()) }
+        if page.contains("You are signed in") {
+            Ok(())
+        } else {
+            Err("the last page does not say so".to_owned())
+        }
     });
     let (_no_lines, pasted) = mpsc::channel(1);
     let store = Store::new(home.accounts());
@@ -260,7 +294,8 @@ fn write_home(folder: &Path, google: &StandIn) -> Outcome<Home> {
     let client = home.client_file("gmail");
     private_file::create_private_dir(&home.accounts()).map_err(text)?;
     client.parent().map_or(Ok(()), private_file::create_private_dir).map_err(text)?;
-    private_file::write_atomically(&client, google.authorization().client_json().as_bytes()).map_err(text)?;
+    private_file::write_atomically(&client, google.authorization().client_json().as_bytes())
+        .map_err(text)?;
     Ok(home)
 }
 

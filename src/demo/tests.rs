@@ -31,9 +31,7 @@ pub(super) fn connector(
     versions: &[&'static SupportedProtocolVersion],
 ) -> TlsConnector {
     let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(google.ca_pem().as_bytes()).unwrap())
-        .unwrap();
+    roots.add(CertificateDer::from_pem_slice(google.ca_pem().as_bytes()).unwrap()).unwrap();
     let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
         .with_protocol_versions(versions)
         .unwrap()
@@ -53,10 +51,7 @@ impl Dialogue<TlsStream<TcpStream>> {
     pub(super) async fn tls(google: &StandIn, address: SocketAddr, name: &str) -> Self {
         let tcp = TcpStream::connect(address).await.unwrap();
         let name = name.to_owned().try_into().unwrap();
-        let tls = connector(google, &[&TLS13])
-            .connect(name, tcp)
-            .await
-            .unwrap();
+        let tls = connector(google, &[&TLS13]).connect(name, tcp).await.unwrap();
         Self(BufReader::new(tls))
     }
 }
@@ -105,10 +100,9 @@ impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> Dialogue<S> {
 #[tokio::test]
 async fn tls_resumes_in_both_versions_under_every_name() {
     let google = stand_in().await;
-    for (version, expected) in [
-        (&TLS12, ProtocolVersion::TLSv1_2),
-        (&TLS13, ProtocolVersion::TLSv1_3),
-    ] {
+    for (version, expected) in
+        [(&TLS12, ProtocolVersion::TLSv1_2), (&TLS13, ProtocolVersion::TLSv1_3)]
+    {
         let connector = connector(&google, &[version]);
         let mut kinds = Vec::new();
         for _ in 0..2 {
@@ -120,10 +114,7 @@ async fn tls_resumes_in_both_versions_under_every_name() {
             assert_eq!(tls.get_ref().1.protocol_version(), Some(expected));
             kinds.push(tls.get_ref().1.handshake_kind());
         }
-        assert_eq!(
-            kinds,
-            [Some(HandshakeKind::Full), Some(HandshakeKind::Resumed)]
-        );
+        assert_eq!(kinds, [Some(HandshakeKind::Full), Some(HandshakeKind::Resumed)]);
     }
     for name in ["smtp.gmail.com", "localhost", "127.0.0.1", "::1"] {
         Dialogue::tls(&google, google.smtp_address(), name).await;
@@ -174,13 +165,8 @@ async fn what_is_sent_by_smtp_is_read_by_imap() {
     smtp.send("EHLO me\r\n").await;
     while !smtp.line().await.starts_with("250 ") {}
     smtp.exchange("AUTH XOAUTH2\r\n", "334 \r\n").await;
-    smtp.exchange(
-        &format!("{}\r\n", xoauth2(ME, &token)),
-        "235 2.7.0 Accepted\r\n",
-    )
-    .await;
-    smtp.send(&format!("MAIL FROM: <{ME}>\r\nRCPT TO: <{ME}>\r\nDATA\r\n"))
-        .await;
+    smtp.exchange(&format!("{}\r\n", xoauth2(ME, &token)), "235 2.7.0 Accepted\r\n").await;
+    smtp.send(&format!("MAIL FROM: <{ME}>\r\nRCPT TO: <{ME}>\r\nDATA\r\n")).await;
     for expected in ["250 2.1.0 OK ", "250 2.1.5 OK ", "354  Go ahead "] {
         assert!(smtp.line().await.starts_with(expected));
     }
@@ -188,10 +174,7 @@ async fn what_is_sent_by_smtp_is_read_by_imap() {
     assert!(smtp.line().await.starts_with("250 2.0.0 OK "));
     for folder in ["INBOX", "[Gmail]/Sent Mail"] {
         let messages = google.mailboxes().messages(ME, folder);
-        assert_eq!(
-            &*messages[0].bytes, b"Subject: hi\r\n\r\n.dot\r\n",
-            "{folder}"
-        );
+        assert_eq!(&*messages[0].bytes, b"Subject: hi\r\n\r\n.dot\r\n", "{folder}");
     }
     assert_eq!(google.smtp().transactions()[0].recipients, [ME]);
 }

@@ -44,11 +44,7 @@ pub(super) struct Wire<S> {
 
 impl<S: Stream> Wire<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self {
-            stream,
-            buffer: Vec::new(),
-            start: 0,
-        }
+        Self { stream, buffer: Vec::new(), start: 0 }
     }
 
     /// The next line without its CRLF, which alone ends a line. `None` at the end of the stream.
@@ -110,12 +106,7 @@ impl<S: Stream> Wire<S> {
         }
         let drain = async {
             let mut waste = [0; 1024];
-            while self
-                .stream
-                .read(&mut waste)
-                .await
-                .is_ok_and(|count| count > 0)
-            {}
+            while self.stream.read(&mut waste).await.is_ok_and(|count| count > 0) {}
         };
         let _ = timeout(CLOSE_PATIENCE, drain).await;
     }

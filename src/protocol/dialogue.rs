@@ -50,10 +50,10 @@ pub enum Violation {
 /// One signed-on session, seen from between client and server.
 pub trait Dialogue {
     /// Judges the front of what the client sent.
-    fn from_client(&mut self, buffered: &[u8]) -> Verdict;
+    fn client_sent(&mut self, buffered: &[u8]) -> Verdict;
 
     /// Judges the front of what the server sent.
-    fn from_server(&mut self, buffered: &[u8]) -> Verdict;
+    fn server_sent(&mut self, buffered: &[u8]) -> Verdict;
 
     /// True where a reply of the proxy's own may be put between two of the server's.
     fn may_interject(&self) -> bool;

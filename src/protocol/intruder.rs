@@ -34,9 +34,7 @@ impl Intruder {
         if first.len() >= 2 && first[0] == 0x16 && first[1] == 0x03 {
             return Some(Self::Tls);
         }
-        let method = HTTP_METHODS
-            .iter()
-            .find(|method| first.starts_with(method))?;
+        let method = HTTP_METHODS.iter().find(|method| first.starts_with(method))?;
         let target = &first[method.len()..];
         let is_target = matches!(target.first(), Some(b'/' | b'*')) || {
             let start = &target[..target.len().min(4)];
@@ -55,10 +53,7 @@ mod tests {
 
     #[test]
     fn recognises_tls_and_http() {
-        assert_eq!(
-            Intruder::recognise(b"\x16\x03\x01\x02\x00"),
-            Some(Intruder::Tls)
-        );
+        assert_eq!(Intruder::recognise(b"\x16\x03\x01\x02\x00"), Some(Intruder::Tls));
         for line in [
             "GET / HTTP/1.1\r\n",
             "POST /mail HTTP/1.0\r\n",
@@ -67,24 +62,15 @@ mod tests {
             "PRI * HTTP/2.0\r\n",
             "GET http://127.0.0.1:10143/ HTTP/1.1\r\n",
         ] {
-            assert_eq!(
-                Intruder::recognise(line.as_bytes()),
-                Some(Intruder::Http),
-                "{line}"
-            );
+            assert_eq!(Intruder::recognise(line.as_bytes()), Some(Intruder::Http), "{line}");
         }
     }
 
     #[test]
     fn leaves_mail_clients_alone() {
-        for line in [
-            "a1 LOGIN u p\r\n",
-            "EHLO host\r\n",
-            "GET LOGIN u p\r\n",
-            "",
-            "\x16",
-            "PUT1 NOOP\r\n",
-        ] {
+        for line in
+            ["a1 LOGIN u p\r\n", "EHLO host\r\n", "GET LOGIN u p\r\n", "", "\x16", "PUT1 NOOP\r\n"]
+        {
             assert_eq!(Intruder::recognise(line.as_bytes()), None, "{line}");
         }
     }

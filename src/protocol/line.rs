@@ -69,33 +69,21 @@ pub fn announced_literal(line_end: &[u8]) -> Result<Option<Literal>, ImpossibleS
         Some(inner) => (inner, false),
         None => (inner, true),
     };
-    let digits = inner.len()
-        - inner
-            .iter()
-            .rev()
-            .take_while(|byte| byte.is_ascii_digit())
-            .count();
+    let digits = inner.len() - inner.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let (before, digits) = inner.split_at(digits);
     if digits.is_empty() {
         return Ok(None);
     }
     if before.last() != Some(&b'{') {
         // Twenty digits and more, whose brace is out of sight: no size of a mail.
-        return if before.is_empty() {
-            Err(ImpossibleSize)
-        } else {
-            Ok(None)
-        };
+        return if before.is_empty() { Err(ImpossibleSize) } else { Ok(None) };
     }
-    let size = digits.iter().try_fold(0_u64, |sum, digit| {
-        sum.checked_mul(10)?.checked_add(u64::from(digit - b'0'))
-    });
+    let size = digits
+        .iter()
+        .try_fold(0_u64, |sum, digit| sum.checked_mul(10)?.checked_add(u64::from(digit - b'0')));
     // A mail is far from this; a larger number is an attempt to overflow somebody's counter.
     match size {
-        Some(size) if size <= u64::from(u32::MAX) * 16 => Ok(Some(Literal {
-            size,
-            synchronizing,
-        })),
+        Some(size) if size <= u64::from(u32::MAX) * 16 => Ok(Some(Literal { size, synchronizing })),
         _ => Err(ImpossibleSize),
     }
 }
@@ -138,32 +126,20 @@ mod tests {
     use proptest::prelude::*;
 
     fn literal(size: u64, synchronizing: bool) -> Result<Option<Literal>, ImpossibleSize> {
-        Ok(Some(Literal {
-            size,
-            synchronizing,
-        }))
+        Ok(Some(Literal { size, synchronizing }))
     }
 
     #[test]
     fn literals_are_announced_at_the_end_of_a_line() {
         assert_eq!(announced_literal(b"a LOGIN {5}\r\n"), literal(5, true));
-        assert_eq!(
-            announced_literal(b"a APPEND x ~{5+}\r\n"),
-            literal(5, false)
-        );
+        assert_eq!(announced_literal(b"a APPEND x ~{5+}\r\n"), literal(5, false));
         assert_eq!(announced_literal(b"{0}\n"), literal(0, true));
         assert_eq!(announced_literal(b"a {5} b\r\n"), Ok(None));
         assert_eq!(announced_literal(b"a {}\r\n"), Ok(None));
         assert_eq!(announced_literal(b"a 5}\r\n"), Ok(None));
         assert_eq!(announced_literal(b"a {5a}\r\n"), Ok(None));
-        assert_eq!(
-            announced_literal(b"{99999999999999999999}\r\n"),
-            Err(ImpossibleSize)
-        );
-        assert_eq!(
-            announced_literal(b"1111111111111111111111}\r\n"),
-            Err(ImpossibleSize)
-        );
+        assert_eq!(announced_literal(b"{99999999999999999999}\r\n"), Err(ImpossibleSize));
+        assert_eq!(announced_literal(b"1111111111111111111111}\r\n"), Err(ImpossibleSize));
     }
 
     proptest! {

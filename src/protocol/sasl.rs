@@ -22,18 +22,11 @@ pub struct Credentials {
 impl Credentials {
     /// Checks what came as bytes.
     pub fn new(user: &[u8], password: &[u8]) -> Result<Self, SaslError> {
-        if user
-            .iter()
-            .chain(password)
-            .any(|byte| matches!(byte, b'\r' | b'\n' | 0))
-        {
+        if user.iter().chain(password).any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
             return Err(SaslError::ForbiddenCharacter);
         }
         let text = |bytes| std::str::from_utf8(bytes).map_err(|_| SaslError::NotUtf8);
-        Ok(Self {
-            user: text(user)?.to_owned(),
-            password: LocalPassword::new(text(password)?),
-        })
+        Ok(Self { user: text(user)?.to_owned(), password: LocalPassword::new(text(password)?) })
     }
 }
 
@@ -100,10 +93,7 @@ const ASK_PASSWORD: &str = "UGFzc3dvcmQ6";
 impl Exchange {
     /// A new exchange.
     pub fn new(mechanism: Mechanism) -> Self {
-        Self {
-            mechanism,
-            user: None,
-        }
+        Self { mechanism, user: None }
     }
 
     /// The first challenge, for a client that sent no initial response.
@@ -139,10 +129,7 @@ fn decode(response: &[u8]) -> Result<Zeroizing<Vec<u8>>, SaslError> {
         &alphabet::STANDARD,
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
     );
-    LENIENT
-        .decode(response.trim_ascii())
-        .map(Zeroizing::new)
-        .map_err(|_| SaslError::NotBase64)
+    LENIENT.decode(response.trim_ascii()).map(Zeroizing::new).map_err(|_| SaslError::NotBase64)
 }
 
 /// `authzid NUL authcid NUL passwd`; the authorization identity is passed over, since the account
@@ -158,10 +145,7 @@ fn plain(message: &[u8]) -> Result<Credentials, SaslError> {
 /// XOAUTH2's one message, as base64 on one line: `user=` name `^Aauth=Bearer ` token `^A^A`.
 /// <https://developers.google.com/gmail/imap/xoauth2-protocol>
 pub fn xoauth2(name: &str, token: &AccessToken) -> Zeroizing<String> {
-    let message = Zeroizing::new(format!(
-        "user={name}\x01auth=Bearer {}\x01\x01",
-        token.expose()
-    ));
+    let message = Zeroizing::new(format!("user={name}\x01auth=Bearer {}\x01\x01", token.expose()));
     Zeroizing::new(STANDARD.encode(message.as_bytes()))
 }
 
@@ -196,16 +180,10 @@ mod tests {
 
     #[test]
     fn plain_with_and_without_authorization_identity() {
-        for message in [
-            "\0you@gmail.com\0pass word",
-            "admin\0you@gmail.com\0pass word",
-        ] {
+        for message in ["\0you@gmail.com\0pass word", "admin\0you@gmail.com\0pass word"] {
             let mut exchange = Exchange::new(Mechanism::Plain);
             let done = exchange.initial_response(STANDARD.encode(message).as_bytes());
-            assert_eq!(
-                credentials(done),
-                ("you@gmail.com".into(), "pass word".into())
-            );
+            assert_eq!(credentials(done), ("you@gmail.com".into(), "pass word".into()));
         }
     }
 
@@ -213,10 +191,7 @@ mod tests {
     fn login_asks_twice() {
         let mut exchange = Exchange::new(Mechanism::Login);
         assert_eq!(exchange.first_challenge(), "VXNlcm5hbWU6");
-        assert!(matches!(
-            exchange.response(b"eW91"),
-            Ok(Progress::Challenge("UGFzc3dvcmQ6"))
-        ));
+        assert!(matches!(exchange.response(b"eW91"), Ok(Progress::Challenge("UGFzc3dvcmQ6"))));
         assert_eq!(
             credentials(exchange.response("cMOkw58=".as_bytes())),
             ("you".into(), "päß".into())
@@ -231,22 +206,13 @@ mod tests {
         };
         assert_eq!(refuse(b"!!!"), Some(SaslError::NotBase64));
         assert_eq!(refuse(b""), Some(SaslError::NotPlain));
-        assert_eq!(
-            refuse(STANDARD.encode("a\0b").as_bytes()),
-            Some(SaslError::NotPlain)
-        );
-        assert_eq!(
-            refuse(STANDARD.encode("\0a\0b\0c").as_bytes()),
-            Some(SaslError::NotPlain)
-        );
+        assert_eq!(refuse(STANDARD.encode("a\0b").as_bytes()), Some(SaslError::NotPlain));
+        assert_eq!(refuse(STANDARD.encode("\0a\0b\0c").as_bytes()), Some(SaslError::NotPlain));
         assert_eq!(
             refuse(STANDARD.encode("\0a\r\nb\0c").as_bytes()),
             Some(SaslError::ForbiddenCharacter)
         );
-        assert_eq!(
-            refuse(STANDARD.encode(b"\0a\0\xff").as_bytes()),
-            Some(SaslError::NotUtf8)
-        );
+        assert_eq!(refuse(STANDARD.encode(b"\0a\0\xff").as_bytes()), Some(SaslError::NotUtf8));
     }
 
     #[test]

@@ -7,11 +7,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
 use super::household::{Household, Member};
-use crate::settings::Settings;
 use super::trouble::Trouble;
 use crate::accounts::{Account, Address, CheckError};
 use crate::protocol::sasl::Credentials;
 use crate::protocol::smtp::Extensions;
+use crate::settings::Settings;
 use crate::token::TokenUse;
 use crate::upstream::{ImapSession, SmtpGreeted, SmtpSession, UpstreamError};
 
@@ -249,7 +249,9 @@ fn outcome<T>(
 fn check(account: &Account, credentials: &Credentials) -> Result<(), CheckError> {
     account.sign_on(&credentials.password)?;
     match account.adopt_key_file() {
-        Ok(true) => tracing::info!(account = %account.address(), "the key file now opens this account"),
+        Ok(true) => {
+            tracing::info!(account = %account.address(), "the key file now opens this account")
+        }
         Ok(false) => {}
         // It is for the next start; the client is served all the same.
         Err(error) => tracing::warn!("the key file can't be given to the account: {error}"),

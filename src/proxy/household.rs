@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::relay::Meter;
-use crate::settings::Settings;
 use super::trouble::Trouble;
 use crate::accounts::{Account, Directory, StoreError};
+use crate::settings::Settings;
 use crate::token::{Lifecycle, TokenState, TokenUse, Trouble as TokenTrouble};
 
 /// An account that nobody used for this long lets its token end; the next sign-on gets another.
@@ -107,7 +107,10 @@ impl Household {
     }
 
     /// Reads the folder of the accounts again. Members whose record is gone are told to leave.
-    pub(super) fn rescan(&self, settings: &watch::Receiver<Arc<Settings>>) -> Result<(), StoreError> {
+    pub(super) fn rescan(
+        &self,
+        settings: &watch::Receiver<Arc<Settings>>,
+    ) -> Result<(), StoreError> {
         for damage in self.directory.scan()? {
             tracing::error!("{}", damage.error);
         }
@@ -131,7 +134,11 @@ impl Household {
         self.lock().values().cloned().collect()
     }
 
-    fn member(&self, account: Arc<Account>, settings: &watch::Receiver<Arc<Settings>>) -> Arc<Member> {
+    fn member(
+        &self,
+        account: Arc<Account>,
+        settings: &watch::Receiver<Arc<Settings>>,
+    ) -> Arc<Member> {
         let name = account.address().canonical().to_owned();
         let mut members = self.lock();
         if let Some(member) = members.get(&name)
@@ -157,7 +164,10 @@ impl Member {
         Self {
             tokens: Arc::new(Lifecycle::new(account.clone())),
             account,
-            budget: Mutex::new(Budget { limit: None, free: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)) }),
+            budget: Mutex::new(Budget {
+                limit: None,
+                free: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
+            }),
             used: Mutex::new(Instant::now()),
             token_came: Notify::new(),
             imap_sessions: AtomicUsize::new(0),
@@ -189,7 +199,10 @@ impl Member {
     }
 
     /// Leave to open one more IMAP connection, within the account's budget.
-    pub(super) async fn connection(&self, settings: &Settings) -> Result<OwnedSemaphorePermit, Trouble> {
+    pub(super) async fn connection(
+        &self,
+        settings: &Settings,
+    ) -> Result<OwnedSemaphorePermit, Trouble> {
         let limit = settings.provider.connections;
         let free = {
             let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
@@ -204,7 +217,10 @@ impl Member {
         match tokio::time::timeout(wait, free.acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(Trouble::limit(
-                format!("All {} connections of this account are in use.", limit.unwrap_or_default()),
+                format!(
+                    "All {} connections of this account are in use.",
+                    limit.unwrap_or_default()
+                ),
                 "Close a mail program of this account, or raise `connections` in Gatepost's configuration.",
             )),
         }
@@ -268,7 +284,8 @@ impl Member {
 
     fn is_in_use(&self) -> bool {
         let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let sessions = [Kind::Imap, Kind::Smtp].map(|kind| self.counter(kind).load(Ordering::Relaxed));
+        let sessions =
+            [Kind::Imap, Kind::Smtp].map(|kind| self.counter(kind).load(Ordering::Relaxed));
         sessions.iter().any(|count| *count > 0) || used.elapsed() < KEEP_FRESH
     }
 }

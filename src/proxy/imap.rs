@@ -49,7 +49,7 @@ async fn sign_on(stream: &mut TcpStream, context: &Context) -> Option<Entered> {
     let mut client = Client::new(stream);
     client.send(&dialogue.greeting()).await.ok()?;
     loop {
-        while let Some(event) = dialogue.next() {
+        while let Some(event) = dialogue.next_event() {
             match event {
                 Event::Reply(reply) => client.send(&reply).await.ok()?,
                 Event::Credentials(credentials) => match check(context, credentials).await {

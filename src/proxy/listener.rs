@@ -41,7 +41,9 @@ impl Service {
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Somebody else listens there.
-    #[error("port {port} ({service}) is taken by another program; end it, or set `{service}` under [listen] in {config} to another port")]
+    #[error(
+        "port {port} ({service}) is taken by another program; end it, or set `{service}` under [listen] in {config} to another port"
+    )]
     Taken {
         /// The port.
         port: u16,
@@ -86,7 +88,11 @@ impl Drop for Listener {
 
 impl Bound {
     /// Listens on every address of `endpoint`.
-    pub(super) fn bind(service: Service, endpoint: Endpoint, config: &str) -> Result<Self, ListenError> {
+    pub(super) fn bind(
+        service: Service,
+        endpoint: Endpoint,
+        config: &str,
+    ) -> Result<Self, ListenError> {
         let sockets = bind_all(endpoint);
         let first = sockets.and_then(|sockets| {
             let address = sockets.first().ok_or(io::ErrorKind::AddrNotAvailable)?.local_addr()?;
@@ -108,7 +114,10 @@ impl Bound {
     }
 
     /// Serves what comes; `context` makes what each session needs.
-    pub(super) fn serve(self, context: impl Fn() -> Context + Clone + Send + Sync + 'static) -> Listener {
+    pub(super) fn serve(
+        self,
+        context: impl Fn() -> Context + Clone + Send + Sync + 'static,
+    ) -> Listener {
         let Self { service, endpoint, sockets, address } = self;
         let tasks = sockets
             .into_iter()
@@ -178,7 +187,10 @@ async fn serve(stream: TcpStream, service: Service, context: Context) {
         tracing::debug!("the client is gone already ({error})");
         return;
     }
-    tracing::debug!(peer = stream.peer_addr().ok().map(|peer| peer.to_string()), "client connected");
+    tracing::debug!(
+        peer = stream.peer_addr().ok().map(|peer| peer.to_string()),
+        "client connected"
+    );
     match service {
         Service::Imap => imap::serve(stream, context).await,
         Service::Smtp => smtp::serve(stream, context).await,

@@ -122,7 +122,7 @@ impl Relay {
         loop {
             let moved = self.up.moved + self.down.moved;
             let interjections = &mut self.interjections;
-            let mut judge = |bytes: &[u8]| take_answer(dialogue.from_client(bytes), interjections);
+            let mut judge = |bytes: &[u8]| take_answer(dialogue.client_sent(bytes), interjections);
             if let Poll::Ready(broken) =
                 self.up.poll(cx, client, upstream, &mut judge, &|bytes| meter.to_upstream(bytes))
             {
@@ -135,10 +135,11 @@ impl Relay {
                     }
                 }
             }
-            if self.down.is_between() && !self.interjections.is_empty() && dialogue.may_interject() {
+            if self.down.is_between() && !self.interjections.is_empty() && dialogue.may_interject()
+            {
                 self.down.interject(std::mem::take(&mut self.interjections));
             }
-            let mut judge = |bytes: &[u8]| dialogue.from_server(bytes);
+            let mut judge = |bytes: &[u8]| dialogue.server_sent(bytes);
             if let Poll::Ready(broken) =
                 self.down.poll(cx, upstream, client, &mut judge, &|bytes| meter.to_client(bytes))
             {

@@ -13,9 +13,9 @@ use super::entrance::Entrance;
 use super::household::{AccountStatus, Household};
 use super::listener::{Bound, ListenError, Listener, Service};
 use super::session::Context;
-use crate::settings::{Settings, SettingsError};
 use crate::accounts::{Directory, KeyFile, KeyFileError, Store, StoreError};
 use crate::config::{Config, Endpoint, Home};
+use crate::settings::{Settings, SettingsError};
 
 /// How long sessions have to come to rest when the proxy stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -115,9 +115,9 @@ impl Server {
         self.settings.send_replace(settings);
         self.entrance.forget();
         self.lock().retain(|key, listener| {
-            wanted.iter().any(|(service, endpoint)| {
-                service.key() == *key && *endpoint == listener.endpoint
-            })
+            wanted
+                .iter()
+                .any(|(service, endpoint)| service.key() == *key && *endpoint == listener.endpoint)
         });
         self.serve(bound);
         self.entrance.household.rescan(self.entrance.settings_channel())?;
@@ -140,7 +140,8 @@ impl Server {
 
     /// The refresh token of an account, where this proxy has it unlocked.
     pub fn grant(&self, address: &str) -> Option<crate::accounts::Grant> {
-        let member = self.entrance.household.find(address, self.entrance.settings_channel()).ok()??;
+        let member =
+            self.entrance.household.find(address, self.entrance.settings_channel()).ok()??;
         member.account.grant().ok().map(|(_, grant)| grant)
     }
 

@@ -15,7 +15,8 @@ use crate::upstream::SmtpSession;
 /// The name that Gatepost gives where the client gave none that can be sent on.
 const OWN_NAME: &str = "[127.0.0.1]";
 
-const BARE_NEWLINE: &[u8] = b"550 5.6.0 The message has a bare CR or LF (RFC 5321 2.3.8) and was not sent. \
+const BARE_NEWLINE: &[u8] =
+    b"550 5.6.0 The message has a bare CR or LF (RFC 5321 2.3.8) and was not sent. \
 If its program can't be mended, set bare_newlines = \"normalize\" in Gatepost's configuration.\r\n";
 
 /// A client that was let in.
@@ -50,7 +51,9 @@ pub(super) async fn serve(mut stream: TcpStream, context: Context) {
         // Without its final dot the message is nothing to the provider.
         drop(upstream);
         let Some(sink) = dialogue.into_sink() else { return };
-        let Some(left) = swallow(&mut stream, &context, sink, ended.from_client).await else { return };
+        let Some(left) = swallow(&mut stream, &context, sink, ended.from_client).await else {
+            return;
+        };
         if Client::new(&mut stream).send(BARE_NEWLINE).await.is_err() {
             return;
         }
@@ -91,7 +94,7 @@ async fn sign_on(stream: &mut TcpStream, context: &Context) -> Option<Entered> {
     let mut client = Client::new(stream);
     client.send(&dialogue.greeting()).await.ok()?;
     loop {
-        while let Some(event) = dialogue.next() {
+        while let Some(event) = dialogue.next_event() {
             match event {
                 Event::Reply(reply) => client.send(&reply).await.ok()?,
                 Event::Hello => {
@@ -106,7 +109,13 @@ async fn sign_on(stream: &mut TcpStream, context: &Context) -> Option<Entered> {
                     match check(context, credentials, &client_name, opened).await {
                         Ok((presence, session)) => {
                             let (accepted, rest) = dialogue.accept();
-                            return Some(Entered { presence, session, client_name, accepted, rest });
+                            return Some(Entered {
+                                presence,
+                                session,
+                                client_name,
+                                accepted,
+                                rest,
+                            });
                         }
                         Err(Denied::Wrong) => client.send(&dialogue.refuse()).await.ok()?,
                         Err(Denied::Trouble(trouble)) => {
@@ -154,7 +163,8 @@ async fn check(
 ) -> Result<(Presence, SmtpSession), Denied> {
     let member = context.admit(credentials).await?;
     let presence = member.enter(Kind::Smtp);
-    let session = context.entrance.smtp(&member, client_name, ahead).await.map_err(Denied::Trouble)?;
+    let session =
+        context.entrance.smtp(&member, client_name, ahead).await.map_err(Denied::Trouble)?;
     tracing::info!(account = %member.account.address(), "SMTP client signed on");
     Ok((presence, session))
 }

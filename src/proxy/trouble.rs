@@ -62,7 +62,8 @@ impl Trouble {
     pub(super) fn imap(&self) -> Vec<u8> {
         let (sentence, remedy) = (ascii(&self.sentence), ascii(&self.remedy));
         if self.needs_person {
-            format!("* OK [ALERT] Gatepost: {sentence} {remedy}\r\n* BYE {sentence}\r\n").into_bytes()
+            format!("* OK [ALERT] Gatepost: {sentence} {remedy}\r\n* BYE {sentence}\r\n")
+                .into_bytes()
         } else {
             format!("* BYE {sentence} {remedy}\r\n").into_bytes()
         }

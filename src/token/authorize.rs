@@ -78,7 +78,9 @@ impl Redirect {
                     "You can close this page. The settings for your mail program are in the terminal.",
                 ],
             ),
-            Err((sentence, remedy)) => page::render(false, "That did not work", &[sentence, remedy]),
+            Err((sentence, remedy)) => {
+                page::render(false, "That did not work", &[sentence, remedy])
+            }
         };
         if let Some(page) = self.page {
             // A browser that has left needs no page.
@@ -114,16 +116,7 @@ impl Authorization {
         let (arrivals, redirects) = mpsc::channel(4);
         let (stop, stopped) = oneshot::channel();
         let pages = tokio::spawn(serve(listener, arrivals, stopped));
-        Ok(Self {
-            server,
-            url,
-            state,
-            verifier,
-            redirect,
-            redirects,
-            pages,
-            stop,
-        })
+        Ok(Self { server, url, state, verifier, redirect, redirects, pages, stop })
     }
 
     /// The address that the person must open.
@@ -186,10 +179,7 @@ impl Authorization {
                 turn_away(arrival.page, &[&lines[0], &lines[1]]);
                 Some(Err(cause))
             }
-            (Some(code), None) => Some(Ok(Redirect {
-                code,
-                page: arrival.page,
-            })),
+            (Some(code), None) => Some(Ok(Redirect { code, page: arrival.page })),
             (None, None) => {
                 turn_away(arrival.page, &["Google sent neither a code nor an error."]);
                 None
@@ -201,9 +191,7 @@ impl Authorization {
     /// [`close`](Self::close).
     pub async fn exchange(&mut self, redirect: &Redirect) -> Result<NewGrant, Cause> {
         let verifier = PkceCodeVerifier::new(self.verifier.secret().clone());
-        self.server
-            .exchange(redirect.code.clone(), verifier, self.redirect.clone())
-            .await
+        self.server.exchange(redirect.code.clone(), verifier, self.redirect.clone()).await
     }
 
     /// Lets the last page reach the browser, then frees the port.
@@ -216,10 +204,7 @@ impl Authorization {
 fn turn_away(page: Option<oneshot::Sender<Page>>, lines: &[&str]) {
     if let Some(page) = page {
         let html = page::render(false, "That did not work", lines);
-        let _ = page.send(Page {
-            status: StatusCode::BAD_REQUEST,
-            html,
-        });
+        let _ = page.send(Page { status: StatusCode::BAD_REQUEST, html });
     }
 }
 
@@ -250,17 +235,10 @@ async fn arrive(
     RawQuery(query): RawQuery,
 ) -> Response {
     let (page, outcome) = oneshot::channel();
-    let arrival = Arrival {
-        query: query.unwrap_or_default(),
-        page: Some(page),
-    };
+    let arrival = Arrival { query: query.unwrap_or_default(), page: Some(page) };
     let gone = || Page {
         status: StatusCode::OK,
-        html: page::render(
-            true,
-            "Go back to the terminal",
-            &["The sign-in goes on there."],
-        ),
+        html: page::render(true, "Go back to the terminal", &["The sign-in goes on there."]),
     };
     let page = match arrivals.send(arrival).await {
         Ok(()) => tokio::time::timeout(PAGE_PATIENCE, outcome).await,
@@ -273,10 +251,7 @@ async fn arrive(
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CONNECTION, "close"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'",
-        ),
+        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
     ];
     (page.status, headers, Html(page.html)).into_response()
 }
@@ -288,10 +263,7 @@ mod tests {
     #[test]
     fn a_pasted_address_is_read_whole_or_in_part() {
         let is = |pasted, query: Option<&str>| assert_eq!(query_of(pasted).as_deref(), query);
-        is(
-            " http://127.0.0.1:1/?state=a&code=b#x \n",
-            Some("state=a&code=b"),
-        );
+        is(" http://127.0.0.1:1/?state=a&code=b#x \n", Some("state=a&code=b"));
         is("state=a&code=b", Some("state=a&code=b"));
         is("", None);
         is("hello", None);

@@ -134,11 +134,7 @@ impl AuthorizationServer {
         if let Some(secret) = &client.secret {
             oauth = oauth.set_client_secret(oauth2::ClientSecret::new(secret.expose().to_owned()));
         }
-        Ok(Self {
-            client: oauth,
-            provider,
-            http: Http(http),
-        })
+        Ok(Self { client: oauth, provider, http: Http(http) })
     }
 
     /// Turns the code that the browser brought back into a grant (RFC 6749 §4.1.3, RFC 7636 §4.5).
@@ -157,9 +153,7 @@ impl AuthorizationServer {
         let answer = answer.map_err(|error| cause(Step::Exchange, error))?;
         // An answer without a scope grants what was asked for (RFC 6749 §5.1).
         let has_mail = answer.scopes().is_none_or(|scopes| {
-            scopes
-                .iter()
-                .any(|scope| scope.as_str() == self.provider.mail_scope)
+            scopes.iter().any(|scope| scope.as_str() == self.provider.mail_scope)
         });
         if !has_mail {
             return Err(Cause::ScopeMissing);
@@ -168,10 +162,7 @@ impl AuthorizationServer {
         Ok(NewGrant {
             access_token: access_token(&answer)?,
             refresh_token: RefreshToken::new(refresh_token.secret().clone()),
-            grant_life: answer
-                .extra_fields()
-                .refresh_token_expires_in
-                .map(Duration::from_secs),
+            grant_life: answer.extra_fields().refresh_token_expires_in.map(Duration::from_secs),
         })
     }
 
@@ -275,9 +266,7 @@ fn access_token(answer: &TokenAnswer) -> Result<AccessToken, Cause> {
     let usable = !token.is_empty()
         && token.len() <= MAX_TOKEN
         && token.bytes().all(|b| b.is_ascii_graphic());
-    usable
-        .then(|| AccessToken::new(token.clone()))
-        .ok_or(Cause::Unreadable)
+    usable.then(|| AccessToken::new(token.clone())).ok_or(Cause::Unreadable)
 }
 
 fn cause(step: Step, error: RequestTokenError<HttpError, ErrorBody>) -> Cause {

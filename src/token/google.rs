@@ -119,11 +119,8 @@ impl Cause {
 
     /// Reads the error code that the browser brought back.
     pub fn of_redirect(code: &str) -> Self {
-        let body = ErrorBody {
-            error: code.to_owned(),
-            error_description: None,
-            error_subtype: None,
-        };
+        let body =
+            ErrorBody { error: code.to_owned(), error_description: None, error_subtype: None };
         Self::of(Step::Consent, &body)
     }
 
@@ -255,29 +252,15 @@ mod tests {
             of(Step::Refresh, "invalid_grant", "reauth", "invalid_rapt"),
             Cause::SessionPolicy
         );
-        assert_eq!(
-            of(Step::Refresh, "invalid_grant", "", "rapt_required"),
-            Cause::SessionPolicy
-        );
+        assert_eq!(of(Step::Refresh, "invalid_grant", "", "rapt_required"), Cause::SessionPolicy);
         assert_eq!(
             of(Step::Exchange, "invalid_grant", "Malformed auth code.", ""),
             Cause::CodeRejected
         );
+        assert_eq!(of(Step::Refresh, "invalid_client", "", ""), Cause::ClientUnknown);
+        assert_eq!(of(Step::Refresh, "deleted_client", "", ""), Cause::ClientDeleted);
         assert_eq!(
-            of(Step::Refresh, "invalid_client", "", ""),
-            Cause::ClientUnknown
-        );
-        assert_eq!(
-            of(Step::Refresh, "deleted_client", "", ""),
-            Cause::ClientDeleted
-        );
-        assert_eq!(
-            of(
-                Step::Exchange,
-                "invalid_request",
-                "client_secret is missing.",
-                ""
-            ),
+            of(Step::Exchange, "invalid_request", "client_secret is missing.", ""),
             Cause::SecretMissing
         );
         for (code, cause) in [
@@ -315,9 +298,7 @@ mod tests {
             Cause::InvalidScope,
             Cause::ScopeMissing,
             Cause::NoRefreshToken,
-            Cause::OtherAccount {
-                signed_in: "other@gmail.com".into(),
-            },
+            Cause::OtherAccount { signed_in: "other@gmail.com".into() },
             Cause::AccountUnknown,
             Cause::ServerTrouble(500),
             Cause::Busy,

@@ -51,11 +51,7 @@ pub enum Trouble {
 impl Lifecycle {
     /// The tokens of `account`; nothing is asked yet.
     pub fn new(account: Arc<Account>) -> Self {
-        Self {
-            account,
-            state: Mutex::default(),
-            flight: tokio::sync::Mutex::default(),
-        }
+        Self { account, state: Mutex::default(), flight: tokio::sync::Mutex::default() }
     }
 
     /// A token that is good now. `refused` is the version of one that the provider refused though
@@ -74,9 +70,7 @@ impl Lifecycle {
         }
         let (this, server) = (self.clone(), server.clone());
         let flight = tokio::spawn(async move { this.refresh(&server, refused).await });
-        flight
-            .await
-            .unwrap_or_else(|_| Err(Trouble::Cause(Cause::Other("stopped".into()))))
+        flight.await.unwrap_or_else(|_| Err(Trouble::Cause(Cause::Other("stopped".into()))))
     }
 
     /// What `status` shows.
@@ -124,18 +118,14 @@ impl Lifecycle {
         tracing::debug!(account = %self.account.address(), "refreshing the access token");
         match server.refresh(&grant.refresh_token).await {
             Ok(refreshed) => {
-                let rotated = refreshed
-                    .rotated
-                    .map(|refresh_token| Grant { refresh_token });
+                let rotated = refreshed.rotated.map(|refresh_token| Grant { refresh_token });
                 self.save(&grant_id, rotated);
                 tracing::info!(
                     account = %self.account.address(),
                     seconds = refreshed.life.as_secs(),
                     "access token refreshed"
                 );
-                self.tokens()
-                    .state
-                    .refreshed(Now::read(), refreshed.access_token, refreshed.life);
+                self.tokens().state.refreshed(Now::read(), refreshed.access_token, refreshed.life);
             }
             Err(cause) => {
                 let cause = self.with_what_is_known(cause);
@@ -176,9 +166,9 @@ impl Lifecycle {
     /// What the record tells of an ended grant.
     fn with_what_is_known(&self, cause: Cause) -> Cause {
         match cause {
-            Cause::GrantEnded { .. } => Cause::GrantEnded {
-                testing: self.account.record().grant_expires().is_some(),
-            },
+            Cause::GrantEnded { .. } => {
+                Cause::GrantEnded { testing: self.account.record().grant_expires().is_some() }
+            }
             cause => cause,
         }
     }
@@ -189,11 +179,7 @@ impl Lifecycle {
         let mut tokens = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if tokens.grant_id != record.grant_id() {
             let state = tokens.state.for_another_grant();
-            *tokens = Tokens {
-                grant_id: record.grant_id().to_owned(),
-                state,
-                unsaved: None,
-            };
+            *tokens = Tokens { grant_id: record.grant_id().to_owned(), state, unsaved: None };
         }
         tokens
     }

@@ -2,10 +2,8 @@
 
 /// A whole page. Nothing in it comes from the network but what is escaped here.
 pub(super) fn render(good: bool, heading: &str, lines: &[&str]) -> String {
-    let paragraphs: String = lines
-        .iter()
-        .map(|line| format!("<p>{}</p>\n", escape(line)))
-        .collect();
+    let paragraphs: String =
+        lines.iter().map(|line| format!("<p>{}</p>\n", escape(line))).collect();
     let (mark, class) = if good { ("✓", "good") } else { ("!", "bad") };
     format!(
         r#"<!doctype html>

@@ -28,10 +28,7 @@ pub(super) struct Now {
 
 impl Now {
     pub(super) fn read() -> Self {
-        Self {
-            monotonic: Instant::now(),
-            wall: SystemTime::now(),
-        }
+        Self { monotonic: Instant::now(), wall: SystemTime::now() }
     }
 }
 
@@ -47,13 +44,8 @@ struct Live {
 impl Live {
     /// What is left of its life, by the clock that says less.
     fn left(&self, now: Now) -> Duration {
-        let monotonic = now
-            .monotonic
-            .saturating_duration_since(self.received.monotonic);
-        let wall = now
-            .wall
-            .duration_since(self.received.wall)
-            .unwrap_or_default();
+        let monotonic = now.monotonic.saturating_duration_since(self.received.monotonic);
+        let wall = now.wall.duration_since(self.received.wall).unwrap_or_default();
         self.life.saturating_sub(monotonic.max(wall))
     }
 
@@ -110,16 +102,10 @@ impl State {
             live.left(now) > USABLE_UNTIL.min(live.life / 5)
                 && refused.is_none_or(|refused| live.version > refused)
         });
-        let waits = self
-            .failure
-            .as_ref()
-            .filter(|failure| now.monotonic < failure.retry_at);
+        let waits = self.failure.as_ref().filter(|failure| now.monotonic < failure.retry_at);
         match (usable, waits) {
             (Some(live), waits) if waits.is_some() || live.left(now) > live.refresh_at() => {
-                Decision::Use {
-                    token: live.token.clone(),
-                    version: live.version,
-                }
+                Decision::Use { token: live.token.clone(), version: live.version }
             }
             (None, Some(failure)) => Decision::GiveUp(failure.cause.clone()),
             _ => Decision::Refresh,
@@ -130,30 +116,19 @@ impl State {
     pub(super) fn refreshed(&mut self, now: Now, token: AccessToken, life: Duration) {
         self.version += 1;
         self.failure = None;
-        self.live = Some(Live {
-            token,
-            version: self.version,
-            life,
-            received: now,
-        });
+        self.live = Some(Live { token, version: self.version, life, received: now });
     }
 
     /// A refresh failed. A token that still lives is kept.
     pub(super) fn failed(&mut self, now: Now, cause: Cause) {
         let attempts = self.failure.as_ref().map_or(0, |failure| failure.attempts);
         let pause = if cause.is_transient() {
-            FIRST_PAUSE
-                .saturating_mul(1 << attempts.min(10))
-                .min(LONGEST_PAUSE)
+            FIRST_PAUSE.saturating_mul(1 << attempts.min(10)).min(LONGEST_PAUSE)
         } else {
             PERMANENT_PAUSE
         };
         let retry_at = now.monotonic + pause;
-        self.failure = Some(Failure {
-            cause,
-            attempts: attempts.saturating_add(1),
-            retry_at,
-        });
+        self.failure = Some(Failure { cause, attempts: attempts.saturating_add(1), retry_at });
     }
 
     /// The next one that wants a token may ask at once.
@@ -163,11 +138,7 @@ impl State {
 
     /// An empty state that goes on counting, so that no version is given twice.
     pub(super) fn for_another_grant(&self) -> Self {
-        Self {
-            live: None,
-            failure: None,
-            version: self.version,
-        }
+        Self { live: None, failure: None, version: self.version }
     }
 
     /// How long until a refresh ahead of the token's end is due; `None` if there is no token.
@@ -183,11 +154,7 @@ impl State {
 
     /// What `status` shows.
     pub(super) fn show(&self, now: Now) -> TokenState {
-        let left = self
-            .live
-            .as_ref()
-            .map(|live| live.left(now))
-            .filter(|left| !left.is_zero());
+        let left = self.live.as_ref().map(|live| live.left(now)).filter(|left| !left.is_zero());
         match (&self.failure, left) {
             (Some(failure), _) if !failure.cause.is_transient() => {
                 TokenState::NeedsSignIn(failure.cause.clone())
@@ -205,10 +172,7 @@ mod tests {
 
     fn later(now: Now, seconds: u64) -> Now {
         let by = Duration::from_secs(seconds);
-        Now {
-            monotonic: now.monotonic + by,
-            wall: now.wall + by,
-        }
+        Now { monotonic: now.monotonic + by, wall: now.wall + by }
     }
 
     fn with_token(now: Now, life: u64) -> State {
@@ -237,10 +201,7 @@ mod tests {
     fn sleep_and_a_clock_that_is_set_are_noticed() {
         let now = Now::read();
         let state = with_token(now, 3600);
-        let slept = Now {
-            monotonic: now.monotonic,
-            wall: now.wall + Duration::from_secs(7200),
-        };
+        let slept = Now { monotonic: now.monotonic, wall: now.wall + Duration::from_secs(7200) };
         assert_eq!(state.decide(slept, None), Decision::Refresh);
         let set_back = Now {
             monotonic: now.monotonic + Duration::from_secs(3590),
@@ -257,10 +218,7 @@ mod tests {
         state.refreshed(now, AccessToken::new("two"), Duration::from_secs(3600));
         assert_eq!(
             state.decide(now, Some(1)),
-            Decision::Use {
-                token: AccessToken::new("two"),
-                version: 2
-            }
+            Decision::Use { token: AccessToken::new("two"), version: 2 }
         );
     }
 
@@ -275,10 +233,7 @@ mod tests {
         let dead = later(now, 3600);
         for pause in [2, 4, 8, 15, 15] {
             state.failed(dead, Cause::Busy);
-            assert_eq!(
-                state.decide(later(dead, pause - 1), None),
-                Decision::GiveUp(Cause::Busy)
-            );
+            assert_eq!(state.decide(later(dead, pause - 1), None), Decision::GiveUp(Cause::Busy));
             assert_eq!(state.decide(later(dead, pause), None), Decision::Refresh);
         }
         assert_eq!(state.show(dead), TokenState::Unreachable(Cause::Busy));
@@ -290,10 +245,7 @@ mod tests {
         let mut state = State::default();
         let ended = Cause::GrantEnded { testing: false };
         state.failed(now, ended.clone());
-        assert_eq!(
-            state.decide(later(now, 299), None),
-            Decision::GiveUp(ended.clone())
-        );
+        assert_eq!(state.decide(later(now, 299), None), Decision::GiveUp(ended.clone()));
         assert_eq!(state.decide(later(now, 300), None), Decision::Refresh);
         assert_eq!(state.show(now), TokenState::NeedsSignIn(ended));
     }

@@ -13,8 +13,8 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
-use super::error::{UpstreamError, printable};
 use super::Stream;
+use super::error::{UpstreamError, printable};
 use crate::config::Host;
 
 /// From the look-up to the TCP connection. A mail client waits a minute for its LOGIN.
@@ -38,7 +38,10 @@ pub fn set_socket_options(stream: &TcpStream) -> io::Result<()> {
 }
 
 /// Connects, and shakes hands. Name and chain are verified before this returns.
-pub(super) async fn connect_tls(host: &Host, tls: &Arc<ClientConfig>) -> Result<Stream, UpstreamError> {
+pub(super) async fn connect_tls(
+    host: &Host,
+    tls: &Arc<ClientConfig>,
+) -> Result<Stream, UpstreamError> {
     let stream = connect(host).await?;
     handshake(stream, host, tls).await
 }
@@ -59,13 +62,17 @@ pub(super) async fn handshake(
     host: &Host,
     tls: &Arc<ClientConfig>,
 ) -> Result<Stream, UpstreamError> {
-    let tls_error = |reason: String| UpstreamError::Tls { host: host.to_string(), reason: printable(&reason) };
-    let name = ServerName::try_from(host.name.clone()).map_err(|error| tls_error(error.to_string()))?;
+    let tls_error =
+        |reason: String| UpstreamError::Tls { host: host.to_string(), reason: printable(&reason) };
+    let name =
+        ServerName::try_from(host.name.clone()).map_err(|error| tls_error(error.to_string()))?;
     let connecting = TlsConnector::from(tls.clone()).connect(name, stream);
     match timeout(TLS_TIMEOUT, connecting).await {
         Err(_) => Err(UpstreamError::unreachable(host, "no answer to the TLS handshake in time")),
         // What rustls itself objects to comes as `InvalidData`; the rest is the network.
-        Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => Err(tls_error(error.to_string())),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
+            Err(tls_error(error.to_string()))
+        }
         Ok(Err(error)) => Err(UpstreamError::unreachable(host, error)),
         Ok(Ok(stream)) => Ok(stream),
     }
@@ -119,7 +126,8 @@ mod tests {
 
     #[test]
     fn families_take_turns() {
-        let parse = |list: &[&str]| list.iter().map(|a| a.parse().unwrap()).collect::<Vec<SocketAddr>>();
+        let parse =
+            |list: &[&str]| list.iter().map(|a| a.parse().unwrap()).collect::<Vec<SocketAddr>>();
         let mixed = interleave(parse(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "1.1.1.2:1"]));
         assert_eq!(mixed, parse(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "1.1.1.2:1", "[::3]:1"]));
         assert_eq!(interleave(vec![]), vec![]);

@@ -80,11 +80,15 @@ impl Refusal {
         Some(match word.as_str() {
             "WEBALERT" => Self::WebLogin,
             "OVERQUOTA" => Self::OverQuota,
-            "UNAVAILABLE" | "INUSE" | "SERVERBUG" | "CONTACTADMIN" => Self::Temporary(printable(text)),
+            "UNAVAILABLE" | "INUSE" | "SERVERBUG" | "CONTACTADMIN" => {
+                Self::Temporary(printable(text))
+            }
             _ if says("too many simultaneous connections") => Self::TooManyConnections,
             _ if says("exceeded command or bandwidth") => Self::OverQuota,
             _ if says("imap access is disabled for your domain") => Self::ImapOffForDomain,
-            _ if says("not enabled for imap") || says("enable your account for imap") => Self::ImapOff,
+            _ if says("not enabled for imap") || says("enable your account for imap") => {
+                Self::ImapOff
+            }
             _ if says("via your web browser") || says("web login required") => Self::WebLogin,
             _ if says("temporary system") || says("too many login attempts") => {
                 Self::Temporary(printable(text))
@@ -118,13 +122,23 @@ impl Refusal {
     /// What to do.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::TooManyConnections => "Close other mail programs of this account, or lower `connections` in the configuration.",
-            Self::OverQuota => "Wait; it can take up to a day. Hiding “All Mail” from IMAP in Gmail's settings saves most of the traffic.",
+            Self::TooManyConnections => {
+                "Close other mail programs of this account, or lower `connections` in the configuration."
+            }
+            Self::OverQuota => {
+                "Wait; it can take up to a day. Hiding “All Mail” from IMAP in Gmail's settings saves most of the traffic."
+            }
             Self::ImapOff => "Enable IMAP in Gmail: Settings › Forwarding and POP/IMAP.",
-            Self::ImapOffForDomain => "Ask the administrator to enable IMAP (Admin console › Gmail › End user access).",
-            Self::WebLogin => "Open https://mail.google.com in the browser, sign in, and try again.",
+            Self::ImapOffForDomain => {
+                "Ask the administrator to enable IMAP (Admin console › Gmail › End user access)."
+            }
+            Self::WebLogin => {
+                "Open https://mail.google.com in the browser, sign in, and try again."
+            }
             Self::Temporary(_) => "Nothing to do: it is tried again at the next sign-on.",
-            Self::Other(_) => "Look at what the server says; the log has the whole exchange without its secrets.",
+            Self::Other(_) => {
+                "Look at what the server says; the log has the whole exchange without its secrets."
+            }
         }
     }
 }
@@ -146,9 +160,15 @@ impl UpstreamError {
     /// What a person can do about it.
     pub fn remedy(&self) -> &'static str {
         match self {
-            Self::Unreachable { .. } | Self::Closed { .. } => "Check the network; it is tried again at the next sign-on.",
-            Self::Tls { .. } => "If an antivirus or a company's proxy reads your TLS, name its certificate in `ca_file`; else somebody may be listening on this network.",
-            Self::NotTheProtocol { .. } => "Check the server's address and port in the configuration, and whether a sign-in page stands between this machine and the internet.",
+            Self::Unreachable { .. } | Self::Closed { .. } => {
+                "Check the network; it is tried again at the next sign-on."
+            }
+            Self::Tls { .. } => {
+                "If an antivirus or a company's proxy reads your TLS, name its certificate in `ca_file`; else somebody may be listening on this network."
+            }
+            Self::NotTheProtocol { .. } => {
+                "Check the server's address and port in the configuration, and whether a sign-in page stands between this machine and the internet."
+            }
             Self::TokenRefused { .. } => "Sign in again with `gatepost login`.",
             Self::Refused { refusal, .. } => refusal.remedy(),
         }
@@ -166,7 +186,8 @@ mod tests {
 
     #[test]
     fn gmails_refusals_are_told_apart() {
-        let is = |code, text, refusal| assert_eq!(Refusal::read(code, text), Some(refusal), "{text}");
+        let is =
+            |code, text, refusal| assert_eq!(Refusal::read(code, text), Some(refusal), "{text}");
         is("ALERT", "Too many simultaneous connections. (Failure)", Refusal::TooManyConnections);
         is("OVERQUOTA", "Account exceeded command or bandwidth limits.", Refusal::OverQuota);
         is("ALERT", "Account exceeded command or bandwidth limits. (Failure)", Refusal::OverQuota);
@@ -182,7 +203,11 @@ mod tests {
         );
         is("WEBALERT https://accounts.google.com/x", "Web login required.", Refusal::WebLogin);
         is("ALERT", "Please log in via your web browser: https://x (Failure)", Refusal::WebLogin);
-        is("UNAVAILABLE", "Temporary System Problem (Failure)", Refusal::Temporary("Temporary System Problem (Failure)".into()));
+        is(
+            "UNAVAILABLE",
+            "Temporary System Problem (Failure)",
+            Refusal::Temporary("Temporary System Problem (Failure)".into()),
+        );
         assert_eq!(Refusal::read("AUTHENTICATIONFAILED", "Invalid credentials (Failure)"), None);
         assert_eq!(Refusal::read("ALERT", "Invalid credentials (Failure)"), None);
     }

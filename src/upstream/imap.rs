@@ -1,8 +1,8 @@
 //! Signing on at an IMAP server with XOAUTH2 (RFC 9051 §6.2.2, RFC 4959, and Google's page on it).
 
+use super::Stream;
 use super::error::{Refusal, UpstreamError};
 use super::wire::Wire;
-use super::Stream;
 use crate::config::Host;
 use crate::protocol::imap::{Capabilities, Response, Status, StatusResponse};
 use crate::protocol::sasl::{self, ErrorChallenge};

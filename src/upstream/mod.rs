@@ -39,7 +39,11 @@ impl Upstream {
     }
 
     /// Connects to the IMAP server and signs on as `name`.
-    pub async fn imap(&self, name: &str, token: &AccessToken) -> Result<ImapSession, UpstreamError> {
+    pub async fn imap(
+        &self,
+        name: &str,
+        token: &AccessToken,
+    ) -> Result<ImapSession, UpstreamError> {
         let host = &self.provider.imap;
         let stream = connect::connect_tls(host, &self.tls).await?;
         imap::sign_on(stream, host, name, token).await

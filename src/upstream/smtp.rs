@@ -5,10 +5,10 @@ use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::rustls::ClientConfig;
 
+use super::Stream;
 use super::connect::{connect, connect_tls, handshake};
 use super::error::{Refusal, UpstreamError};
 use super::wire::Wire;
-use super::Stream;
 use crate::config::{Host, Security};
 use crate::protocol::sasl;
 use crate::protocol::smtp::{Extensions, Reply, ReplyReader};
@@ -125,7 +125,10 @@ fn refusal<S: AsyncRead + AsyncWrite + Unpin>(
     match reply.code {
         421 => wire.closed(&text),
         535 => UpstreamError::TokenRefused { host },
-        400..500 => UpstreamError::Refused { host, refusal: Refusal::Temporary(super::error::printable(&text)) },
+        400..500 => UpstreamError::Refused {
+            host,
+            refusal: Refusal::Temporary(super::error::printable(&text)),
+        },
         _ if challenged => UpstreamError::TokenRefused { host },
         _ => UpstreamError::Refused { host, refusal: Refusal::other(&text) },
     }

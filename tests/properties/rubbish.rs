@@ -95,10 +95,7 @@ fn talk<D: Dialogue>(
             }
             let (client, server, _) = relay.held();
             if relay.stopped.is_none() {
-                prop_assert!(
-                    server <= MOST_HELD,
-                    "{server} bytes of the server's are held back"
-                );
+                prop_assert!(server <= MOST_HELD, "{server} bytes of the server's are held back");
                 // Only the server's word can set free more.
                 prop_assert!(client <= MOST_HELD || relay.dialogue.awaits_answer());
             }
@@ -137,10 +134,7 @@ fn never_ends(
                 silent = 0;
                 said = next(None);
             }
-            prop_assert!(
-                silent <= MOST_WITHOUT_A_WORD + size,
-                "{silent} bytes without a word"
-            );
+            prop_assert!(silent <= MOST_WITHOUT_A_WORD + size, "{silent} bytes without a word");
             prop_assert!(total <= MOST_BEFORE_THE_END, "{total} bytes without an end");
         }
     }
@@ -164,7 +158,7 @@ proptest! {
         let mut machine = imap::SignOn::new("IMAP4rev1 IDLE");
         never_ends(&rubbish, size, |piece| {
             machine.receive(piece.unwrap_or_default());
-            Some(match machine.next()? {
+            Some(match machine.next_event()? {
                 imap::Event::Reply(_) => Said::Something,
                 imap::Event::Credentials(_) => {
                     assert!(!machine.refuse().is_empty());
@@ -172,7 +166,7 @@ proptest! {
                 }
                 imap::Event::Close { .. } | imap::Event::Intruder(_) => {
                     machine.receive(b"a NOOP\r\n");
-                    assert!(machine.next().is_none(), "a word behind the last");
+                    assert!(machine.next_event().is_none(), "a word behind the last");
                     Said::End
                 }
             })
@@ -184,7 +178,7 @@ proptest! {
         let mut machine = smtp::SignOn::default();
         never_ends(&rubbish, size, |piece| {
             machine.receive(piece.unwrap_or_default());
-            Some(match machine.next()? {
+            Some(match machine.next_event()? {
                 smtp::Event::Reply(_) => Said::Something,
                 smtp::Event::Hello => {
                     assert!(!machine.greet(&Extensions::default()).is_empty());
@@ -196,7 +190,7 @@ proptest! {
                 }
                 smtp::Event::Close { .. } | smtp::Event::Intruder(_) => {
                     machine.receive(b"NOOP\r\n");
-                    assert!(machine.next().is_none(), "a word behind the last");
+                    assert!(machine.next_event().is_none(), "a word behind the last");
                     Said::End
                 }
             })

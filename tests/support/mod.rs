@@ -103,7 +103,11 @@ impl World {
     }
 
     /// Signs in with a person who opens the address at once.
-    pub async fn sign_in(&self, address: &str, password: NewPassword) -> Result<SignedIn, SignInError> {
+    pub async fn sign_in(
+        &self,
+        address: &str,
+        password: NewPassword,
+    ) -> Result<SignedIn, SignInError> {
         let settings = Settings::load(&self.home, None).unwrap();
         let address = Address::parse(address).unwrap();
         let request =
@@ -121,7 +125,9 @@ impl World {
         });
         let (_keep, pasted) = mpsc::channel(1);
         let store = Store::new(self.home.accounts());
-        timeout(PATIENCE, sign_in(&settings, &store, request, pasted, &tell)).await.expect("in time")
+        timeout(PATIENCE, sign_in(&settings, &store, request, pasted, &tell))
+            .await
+            .expect("in time")
     }
 
     /// An IMAP client before its sign-on; the greeting is read.
@@ -203,7 +209,11 @@ impl Client {
     /// Exactly so many bytes.
     pub async fn bytes(&mut self, count: usize) -> Vec<u8> {
         while self.buffer.len() < count {
-            assert!(self.read().await > 0, "the connection ended after {} bytes", self.buffer.len());
+            assert!(
+                self.read().await > 0,
+                "the connection ended after {} bytes",
+                self.buffer.len()
+            );
         }
         self.buffer.drain(..count).collect()
     }

@@ -103,10 +103,7 @@ impl ImapSignOn {
         Self {
             settings: settings.clone(),
             machine: Some(machine),
-            heard: Heard {
-                by_client,
-                ..Heard::default()
-            },
+            heard: Heard { by_client, ..Heard::default() },
         }
     }
 }
@@ -123,7 +120,7 @@ impl Player for ImapSignOn {
             return;
         }
         machine.receive(piece);
-        while let Some(event) = machine.next() {
+        while let Some(event) = machine.next_event() {
             match event {
                 imap::Event::Reply(reply) => heard.by_client.extend(reply),
                 imap::Event::Close { reply, why } => {
@@ -181,10 +178,7 @@ impl SmtpSignOn {
         Self {
             settings: settings.clone(),
             machine: Some(machine),
-            heard: Heard {
-                by_client,
-                ..Heard::default()
-            },
+            heard: Heard { by_client, ..Heard::default() },
         }
     }
 }
@@ -200,7 +194,7 @@ impl Player for SmtpSignOn {
             return;
         }
         machine.receive(piece);
-        while let Some(event) = machine.next() {
+        while let Some(event) = machine.next_event() {
             match event {
                 smtp::Event::Reply(reply) => heard.by_client.extend(reply),
                 smtp::Event::Hello => {

@@ -47,11 +47,7 @@ impl<D: Dialogue> Relay<D> {
 
     /// The client's bytes that are held back, the server's, and the proxy's own for the client.
     pub(crate) fn held(&self) -> (usize, usize, usize) {
-        (
-            self.from_client.len(),
-            self.from_server.len(),
-            self.answers.len(),
-        )
+        (self.from_client.len(), self.from_server.len(), self.answers.len())
     }
 
     fn run(&mut self) {
@@ -65,7 +61,7 @@ impl<D: Dialogue> Relay<D> {
         let mut moved = false;
         while self.stopped.is_none() && !self.from_client.is_empty() {
             let there = self.from_client.len();
-            match self.dialogue.from_client(&self.from_client) {
+            match self.dialogue.client_sent(&self.from_client) {
                 Verdict::Pass(length) => {
                     assert_takes(length, there);
                     self.to_server.extend(self.from_client.drain(..length));
@@ -93,7 +89,7 @@ impl<D: Dialogue> Relay<D> {
         let mut moved = false;
         while self.stopped.is_none() && !self.from_server.is_empty() {
             let there = self.from_server.len();
-            match self.dialogue.from_server(&self.from_server) {
+            match self.dialogue.server_sent(&self.from_server) {
                 Verdict::Pass(length) => {
                     assert_takes(length, there);
                     self.to_client.extend(self.from_server.drain(..length));

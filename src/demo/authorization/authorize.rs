@@ -27,12 +27,7 @@ pub(super) async fn authorize(
     Shared(state): Shared<Arc<State>>,
     Query(asked): Query<HashMap<String, String>>,
 ) -> Response {
-    let asked = |name: &str| {
-        asked
-            .get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
-    };
+    let asked = |name: &str| asked.get(name).map(String::as_str).filter(|value| !value.is_empty());
     if asked("client_id") != Some(&state.client_id) {
         return page::refused("invalid_client", "The OAuth client was not found.");
     }
@@ -57,10 +52,7 @@ pub(super) async fn authorize(
 
     let (consent, person) = {
         let settings = lock(&state.settings);
-        (
-            settings.consent.clone(),
-            settings.person(asked("login_hint")),
-        )
+        (settings.consent.clone(), settings.person(asked("login_hint")))
     };
     if let Consent::Refused(error) = &consent {
         return refuse(error);
@@ -96,10 +88,7 @@ pub(super) async fn decide(
 ) -> Response {
     let request = {
         let mut settings = lock(&state.settings);
-        let at = settings
-            .pending
-            .iter()
-            .position(|(id, _)| *id == form.request);
+        let at = settings.pending.iter().position(|(id, _)| *id == form.request);
         at.and_then(|at| settings.pending.remove(at))
     };
     let Some((_, request)) = request else {
@@ -108,11 +97,7 @@ pub(super) async fn decide(
     if form.decision == "allow" {
         return allow(&state, request);
     }
-    back(
-        &request.redirect_uri,
-        request.state.as_deref(),
-        &[("error", "access_denied")],
-    )
+    back(&request.redirect_uri, request.state.as_deref(), &[("error", "access_denied")])
 }
 
 fn show_page(state: &State, request: Request) -> Response {
@@ -133,11 +118,7 @@ fn allow(state: &State, request: Request) -> Response {
     let (redirect_uri, scope) = (request.redirect_uri.clone(), request.scope.clone());
     let echoed = request.state.clone();
     match lock(&state.grants).make_code(request, Instant::now()) {
-        Ok(code) => back(
-            &redirect_uri,
-            echoed.as_deref(),
-            &[("code", &code), ("scope", &scope)],
-        ),
+        Ok(code) => back(&redirect_uri, echoed.as_deref(), &[("code", &code), ("scope", &scope)]),
         Err(error) => answers::internal(&error),
     }
 }
@@ -147,8 +128,7 @@ fn back(redirect_uri: &str, state: Option<&str>, parameters: &[(&str, &str)]) ->
         return page::refused("redirect_uri_mismatch", "The redirect_uri can't be read.");
     };
     let state = state.map(|state| ("state", state));
-    url.query_pairs_mut()
-        .extend_pairs(state.iter().chain(parameters));
+    url.query_pairs_mut().extend_pairs(state.iter().chain(parameters));
     answers::redirect(url.as_str())
 }
 

@@ -92,13 +92,7 @@ impl Listener for Cuttable {
         loop {
             match self.tcp.accept().await {
                 Ok((tcp, peer)) => {
-                    return (
-                        Connection {
-                            tcp,
-                            knife: self.knives.make(),
-                        },
-                        peer,
-                    );
+                    return (Connection { tcp, knife: self.knives.make() }, peer);
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }

@@ -114,10 +114,7 @@ impl Grants {
             return Ok(Err(Refused::WrongVerifier));
         }
         self.next += 1;
-        let grant = Grant {
-            email: request.email,
-            scope: request.scope,
-        };
+        let grant = Grant { email: request.email, scope: request.scope };
         self.grants.insert(self.next, grant.clone());
         let mut issued = self.issue(self.next, &grant, now)?;
         issued.refresh_token = Some(self.make_refresh_token(self.next)?);
@@ -144,9 +141,7 @@ impl Grants {
     }
 
     pub(super) fn live(&self, access_token: &str, now: Instant) -> Option<&Access> {
-        self.access
-            .get(access_token)
-            .filter(|access| access.ends > now)
+        self.access.get(access_token).filter(|access| access.ends > now)
     }
 
     /// Ends the grant that a token of either kind belongs to; false if it belongs to none.
@@ -177,11 +172,7 @@ impl Grants {
     /// Takes a scope away from an access token and from the grant behind it; gives what is left.
     pub(super) fn narrow(&mut self, access_token: &str, scope: &str) -> Option<String> {
         let access = self.access.get_mut(access_token)?;
-        let left: Vec<_> = access
-            .scope
-            .split(' ')
-            .filter(|one| *one != scope)
-            .collect();
+        let left: Vec<_> = access.scope.split(' ').filter(|one| *one != scope).collect();
         let left = left.join(" ");
         access.scope.clone_from(&left);
         if let Some(grant) = self.grants.get_mut(&access.grant) {
@@ -193,13 +184,7 @@ impl Grants {
     /// A grant that nobody had to consent to, for tests that begin after the sign-in.
     pub(super) fn grant(&mut self, email: &str, scope: &str) -> io::Result<String> {
         self.next += 1;
-        self.grants.insert(
-            self.next,
-            Grant {
-                email: email.to_owned(),
-                scope: scope.to_owned(),
-            },
-        );
+        self.grants.insert(self.next, Grant { email: email.to_owned(), scope: scope.to_owned() });
         self.make_refresh_token(self.next)
     }
 

@@ -175,11 +175,7 @@ impl Authorization {
         let address = tcp.local_addr()?;
         let state = Arc::new(State::new(options, format!("http://{address}"))?);
         let running = Mutex::new(Some(serve(tcp, Arc::clone(&state))));
-        Ok(Self(Arc::new(Handle {
-            address,
-            state,
-            running,
-        })))
+        Ok(Self(Arc::new(Handle { address, state, running })))
     }
 
     /// Stops listening and ends the open connections; nothing is forgotten. Returns once the port
@@ -293,9 +289,7 @@ impl Authorization {
 
     /// Orders a fault at `/userinfo`.
     pub fn fail_userinfo(&self, fault: UserinfoFault, times: Times) {
-        lock(&self.0.state.settings)
-            .userinfo_faults
-            .add(fault, times);
+        lock(&self.0.state.settings).userinfo_faults.add(fault, times);
     }
 
     /// Everything is well again.
@@ -374,10 +368,7 @@ impl Authorization {
 fn serve(tcp: TcpListener, state: Arc<State>) -> Running {
     let (stop, mut stopped) = watch::channel(false);
     let knives = Knives::default();
-    let listener = Cuttable {
-        tcp,
-        knives: knives.clone(),
-    };
+    let listener = Cuttable { tcp, knives: knives.clone() };
     let router = Router::new()
         .route("/authorize", get(authorize::authorize))
         .route("/authorize/decision", post(authorize::decide))
@@ -391,10 +382,7 @@ fn serve(tcp: TcpListener, state: Arc<State>) -> Running {
     let task = tokio::spawn(async move {
         // An error of `wait_for` means that the sender is gone, which is a stop as well.
         let stopping = async move { drop(stopped.wait_for(|stop| *stop).await) };
-        if let Err(error) = axum::serve(listener, router)
-            .with_graceful_shutdown(stopping)
-            .await
-        {
+        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopping).await {
             tracing::debug!(%error, "the demo authorization server ended");
         }
     });

@@ -24,10 +24,8 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; frame-ances
 
 /// Asks for consent.
 pub(super) fn consent(email: &str, scope: &str, request: &str) -> Response {
-    let scopes: String = scope
-        .split(' ')
-        .map(|scope| format!("<li><code>{}</code></li>", escape(scope)))
-        .collect();
+    let scopes: String =
+        scope.split(' ').map(|scope| format!("<li><code>{}</code></li>", escape(scope))).collect();
     let body = format!(
         "<h1>Allow mail access for {}?</h1>\
          <p class=\"note\">This is Gatepost's demo stand-in, not Google. No real account is \
@@ -52,11 +50,7 @@ pub(super) fn refused(error: &str, words: &str) -> Response {
         escape(words),
         escape(error),
     );
-    page(
-        StatusCode::BAD_REQUEST,
-        "Gatepost demo: access blocked",
-        &body,
-    )
+    page(StatusCode::BAD_REQUEST, "Gatepost demo: access blocked", &body)
 }
 
 fn page(status: StatusCode, title: &str, body: &str) -> Response {
@@ -65,17 +59,9 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response {
          <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
          <style>{STYLE}</style></head><body><main>{body}</main></body></html>"
     );
-    (
-        status,
-        [(header::CONTENT_SECURITY_POLICY, POLICY)],
-        Html(html),
-    )
-        .into_response()
+    (status, [(header::CONTENT_SECURITY_POLICY, POLICY)], Html(html)).into_response()
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -41,10 +41,7 @@ impl State {
     pub(super) fn new(options: AuthorizationOptions, base: String) -> io::Result<Self> {
         Ok(Self {
             base,
-            client_id: format!(
-                "123456789012-{}.apps.googleusercontent.com",
-                random::hex(16)?
-            ),
+            client_id: format!("123456789012-{}.apps.googleusercontent.com", random::hex(16)?),
             client_secret: format!("GOCSPX-{}", random::text(21)?),
             settings: Mutex::new(Settings {
                 users: options.users,
@@ -74,10 +71,7 @@ impl Settings {
         let Some(hint) = login_hint else {
             return self.users.first().cloned();
         };
-        self.users
-            .iter()
-            .find(|user| canonical(user) == canonical(hint))
-            .cloned()
+        self.users.iter().find(|user| canonical(user) == canonical(hint)).cloned()
     }
 }
 

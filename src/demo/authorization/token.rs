@@ -64,10 +64,7 @@ pub(super) async fn token(
         Some(
             fault @ (TokenFault::Huge | TokenFault::NoRefreshToken | TokenFault::MissingScope),
         ) => finish(&state, answer(), Some(&fault)),
-        Some(TokenFault::InvalidGrant {
-            subtype,
-            description,
-        }) => {
+        Some(TokenFault::InvalidGrant { subtype, description }) => {
             let mut body = json!({"error": "invalid_grant", "error_description": description});
             if let Some(subtype) = subtype {
                 body["error_subtype"] = subtype.into();
@@ -125,13 +122,8 @@ pub(super) fn status(code: u16) -> Response {
         }
         _ => answers::error(code, "internal_failure", "Backend Error"),
     };
-    if matches!(
-        code,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    ) {
-        answer
-            .headers_mut()
-            .insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if matches!(code, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
     answer
 }
@@ -139,18 +131,10 @@ pub(super) fn status(code: u16) -> Response {
 /// The tokens asked for, or Google's reason for giving none.
 fn answer(state: &State, headers: &HeaderMap, form: &Fields) -> Result<Issued, Box<Response>> {
     check_client(state, headers, form)?;
-    let field = |name: &str| {
-        form.get(name)
-            .map(String::as_str)
-            .filter(|value| !value.is_empty())
-    };
+    let field = |name: &str| form.get(name).map(String::as_str).filter(|value| !value.is_empty());
     let missing = |name: &str| {
         let words = format!("Missing required parameter: {name}");
-        Box::new(answers::error(
-            StatusCode::BAD_REQUEST,
-            "invalid_request",
-            &words,
-        ))
+        Box::new(answers::error(StatusCode::BAD_REQUEST, "invalid_request", &words))
     };
     let now = Instant::now();
     let issued = match field("grant_type") {
@@ -180,12 +164,8 @@ fn answer(state: &State, headers: &HeaderMap, form: &Fields) -> Result<Issued, B
 
 /// In the form, or by HTTP Basic (RFC 6749 §2.3.1): Google takes both.
 fn check_client(state: &State, headers: &HeaderMap, form: &Fields) -> Result<(), Box<Response>> {
-    let (id, secret) = basic(headers).unwrap_or_else(|| {
-        (
-            form.get("client_id").cloned(),
-            form.get("client_secret").cloned(),
-        )
-    });
+    let (id, secret) = basic(headers)
+        .unwrap_or_else(|| (form.get("client_id").cloned(), form.get("client_secret").cloned()));
     let refuse = |status: StatusCode, error: &str, words: &str| {
         Err(Box::new(answers::error(status, error, words)))
     };
@@ -199,11 +179,9 @@ fn check_client(state: &State, headers: &HeaderMap, form: &Fields) -> Result<(),
             let words = "The OAuth client was not found.";
             refuse(StatusCode::UNAUTHORIZED, "invalid_client", words)
         }
-        (_, None) => refuse(
-            StatusCode::BAD_REQUEST,
-            "invalid_request",
-            "client_secret is missing.",
-        ),
+        (_, None) => {
+            refuse(StatusCode::BAD_REQUEST, "invalid_request", "client_secret is missing.")
+        }
         (_, Some(secret)) if secret != state.client_secret => {
             refuse(StatusCode::UNAUTHORIZED, "invalid_client", "Unauthorized")
         }
@@ -218,9 +196,7 @@ fn basic(headers: &HeaderMap) -> Option<(Option<String>, Option<String>)> {
     let (id, secret) = text.split_once(':')?;
     let decode = |text: &str| {
         let pair = format!("value={text}");
-        url::form_urlencoded::parse(pair.as_bytes())
-            .next()
-            .map(|(_, value)| value.into_owned())
+        url::form_urlencoded::parse(pair.as_bytes()).next().map(|(_, value)| value.into_owned())
     };
     Some((decode(id), decode(secret)))
 }

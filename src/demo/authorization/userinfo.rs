@@ -25,10 +25,7 @@ pub(super) async fn tokeninfo(
     Query(query): Query<HashMap<String, String>>,
 ) -> Response {
     let now = Instant::now();
-    let token = query
-        .get("access_token")
-        .map(String::as_str)
-        .unwrap_or_default();
+    let token = query.get("access_token").map(String::as_str).unwrap_or_default();
     let Some(access) = lock(&state.grants).live(token, now).cloned() else {
         return answers::error(StatusCode::BAD_REQUEST, "invalid_token", "Invalid Value");
     };
@@ -79,9 +76,6 @@ pub(super) async fn userinfo(Shared(state): Shared<Arc<State>>, headers: HeaderM
 /// Google's number for an account: 21 digits, the same each time.
 fn subject(email: &str) -> String {
     let digest = Sha256::digest(email.to_ascii_lowercase());
-    let number = digest
-        .iter()
-        .take(8)
-        .fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
+    let number = digest.iter().take(8).fold(0u64, |sum, byte| (sum << 8) | u64::from(*byte));
     format!("1{number:020}")
 }

@@ -21,19 +21,12 @@ enum Item {
     InternalDate,
     Size,
     Envelope,
-    Structure {
-        extended: bool,
-    },
+    Structure { extended: bool },
     ModSeq,
     MessageId,
     ThreadId,
     Labels,
-    Content {
-        name: String,
-        section: Section,
-        partial: Option<(usize, usize)>,
-        peek: bool,
-    },
+    Content { name: String, section: Section, partial: Option<(usize, usize)>, peek: bool },
 }
 
 /// What stands between the brackets.
@@ -118,10 +111,7 @@ fn write(
     };
     let bytes = &message.bytes;
     let is_parsed = |item: &Item| {
-        matches!(
-            item,
-            Item::Content { .. } | Item::Structure { .. } | Item::Envelope
-        )
+        matches!(item, Item::Content { .. } | Item::Structure { .. } | Item::Envelope)
     };
     let part = items.iter().any(is_parsed).then(|| Part::parse(bytes));
     out.extend_from_slice(format!("* {number} FETCH (").as_bytes());
@@ -133,10 +123,7 @@ fn write(
             (Item::Flags, _) => format!("FLAGS ({})", account.flags(entry).join(" ")),
             (Item::Uid, _) => format!("UID {}", entry.uid),
             (Item::InternalDate, _) => {
-                format!(
-                    "INTERNALDATE \"{}\"",
-                    clock::internal_date(message.internal_date)
-                )
+                format!("INTERNALDATE \"{}\"", clock::internal_date(message.internal_date))
             }
             (Item::Size, _) => format!("RFC822.SIZE {}", bytes.len()),
             (Item::ModSeq, _) => format!("MODSEQ ({})", entry.modseq),
@@ -149,24 +136,13 @@ fn write(
                 format!("X-GM-LABELS ({})", labels.join(" "))
             }
             (Item::Envelope, Some(part)) => {
-                format!(
-                    "ENVELOPE {}",
-                    structure::envelope(&bytes[part.header.clone()])
-                )
+                format!("ENVELOPE {}", structure::envelope(&bytes[part.header.clone()]))
             }
             (Item::Structure { extended }, Some(part)) => {
                 let name = if *extended { "BODYSTRUCTURE" } else { "BODY" };
                 format!("{name} {}", structure::structure(bytes, part, *extended))
             }
-            (
-                Item::Content {
-                    name,
-                    section,
-                    partial,
-                    ..
-                },
-                Some(part),
-            ) => {
+            (Item::Content { name, section, partial, .. }, Some(part)) => {
                 content(bytes, part, name, section, *partial, out);
                 continue;
             }
@@ -210,11 +186,7 @@ impl Section {
     fn find(&self, bytes: &[u8], message: &Part) -> Option<Vec<u8>> {
         let part = message.part(&self.path)?;
         // HEADER and TEXT are a message's: the whole one, or one within a part (RFC 3501 §6.4.5).
-        let inner = if self.path.is_empty() {
-            Some(part)
-        } else {
-            part.children.first()
-        };
+        let inner = if self.path.is_empty() { Some(part) } else { part.children.first() };
         let inner = inner.filter(|_| self.path.is_empty() || part.is_message());
         let range = match &self.what {
             What::All if self.path.is_empty() => 0..bytes.len(),
@@ -243,31 +215,20 @@ fn items(cursor: &mut Cursor<'_>) -> Parsed<Vec<Item>> {
 
 /// One item, or the several that a macro stands for.
 fn item(cursor: &mut Cursor<'_>) -> Parsed<Vec<Item>> {
-    let name = cursor
-        .until(|byte| matches!(byte, b' ' | b'(' | b')' | b'[' | b'<'))?
-        .to_ascii_uppercase();
+    let name =
+        cursor.until(|byte| matches!(byte, b' ' | b'(' | b')' | b'[' | b'<'))?.to_ascii_uppercase();
     let old = |what| {
-        let section = Section {
-            path: Vec::new(),
-            what,
-        };
+        let section = Section { path: Vec::new(), what };
         let peek = name == "RFC822.HEADER";
-        vec![Item::Content {
-            name: name.clone(),
-            section,
-            partial: None,
-            peek,
-        }]
+        vec![Item::Content { name: name.clone(), section, partial: None, peek }]
     };
     let fast = [Item::Flags, Item::InternalDate, Item::Size];
     Ok(match name.as_str() {
         "FAST" => fast.to_vec(),
         "ALL" => [fast.as_slice(), &[Item::Envelope]].concat(),
-        "FULL" => [
-            fast.as_slice(),
-            &[Item::Envelope, Item::Structure { extended: false }],
-        ]
-        .concat(),
+        "FULL" => {
+            [fast.as_slice(), &[Item::Envelope, Item::Structure { extended: false }]].concat()
+        }
         "FLAGS" => vec![Item::Flags],
         "UID" => vec![Item::Uid],
         "INTERNALDATE" => vec![Item::InternalDate],
@@ -301,9 +262,7 @@ fn body(cursor: &mut Cursor<'_>, peek: bool) -> Parsed<Item> {
     let what = if cursor.peek() == Some(b']') {
         What::All
     } else {
-        let word = cursor
-            .until(|byte| matches!(byte, b' ' | b']'))?
-            .to_ascii_uppercase();
+        let word = cursor.until(|byte| matches!(byte, b' ' | b']'))?.to_ascii_uppercase();
         let mut shown = word.clone();
         let what = match word.as_str() {
             "HEADER" => What::Header,
@@ -313,10 +272,7 @@ fn body(cursor: &mut Cursor<'_>, peek: bool) -> Parsed<Item> {
                 cursor.space()?;
                 let names = cursor.list(Cursor::text)?;
                 shown = format!("{word} ({})", names.join(" "));
-                What::Fields {
-                    names,
-                    not: word == "HEADER.FIELDS.NOT",
-                }
+                What::Fields { names, not: word == "HEADER.FIELDS.NOT" }
             }
             _ => return Err(Malformed),
         };
@@ -332,10 +288,5 @@ fn body(cursor: &mut Cursor<'_>, peek: bool) -> Parsed<Item> {
         cursor.expect(b'>')?;
     }
     let name = format!("BODY[{}]", label.join("."));
-    Ok(Item::Content {
-        name,
-        section: Section { path, what },
-        partial,
-        peek,
-    })
+    Ok(Item::Content { name, section: Section { path, what }, partial, peek })
 }

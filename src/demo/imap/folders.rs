@@ -48,9 +48,7 @@ impl<S: Stream> Session<'_, S> {
         self.read(|account| {
             for folder in &account.folders {
                 let special = folder.attributes.iter().any(|name| *name != "\\Noselect");
-                if !patterns
-                    .iter()
-                    .any(|pattern| matches(&reference, pattern, &folder.name))
+                if !patterns.iter().any(|pattern| matches(&reference, pattern, &folder.name))
                     || (options.special_use && !special)
                     || (options.subscribed && !folder.subscribed)
                 {
@@ -58,10 +56,7 @@ impl<S: Stream> Session<'_, S> {
                 }
                 let subscribed = options.show_subscribed && folder.subscribed;
                 let attributes = attributes(account, &folder.name, subscribed);
-                push(
-                    out,
-                    &format!("* LIST ({attributes}) \"/\" {}", quoted(&folder.name)),
-                );
+                push(out, &format!("* LIST ({attributes}) \"/\" {}", quoted(&folder.name)));
                 if !options.status.is_empty() && folder.is_selectable() {
                     push(out, &status_line(account, &folder.name, &options.status));
                 }
@@ -81,10 +76,7 @@ impl<S: Stream> Session<'_, S> {
         }
         self.read(|account| {
             for folder in &account.folders {
-                if !patterns
-                    .iter()
-                    .any(|pattern| matches(&reference, pattern, &folder.name))
-                {
+                if !patterns.iter().any(|pattern| matches(&reference, pattern, &folder.name)) {
                     continue;
                 }
                 let mut attributes = attributes(account, &folder.name, false)
@@ -94,10 +86,7 @@ impl<S: Stream> Session<'_, S> {
                 if folder.name == "INBOX" {
                     attributes.push_str(" \\Inbox");
                 }
-                push(
-                    out,
-                    &format!("* XLIST ({attributes}) \"/\" {}", quoted(&folder.name)),
-                );
+                push(out, &format!("* XLIST ({attributes}) \"/\" {}", quoted(&folder.name)));
             }
         })?;
         success()
@@ -109,15 +98,9 @@ impl<S: Stream> Session<'_, S> {
         cursor.end()?;
         self.read(|account| {
             for folder in account.folders.iter().filter(|folder| folder.subscribed) {
-                if patterns
-                    .iter()
-                    .any(|pattern| matches(&reference, pattern, &folder.name))
-                {
+                if patterns.iter().any(|pattern| matches(&reference, pattern, &folder.name)) {
                     let attributes = attributes(account, &folder.name, false);
-                    push(
-                        out,
-                        &format!("* LSUB ({attributes}) \"/\" {}", quoted(&folder.name)),
-                    );
+                    push(out, &format!("* LSUB ({attributes}) \"/\" {}", quoted(&folder.name)));
                 }
             }
         })?;
@@ -131,9 +114,7 @@ impl<S: Stream> Session<'_, S> {
         let items = cursor.list(Cursor::keyword)?;
         cursor.end()?;
         let line = self.read(|account| {
-            let selectable = account
-                .folder(&name)
-                .is_some_and(|folder| folder.is_selectable());
+            let selectable = account.folder(&name).is_some_and(|folder| folder.is_selectable());
             selectable.then(|| status_line(account, &name, &items))
         })?;
         push(out, &line.ok_or_else(|| unknown_mailbox(&name))?);
@@ -144,21 +125,13 @@ impl<S: Stream> Session<'_, S> {
         let name = last_name(cursor)?;
         let created = self.change(|account| account.create(&name))?;
         let words = format!("[ALREADYEXISTS] Duplicate folder name {name} (Failure)");
-        if created {
-            success()
-        } else {
-            Err(Refusal::No(words))
-        }
+        if created { success() } else { Err(Refusal::No(words)) }
     }
 
     pub(super) fn delete(&self, cursor: &mut Cursor<'_>) -> Answer {
         let name = last_name(cursor)?;
         let deleted = self.change(|account| account.delete(&name))?;
-        if deleted {
-            success()
-        } else {
-            Err(unknown_mailbox(&name))
-        }
+        if deleted { success() } else { Err(unknown_mailbox(&name)) }
     }
 
     pub(super) fn rename(&self, cursor: &mut Cursor<'_>) -> Answer {
@@ -166,11 +139,7 @@ impl<S: Stream> Session<'_, S> {
         let from = cursor.text()?;
         let to = last_name(cursor)?;
         let renamed = self.change(|account| account.rename(&from, &to))?;
-        if renamed {
-            success()
-        } else {
-            Err(unknown_mailbox(&from))
-        }
+        if renamed { success() } else { Err(unknown_mailbox(&from)) }
     }
 
     pub(super) fn subscribe(&self, cursor: &mut Cursor<'_>, on: bool) -> Answer {
@@ -182,11 +151,7 @@ impl<S: Stream> Session<'_, S> {
             }
             None => false,
         })?;
-        if known {
-            success()
-        } else {
-            Err(unknown_mailbox(&name))
-        }
+        if known { success() } else { Err(unknown_mailbox(&name)) }
     }
 
     /// GETQUOTA and GETQUOTAROOT (RFC 2087): 15 GiB, all of it free.
@@ -201,28 +166,14 @@ impl<S: Stream> Session<'_, S> {
 
     /// Looks at the user's account.
     pub(super) fn read<T>(&self, look: impl FnOnce(&Account) -> T) -> Result<T, Refusal> {
-        let email = self
-            .user
-            .as_ref()
-            .map(|user| user.email.as_str())
-            .unwrap_or_default();
-        self.shared
-            .mailboxes
-            .read(email, look)
-            .ok_or_else(no_account)
+        let email = self.user.as_ref().map(|user| user.email.as_str()).unwrap_or_default();
+        self.shared.mailboxes.read(email, look).ok_or_else(no_account)
     }
 
     /// Changes the user's account.
     pub(super) fn change<T>(&self, change: impl FnOnce(&mut Account) -> T) -> Result<T, Refusal> {
-        let email = self
-            .user
-            .as_ref()
-            .map(|user| user.email.as_str())
-            .unwrap_or_default();
-        self.shared
-            .mailboxes
-            .change(email, change)
-            .ok_or_else(no_account)
+        let email = self.user.as_ref().map(|user| user.email.as_str()).unwrap_or_default();
+        self.shared.mailboxes.change(email, change).ok_or_else(no_account)
     }
 }
 
@@ -270,15 +221,8 @@ fn return_options(cursor: &mut Cursor<'_>, options: &mut ListOptions) -> Parsed<
 }
 
 fn attributes(account: &Account, name: &str, subscribed: bool) -> String {
-    let children = if account.has_children(name) {
-        "\\HasChildren"
-    } else {
-        "\\HasNoChildren"
-    };
-    let own = account
-        .folder(name)
-        .map(|folder| folder.attributes)
-        .unwrap_or_default();
+    let children = if account.has_children(name) { "\\HasChildren" } else { "\\HasNoChildren" };
+    let own = account.folder(name).map(|folder| folder.attributes).unwrap_or_default();
     let mut all = own.to_vec();
     all.push(children);
     all.extend(subscribed.then_some("\\Subscribed"));
@@ -291,14 +235,8 @@ fn status_line(account: &Account, name: &str, items: &[String]) -> String {
     let Some(folder) = account.folder(name) else {
         return String::new();
     };
-    let unseen = || {
-        folder
-            .entries
-            .iter()
-            .filter(|entry| !account.has_flag(entry, SEEN))
-            .count()
-            .to_string()
-    };
+    let unseen =
+        || folder.entries.iter().filter(|entry| !account.has_flag(entry, SEEN)).count().to_string();
     let value = |item: &String| {
         let value = match item.as_str() {
             "MESSAGES" => folder.entries.len().to_string(),
@@ -322,15 +260,12 @@ fn matches(reference: &str, pattern: &str, name: &str) -> bool {
             None => name.is_empty(),
             Some((b'*', rest)) => (0..=name.len()).any(|skip| from(rest, &name[skip..])),
             Some((b'%', rest)) => {
-                let level = name
-                    .iter()
-                    .position(|byte| *byte == b'/')
-                    .unwrap_or(name.len());
+                let level = name.iter().position(|byte| *byte == b'/').unwrap_or(name.len());
                 (0..=level).any(|skip| from(rest, &name[skip..]))
             }
-            Some((byte, rest)) => name
-                .split_first()
-                .is_some_and(|(first, left)| first == byte && from(rest, left)),
+            Some((byte, rest)) => {
+                name.split_first().is_some_and(|(first, left)| first == byte && from(rest, left))
+            }
         }
     }
     let mut pattern = format!("{reference}{pattern}");

@@ -41,11 +41,7 @@ impl Part {
         let mut here = self;
         for (level, &number) in path.iter().enumerate() {
             let is_wrapped = level > 0 && here.is_message();
-            let inside = if is_wrapped {
-                here.children.first()?
-            } else {
-                here
-            };
+            let inside = if is_wrapped { here.children.first()? } else { here };
             here = if inside.is_multipart() {
                 inside.children.get(number.checked_sub(1)?)?
             } else if number == 1 && (level == 0 || is_wrapped) {
@@ -62,9 +58,7 @@ impl Part {
         let header = range.start..header_end;
         let body = header_end..range.end;
         let fields = Fields(&bytes[header.clone()]);
-        let content_type = fields
-            .first("content-type")
-            .unwrap_or_else(|| default_type.to_owned());
+        let content_type = fields.first("content-type").unwrap_or_else(|| default_type.to_owned());
         let (kind, parameters) = value_and_parameters(&content_type);
         let (kind, subtype) = match kind.split_once('/') {
             Some((kind, subtype)) => (kind.to_owned(), subtype.to_owned()),
@@ -92,14 +86,7 @@ impl Part {
             ("multipart", true) => ("text".to_owned(), "plain".to_owned()),
             _ => (kind, subtype),
         };
-        Self {
-            header,
-            body,
-            kind,
-            subtype,
-            parameters,
-            children,
-        }
+        Self { header, body, kind, subtype, parameters, children }
     }
 }
 
@@ -133,38 +120,24 @@ impl<'a> Fields<'a> {
 
     /// All values of fields of this name.
     pub(super) fn all(self, name: &str) -> impl Iterator<Item = String> {
-        self.iter()
-            .filter(move |field| is_named(field, name))
-            .map(value)
+        self.iter().filter(move |field| is_named(field, name)).map(value)
     }
 }
 
 pub(super) fn is_named(field: &[u8], name: &str) -> bool {
-    let colon = field
-        .iter()
-        .position(|byte| *byte == b':')
-        .unwrap_or(field.len());
-    field[..colon]
-        .trim_ascii_end()
-        .eq_ignore_ascii_case(name.as_bytes())
+    let colon = field.iter().position(|byte| *byte == b':').unwrap_or(field.len());
+    field[..colon].trim_ascii_end().eq_ignore_ascii_case(name.as_bytes())
 }
 
 /// `value; name=value; …`, the value and the names in lower case.
 pub(super) fn value_and_parameters(text: &str) -> (String, Vec<(String, String)>) {
     let mut pieces = split_outside_quotes(text, ';').into_iter();
-    let value = pieces
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
+    let value = pieces.next().unwrap_or_default().trim().to_ascii_lowercase();
     let parameter = |piece: &str| {
         let (name, value) = piece.split_once('=')?;
         let value = value.trim();
         let value = match value.strip_prefix('"') {
-            Some(quoted) => quoted
-                .strip_suffix('"')
-                .unwrap_or(quoted)
-                .replace("\\\"", "\""),
+            Some(quoted) => quoted.strip_suffix('"').unwrap_or(quoted).replace("\\\"", "\""),
             None => value.to_owned(),
         };
         Some((name.trim().to_ascii_lowercase(), value))
@@ -195,10 +168,7 @@ pub(super) fn split_outside_quotes(text: &str, at: char) -> Vec<&str> {
 }
 
 fn value(field: &[u8]) -> String {
-    let colon = field
-        .iter()
-        .position(|byte| *byte == b':')
-        .map_or(field.len(), |at| at + 1);
+    let colon = field.iter().position(|byte| *byte == b':').map_or(field.len(), |at| at + 1);
     let text = String::from_utf8_lossy(&field[colon..]);
     text.replace(['\r', '\n'], "").trim().to_owned()
 }
@@ -229,9 +199,7 @@ fn parts(bytes: &[u8], body: &Range<usize>, boundary: &str) -> Vec<Range<usize>>
     while at < body.end && parts.len() < PARTS_LIMIT {
         let length = line_length(&bytes[at..body.end]);
         let line = bytes[at..at + length].trim_ascii_end();
-        let rest = line
-            .strip_prefix(b"--")
-            .and_then(|line| line.strip_prefix(boundary.as_bytes()));
+        let rest = line.strip_prefix(b"--").and_then(|line| line.strip_prefix(boundary.as_bytes()));
         if let Some(rest) = rest.filter(|rest| rest.is_empty() || *rest == b"--") {
             if let Some(start) = begun {
                 parts.push(start..start.max(without_line_end(bytes, at)));

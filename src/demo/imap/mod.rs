@@ -153,9 +153,7 @@ impl Imap {
     /// `NO [ALERT] Too many simultaneous connections. (Failure)`. Lines that begin with `* ` come
     /// before it, untagged; if the last line does, the connection closes after it.
     pub fn refuse_sign_on(&self, text: &str, times: Times) {
-        lock(&self.0.shared.settings)
-            .refusals
-            .add(text.to_owned(), times);
+        lock(&self.0.shared.settings).refusals.add(text.to_owned(), times);
     }
 
     /// Ends what [`refuse_sign_on`](Self::refuse_sign_on) began.
@@ -171,9 +169,7 @@ impl Imap {
 
     /// Leaves a capability out of what is advertised, before and after sign-on.
     pub fn hide_capability(&self, name: &str) {
-        lock(&self.0.shared.settings)
-            .hidden
-            .insert(name.to_ascii_uppercase());
+        lock(&self.0.shared.settings).hidden.insert(name.to_ascii_uppercase());
     }
 
     /// More signed-on sessions than this are refused as Gmail refuses its sixteenth; `None`, as at
@@ -216,15 +212,9 @@ impl Imap {
 
 impl Shared {
     fn capabilities(&self, signed_on: bool) -> String {
-        let all = if signed_on {
-            AFTER_SIGN_ON
-        } else {
-            BEFORE_SIGN_ON
-        };
+        let all = if signed_on { AFTER_SIGN_ON } else { BEFORE_SIGN_ON };
         let settings = lock(&self.settings);
-        let shown = all
-            .split(' ')
-            .filter(|name| !settings.hidden.contains(*name));
+        let shown = all.split(' ').filter(|name| !settings.hidden.contains(*name));
         shown.collect::<Vec<_>>().join(" ")
     }
 }

@@ -64,11 +64,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn end(&self) -> Parsed<()> {
-        if self.is_at_end() {
-            Ok(())
-        } else {
-            Err(Malformed)
-        }
+        if self.is_at_end() { Ok(()) } else { Err(Malformed) }
     }
 
     pub(super) fn eat(&mut self, byte: u8) -> bool {
@@ -78,11 +74,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(super) fn expect(&mut self, byte: u8) -> Parsed<()> {
-        if self.eat(byte) {
-            Ok(())
-        } else {
-            Err(Malformed)
-        }
+        if self.eat(byte) { Ok(()) } else { Err(Malformed) }
     }
 
     pub(super) fn space(&mut self) -> Parsed<()> {
@@ -92,10 +84,7 @@ impl<'a> Cursor<'a> {
     /// The bytes up to one that `stop` picks, or to the end; at least one.
     pub(super) fn until(&mut self, stop: impl Fn(u8) -> bool) -> Parsed<&'a str> {
         let rest = self.rest();
-        let length = rest
-            .iter()
-            .position(|byte| stop(*byte))
-            .unwrap_or(rest.len());
+        let length = rest.iter().position(|byte| stop(*byte)).unwrap_or(rest.len());
         self.at += length;
         if length == 0 {
             return Err(Malformed);
@@ -236,11 +225,7 @@ pub(super) fn format_set(numbers: &[u32]) -> String {
         }
     }
     let range = |(from, to): &(u32, u32)| {
-        if from == to {
-            from.to_string()
-        } else {
-            format!("{from}:{to}")
-        }
+        if from == to { from.to_string() } else { format!("{from}:{to}") }
     };
     ranges.iter().map(range).collect::<Vec<_>>().join(",")
 }
@@ -273,18 +258,10 @@ mod tests {
     #[test]
     fn literals_are_announced_at_the_end_of_a_line_only() {
         let announced = |line: &str| Literal::announced_by(line.as_bytes());
-        let literal = |size, synchronizing| {
-            Some(Literal {
-                size,
-                synchronizing,
-            })
-        };
+        let literal = |size, synchronizing| Some(Literal { size, synchronizing });
         assert_eq!(announced("a LOGIN {5}"), literal(5, true));
         assert_eq!(announced("a LOGIN {5+}"), literal(5, false));
-        assert_eq!(
-            announced("a X {99999999999999999999999}"),
-            literal(usize::MAX, true)
-        );
+        assert_eq!(announced("a X {99999999999999999999999}"), literal(usize::MAX, true));
         for none in ["a {5} b", "a {}", "a {-1}", "a {+}", "a 5}", "a {5"] {
             assert_eq!(announced(none), None, "{none}");
         }

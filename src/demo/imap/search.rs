@@ -85,19 +85,10 @@ impl<S: Stream> Session<'_, S> {
             let candidates = (1..).zip(&selected.view).filter_map(|(number, known)| {
                 let entry = folder?.entry(known.uid)?;
                 let message = account.message(entry)?;
-                Some(Candidate {
-                    number,
-                    count,
-                    last_uid,
-                    entry,
-                    message,
-                    account,
-                })
+                Some(Candidate { number, count, last_uid, entry, message, account })
             });
             let found = candidates.filter(|candidate| key.matches(candidate));
-            found
-                .map(|one| if by_uid { one.entry.uid } else { one.number })
-                .collect()
+            found.map(|one| if by_uid { one.entry.uid } else { one.number }).collect()
         })?;
         match returns {
             Some(returns) => push(out, &esearch(&self.tag, by_uid, &returns, &found)),
@@ -136,10 +127,7 @@ fn esearch(tag: &str, by_uid: bool, returns: &[String], found: &[u32]) -> String
 }
 
 fn starts_with(cursor: &Cursor<'_>, word: &str) -> bool {
-    cursor
-        .rest()
-        .get(..word.len())
-        .is_some_and(|rest| rest.eq_ignore_ascii_case(word.as_bytes()))
+    cursor.rest().get(..word.len()).is_some_and(|rest| rest.eq_ignore_ascii_case(word.as_bytes()))
 }
 
 fn key(cursor: &mut Cursor<'_>, depth: usize) -> Parsed<Key> {
@@ -171,10 +159,7 @@ fn key(cursor: &mut Cursor<'_>, depth: usize) -> Parsed<Key> {
     }
     cursor.space()?;
     let header = |cursor: &mut Cursor<'_>| {
-        Ok(Key::Header(
-            word.to_ascii_lowercase(),
-            cursor.text()?.to_lowercase(),
-        ))
+        Ok(Key::Header(word.to_ascii_lowercase(), cursor.text()?.to_lowercase()))
     };
     let day = |cursor: &mut Cursor<'_>, sent, test| {
         let day = clock::parse_date(&cursor.text()?).ok_or(Malformed)?;
@@ -223,27 +208,17 @@ impl Key {
             Self::Header(name, text) => {
                 let part = Part::parse(bytes);
                 let fields = Fields(&bytes[part.header]);
-                fields
-                    .all(name)
-                    .any(|value| value.to_lowercase().contains(text))
+                fields.all(name).any(|value| value.to_lowercase().contains(text))
             }
             Self::Body(text) => {
                 let part = Part::parse(bytes);
-                String::from_utf8_lossy(&bytes[part.body])
-                    .to_lowercase()
-                    .contains(text)
+                String::from_utf8_lossy(&bytes[part.body]).to_lowercase().contains(text)
             }
             Self::Text(text) => String::from_utf8_lossy(bytes).to_lowercase().contains(text),
-            Self::Day {
-                sent: false,
-                test,
-                day,
-            } => test(&clock::day_number(one.message.internal_date), day),
-            Self::Day {
-                sent: true,
-                test,
-                day,
-            } => {
+            Self::Day { sent: false, test, day } => {
+                test(&clock::day_number(one.message.internal_date), day)
+            }
+            Self::Day { sent: true, test, day } => {
                 let part = Part::parse(bytes);
                 let date = Fields(&bytes[part.header]).first("date");
                 date.and_then(|date| clock::parse_header_date(&date))

@@ -36,16 +36,10 @@ impl Selected {
     pub(super) fn pick(&self, set: &SequenceSet, by_uid: bool) -> Vec<(u32, u32)> {
         let last_uid = self.view.last().map_or(0, |known| known.uid);
         let count = u32::try_from(self.view.len()).unwrap_or(u32::MAX);
-        let numbered = (1..)
-            .zip(&self.view)
-            .map(|(number, known)| (number, known.uid));
+        let numbered = (1..).zip(&self.view).map(|(number, known)| (number, known.uid));
         numbered
             .filter(|(number, uid)| {
-                if by_uid {
-                    set.contains(*uid, last_uid)
-                } else {
-                    set.contains(*number, count)
-                }
+                if by_uid { set.contains(*uid, last_uid) } else { set.contains(*number, count) }
             })
             .collect()
     }
@@ -71,38 +65,17 @@ impl<S: Stream> Session<'_, S> {
         cursor.end()?;
         self.selected = None;
         let opened = self.read(|account| {
-            let folder = account
-                .folder(&name)
-                .filter(|folder| folder.is_selectable())?;
-            let known = |entry: &Entry| Known {
-                uid: entry.uid,
-                modseq: entry.modseq,
-            };
-            let permanent = if read_only {
-                String::new()
-            } else {
-                format!("{FLAGS} \\*")
-            };
+            let folder = account.folder(&name).filter(|folder| folder.is_selectable())?;
+            let known = |entry: &Entry| Known { uid: entry.uid, modseq: entry.modseq };
+            let permanent = if read_only { String::new() } else { format!("{FLAGS} \\*") };
             push(out, &format!("* FLAGS ({FLAGS})"));
-            push(
-                out,
-                &format!("* OK [PERMANENTFLAGS ({permanent})] Flags permitted."),
-            );
-            push(
-                out,
-                &format!("* OK [UIDVALIDITY {}] UIDs valid.", folder.uid_validity),
-            );
+            push(out, &format!("* OK [PERMANENTFLAGS ({permanent})] Flags permitted."));
+            push(out, &format!("* OK [UIDVALIDITY {}] UIDs valid.", folder.uid_validity));
             push(out, &format!("* {} EXISTS", folder.entries.len()));
             push(out, "* 0 RECENT");
-            push(
-                out,
-                &format!("* OK [UIDNEXT {}] Predicted next UID.", folder.uid_next),
-            );
+            push(out, &format!("* OK [UIDNEXT {}] Predicted next UID.", folder.uid_next));
             // No text, and not even a blank: against RFC 3501's grammar, and so at Gmail.
-            push(
-                out,
-                &format!("* OK [HIGHESTMODSEQ {}]", folder.highest_modseq),
-            );
+            push(out, &format!("* OK [HIGHESTMODSEQ {}]", folder.highest_modseq));
             Some(Selected {
                 name: folder.name.clone(),
                 read_only,
@@ -131,13 +104,8 @@ impl<S: Stream> Session<'_, S> {
     /// EXPUNGE, or UID EXPUNGE with a set. What went is told by the synchronization afterwards.
     pub(super) fn expunge(&mut self, set: Option<&SequenceSet>, out: &mut Vec<u8>) -> Answer {
         let selected = self.writable()?;
-        let picked: Option<Vec<_>> = set.map(|set| {
-            selected
-                .pick(set, true)
-                .into_iter()
-                .map(|(_, uid)| uid)
-                .collect()
-        });
+        let picked: Option<Vec<_>> =
+            set.map(|set| selected.pick(set, true).into_iter().map(|(_, uid)| uid).collect());
         let name = selected.name.clone();
         self.change(|account| {
             account.remove(&name, &mut |uid, deleted| {
@@ -208,11 +176,7 @@ impl<S: Stream> Session<'_, S> {
         let target = cursor.text()?;
         cursor.end()?;
         let selected = self.mailbox()?;
-        let uids: Vec<_> = selected
-            .pick(&set, by_uid)
-            .into_iter()
-            .map(|(_, uid)| uid)
-            .collect();
+        let uids: Vec<_> = selected.pick(&set, by_uid).into_iter().map(|(_, uid)| uid).collect();
         let name = selected.name.clone();
         let copied = self.change(|account| {
             let pairs = account.copy(&name, &uids, &target)?;
@@ -222,18 +186,9 @@ impl<S: Stream> Session<'_, S> {
         let missing = || Refusal::No(format!("[TRYCREATE] No folder {target} (Failure)"));
         let (validity, target, pairs) = copied.ok_or_else(missing)?;
         let (from, to): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-        let code = (!from.is_empty()).then(|| {
-            format!(
-                "[COPYUID {validity} {} {}]",
-                format_set(&from),
-                format_set(&to)
-            )
-        });
-        Ok(Copied {
-            code,
-            target,
-            uids: from,
-        })
+        let code = (!from.is_empty())
+            .then(|| format!("[COPYUID {validity} {} {}]", format_set(&from), format_set(&to)));
+        Ok(Copied { code, target, uids: from })
     }
 }
 
@@ -265,9 +220,7 @@ fn compare(
         }
     }
     for (number, known) in (1..).zip(&mut selected.view) {
-        let Some(entry) = folder
-            .entry(known.uid)
-            .filter(|entry| entry.modseq > known.modseq)
+        let Some(entry) = folder.entry(known.uid).filter(|entry| entry.modseq > known.modseq)
         else {
             continue;
         };
@@ -278,10 +231,7 @@ fn compare(
     let last = selected.view.last().map_or(0, |known| known.uid);
     let new = folder.entries.iter().filter(|entry| entry.uid > last);
     let before = selected.view.len();
-    selected.view.extend(new.map(|entry| Known {
-        uid: entry.uid,
-        modseq: entry.modseq,
-    }));
+    selected.view.extend(new.map(|entry| Known { uid: entry.uid, modseq: entry.modseq }));
     if selected.view.len() > before {
         push(out, &format!("* {} EXISTS", selected.view.len()));
     }
@@ -295,18 +245,7 @@ pub(super) fn flags_line(
     with_uid: bool,
     with_modseq: bool,
 ) -> String {
-    let uid = if with_uid {
-        format!("UID {} ", entry.uid)
-    } else {
-        String::new()
-    };
-    let modseq = if with_modseq {
-        format!(" MODSEQ ({})", entry.modseq)
-    } else {
-        String::new()
-    };
-    format!(
-        "* {number} FETCH ({uid}FLAGS ({}){modseq})",
-        account.flags(entry).join(" ")
-    )
+    let uid = if with_uid { format!("UID {} ", entry.uid) } else { String::new() };
+    let modseq = if with_modseq { format!(" MODSEQ ({})", entry.modseq) } else { String::new() };
+    format!("* {number} FETCH ({uid}FLAGS ({}){modseq})", account.flags(entry).join(" "))
 }

@@ -162,11 +162,7 @@ impl<'a, S: Stream> Session<'a, S> {
     async fn answer(&mut self, command: &[u8]) -> io::Result<()> {
         let mut cursor = Cursor::new(command);
         let tag = cursor.word().unwrap_or("*").to_owned();
-        let name = if cursor.eat(b' ') {
-            cursor.keyword().ok()
-        } else {
-            None
-        };
+        let name = if cursor.eat(b' ') { cursor.keyword().ok() } else { None };
         let Some(name) = name else {
             let line = format!("{tag} BAD Unknown command {}", self.id);
             return self.send(&line).await;
@@ -189,8 +185,7 @@ impl<'a, S: Stream> Session<'a, S> {
 
     async fn expire(&mut self) -> io::Result<()> {
         self.leaving = true;
-        self.send("* BYE Session expired, please login again.")
-            .await
+        self.send("* BYE Session expired, please login again.").await
     }
 }
 
@@ -214,14 +209,8 @@ async fn read<S: Stream>(wire: &mut Wire<S>, shared: &Shared, number: usize) -> 
         };
         let mut words = command.split(|byte| *byte == b' ');
         let tag = String::from_utf8_lossy(words.next().unwrap_or_default()).into_owned();
-        let is_append = words
-            .next()
-            .is_some_and(|name| name.eq_ignore_ascii_case(b"APPEND"));
-        let limit = if is_append {
-            APPEND_LIMIT
-        } else {
-            LITERAL_LIMIT
-        };
+        let is_append = words.next().is_some_and(|name| name.eq_ignore_ascii_case(b"APPEND"));
+        let limit = if is_append { APPEND_LIMIT } else { LITERAL_LIMIT };
         if !literal.synchronizing && literal.size > NON_SYNCHRONIZING_LIMIT {
             // Its bytes are on the way already: there is no going on.
             let line = format!("{tag} BAD Literal too big\r\n* BYE Literal too big\r\n");
@@ -238,9 +227,7 @@ async fn read<S: Stream>(wire: &mut Wire<S>, shared: &Shared, number: usize) -> 
         }
         command.extend_from_slice(b"\r\n");
         command.extend(wire.exactly(literal.size).await?);
-        shared
-            .records
-            .line(number, format!("<{} bytes>", literal.size).as_bytes());
+        shared.records.line(number, format!("<{} bytes>", literal.size).as_bytes());
     }
     wire.send(b"* BYE Too many literals\r\n").await?;
     Ok(Input::Ended)

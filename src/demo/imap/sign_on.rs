@@ -27,15 +27,10 @@ impl<S: Stream> Session<'_, S> {
         cursor: &mut Cursor<'_>,
     ) -> io::Result<()> {
         if self.user.is_some() {
-            return self
-                .send(&format!("{tag} BAD Already authenticated {}", self.id))
-                .await;
+            return self.send(&format!("{tag} BAD Already authenticated {}", self.id)).await;
         }
-        let name = if cursor.eat(b' ') {
-            cursor.keyword().unwrap_or_default()
-        } else {
-            String::new()
-        };
+        let name =
+            if cursor.eat(b' ') { cursor.keyword().unwrap_or_default() } else { String::new() };
         let initial = cursor.eat(b' ').then(|| cursor.rest().to_vec());
         let Some(mechanism) = Mechanism::named(&name) else {
             // A password never does at Gmail; whether the mechanism is known makes no difference.
@@ -57,9 +52,7 @@ impl<S: Stream> Session<'_, S> {
             }
         };
         if response == b"*" {
-            return self
-                .send(&format!("{tag} BAD Authentication cancelled {}", self.id))
-                .await;
+            return self.send(&format!("{tag} BAD Authentication cancelled {}", self.id)).await;
         }
         let Some(claim) = sasl::decode(mechanism, &response) else {
             let line = format!("{tag} BAD Invalid SASL argument. {}", self.id);
@@ -89,11 +82,7 @@ impl<S: Stream> Session<'_, S> {
         let (refusal, limit, ends_with_token) = {
             let mut settings = lock(&self.shared.settings);
             let refusal = settings.refusals.take();
-            (
-                refusal,
-                settings.connection_limit,
-                settings.sessions_end_with_token,
-            )
+            (refusal, settings.connection_limit, settings.sessions_end_with_token)
         };
         let live = Counted::one(&self.shared.live_sessions);
         let crowded =
@@ -102,23 +91,13 @@ impl<S: Stream> Session<'_, S> {
             drop(live);
             return self.refuse(tag, &text).await;
         }
-        let left = self
-            .shared
-            .authorization
-            .live_for(token)
-            .map(|(_, left)| left);
-        let ends = left
-            .filter(|_| ends_with_token)
-            .map(|left| Instant::now() + left);
+        let left = self.shared.authorization.live_for(token).map(|(_, left)| left);
+        let ends = left.filter(|_| ends_with_token).map(|left| Instant::now() + left);
         self.shared.mailboxes.add_user(&email);
         self.shared.sign_ons.fetch_add(1, Ordering::SeqCst);
         self.shared.records.signed_on(self.number, &email);
         let capabilities = self.shared.capabilities(true);
-        self.user = Some(User {
-            email: email.clone(),
-            ends,
-            _live: live,
-        });
+        self.user = Some(User { email: email.clone(), ends, _live: live });
         let answer =
             format!("* CAPABILITY {capabilities}\r\n{tag} OK {email} authenticated (Success)");
         self.send(&answer).await

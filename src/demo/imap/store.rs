@@ -53,9 +53,7 @@ impl<S: Stream> Session<'_, S> {
         cursor.end()?;
         if item != "FLAGS" {
             // X-GM-LABELS can be read here, not stored: folders do the same.
-            return Err(Refusal::No(
-                "Only FLAGS can be stored here (Failure)".to_owned(),
-            ));
+            return Err(Refusal::No("Only FLAGS can be stored here (Failure)".to_owned()));
         }
 
         let selected = self.writable()?;
@@ -93,9 +91,6 @@ impl<S: Stream> Session<'_, S> {
         if modified.is_empty() {
             return success();
         }
-        Ok(format!(
-            "[MODIFIED {}] Conditional STORE failed (Success)",
-            format_set(&modified)
-        ))
+        Ok(format!("[MODIFIED {}] Conditional STORE failed (Success)", format_set(&modified)))
     }
 }

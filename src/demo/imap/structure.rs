@@ -97,10 +97,7 @@ fn parameter_list(parameters: &[(String, String)]) -> String {
         return "NIL".to_owned();
     }
     let pair = |(name, value): &(String, String)| format!("{} {}", upper(name), string(value));
-    format!(
-        "({})",
-        parameters.iter().map(pair).collect::<Vec<_>>().join(" ")
-    )
+    format!("({})", parameters.iter().map(pair).collect::<Vec<_>>().join(" "))
 }
 
 fn disposition(fields: Fields<'_>) -> String {
@@ -128,11 +125,7 @@ fn addresses(fields: Fields<'_>, name: &str) -> String {
             }
         }
     }
-    if list.is_empty() {
-        "NIL".to_owned()
-    } else {
-        format!("({list})")
-    }
+    if list.is_empty() { "NIL".to_owned() } else { format!("({list})") }
 }
 
 fn one_address(text: &str) -> String {
@@ -144,10 +137,7 @@ fn one_address(text: &str) -> String {
         None => ("", text.split('(').next().unwrap_or(text)),
     };
     let name = match name.strip_prefix('"') {
-        Some(quoted) => quoted
-            .strip_suffix('"')
-            .unwrap_or(quoted)
-            .replace("\\\"", "\""),
+        Some(quoted) => quoted.strip_suffix('"').unwrap_or(quoted).replace("\\\"", "\""),
         None => name.to_owned(),
     };
     let name = (!name.is_empty()).then_some(name);
@@ -155,12 +145,7 @@ fn one_address(text: &str) -> String {
         Some((local, domain)) => (local, Some(domain)),
         None => (spec.trim(), None),
     };
-    format!(
-        "({} NIL {} {})",
-        nstring(name.as_deref()),
-        string(local),
-        nstring(domain)
-    )
+    format!("({} NIL {} {})", nstring(name.as_deref()), string(local), nstring(domain))
 }
 
 #[cfg(test)]

@@ -57,9 +57,7 @@ impl Account {
     }
 
     pub(in crate::demo) fn folder_mut(&mut self, name: &str) -> Option<&mut Folder> {
-        self.folders
-            .iter_mut()
-            .find(|folder| is_named(folder, name))
+        self.folders.iter_mut().find(|folder| is_named(folder, name))
     }
 
     pub(in crate::demo) fn message(&self, entry: &Entry) -> Option<&Message> {
@@ -67,22 +65,15 @@ impl Account {
     }
 
     pub(in crate::demo) fn flags(&self, entry: &Entry) -> Vec<String> {
-        let own = self
-            .message(entry)
-            .into_iter()
-            .flat_map(|message| message.flags.iter().cloned());
-        own.chain(entry.deleted.then(|| DELETED.to_owned()))
-            .collect()
+        let own = self.message(entry).into_iter().flat_map(|message| message.flags.iter().cloned());
+        own.chain(entry.deleted.then(|| DELETED.to_owned())).collect()
     }
 
     pub(in crate::demo) fn has_flag(&self, entry: &Entry, flag: &str) -> bool {
         if flag.eq_ignore_ascii_case(DELETED) {
             return entry.deleted;
         }
-        let mut own = self
-            .message(entry)
-            .into_iter()
-            .flat_map(|message| &message.flags);
+        let mut own = self.message(entry).into_iter().flat_map(|message| &message.flags);
         own.any(|own| own.eq_ignore_ascii_case(flag))
     }
 
@@ -92,10 +83,7 @@ impl Account {
         let others = self.folders.iter().filter(|folder| {
             folder.name != ALL_MAIL
                 && !is_named(folder, within)
-                && folder
-                    .entries
-                    .iter()
-                    .any(|other| other.message == entry.message)
+                && folder.entries.iter().any(|other| other.message == entry.message)
         });
         let label = |folder: &Folder| match folder.attributes.first() {
             _ if folder.name == INBOX => "\\Inbox".to_owned(),
@@ -119,11 +107,7 @@ impl Account {
                 bytes: Arc::clone(&message.bytes),
             })
         };
-        entries
-            .unwrap_or_default()
-            .iter()
-            .filter_map(stored)
-            .collect()
+        entries.unwrap_or_default().iter().filter_map(stored).collect()
     }
 
     pub(in crate::demo) fn append(
@@ -135,24 +119,14 @@ impl Account {
     ) -> Option<u32> {
         let modseq = self.next_modseq();
         let number = self.next_message;
-        let (deleted, flags): (Vec<_>, Vec<_>) = flags
-            .into_iter()
-            .partition(|flag| flag.eq_ignore_ascii_case(DELETED));
-        let folder = self
-            .folder_mut(folder)
-            .filter(|folder| folder.is_selectable())?;
+        let (deleted, flags): (Vec<_>, Vec<_>) =
+            flags.into_iter().partition(|flag| flag.eq_ignore_ascii_case(DELETED));
+        let folder = self.folder_mut(folder).filter(|folder| folder.is_selectable())?;
         let uid = folder.place(number, !deleted.is_empty(), modseq);
         let name = folder.name.clone();
         self.next_message += 1;
         let flags = flags.into_iter().map(canonical_flag).collect();
-        self.messages.insert(
-            number,
-            Message {
-                bytes: bytes.into(),
-                internal_date,
-                flags,
-            },
-        );
+        self.messages.insert(number, Message { bytes: bytes.into(), internal_date, flags });
         self.archive(number, &name, modseq);
         Some(uid)
     }
@@ -166,21 +140,13 @@ impl Account {
         to: &str,
     ) -> Option<Vec<(u32, u32)>> {
         let source = self.folder(from)?;
-        let entries: Vec<_> = uids
-            .iter()
-            .filter_map(|uid| source.entry(*uid).cloned())
-            .collect();
+        let entries: Vec<_> = uids.iter().filter_map(|uid| source.entry(*uid).cloned()).collect();
         let modseq = self.next_modseq();
-        let target = self
-            .folder_mut(to)
-            .filter(|folder| folder.is_selectable())?;
+        let target = self.folder_mut(to).filter(|folder| folder.is_selectable())?;
         let name = target.name.clone();
         let mut pairs = Vec::new();
-        let there: HashMap<u64, u32> = target
-            .entries
-            .iter()
-            .map(|entry| (entry.message, entry.uid))
-            .collect();
+        let there: HashMap<u64, u32> =
+            target.entries.iter().map(|entry| (entry.message, entry.uid)).collect();
         for entry in &entries {
             let uid = match there.get(&entry.message) {
                 Some(uid) => *uid,
@@ -204,10 +170,8 @@ impl Account {
         let Some(folder) = self.folder_mut(folder) else {
             return Vec::new();
         };
-        let (gone, kept): (Vec<_>, Vec<_>) = folder
-            .entries
-            .drain(..)
-            .partition(|entry| which(entry.uid, entry.deleted));
+        let (gone, kept): (Vec<_>, Vec<_>) =
+            folder.entries.drain(..).partition(|entry| which(entry.uid, entry.deleted));
         folder.entries = kept;
         if !gone.is_empty() {
             folder.highest_modseq = modseq;
@@ -232,10 +196,7 @@ impl Account {
             FlagChange::Remove => entry.deleted && !named,
         };
         let message = self.messages.get_mut(&entry.message)?;
-        let own = flags
-            .iter()
-            .filter(|flag| !flag.eq_ignore_ascii_case(DELETED))
-            .cloned();
+        let own = flags.iter().filter(|flag| !flag.eq_ignore_ascii_case(DELETED)).cloned();
         let own: BTreeSet<_> = own.map(canonical_flag).collect();
         let changed: BTreeSet<_> = match change {
             FlagChange::Replace => own,
@@ -251,11 +212,7 @@ impl Account {
         for other in &mut self.folders {
             let here = is_named(other, folder);
             let mut touched = false;
-            for place in other
-                .entries
-                .iter_mut()
-                .filter(|place| place.message == entry.message)
-            {
+            for place in other.entries.iter_mut().filter(|place| place.message == entry.message) {
                 if here && place.uid == uid {
                     place.deleted = deleted;
                 } else if !everywhere {
@@ -276,10 +233,7 @@ impl Account {
         let Some(all) = self.folder_mut(ALL_MAIL) else {
             return;
         };
-        let at = all
-            .entries
-            .iter()
-            .position(|entry| entry.message == message);
+        let at = all.entries.iter().position(|entry| entry.message == message);
         match (at, matches!(folder, SPAM | TRASH)) {
             (Some(at), true) => {
                 all.entries.remove(at);
@@ -307,10 +261,7 @@ impl Account {
 /// System flags differ by letter case only (RFC 3501 §2.3.2).
 fn canonical_flag(flag: String) -> String {
     const SYSTEM: [&str; 5] = ["\\Answered", "\\Flagged", DELETED, SEEN, "\\Draft"];
-    match SYSTEM
-        .iter()
-        .find(|system| system.eq_ignore_ascii_case(&flag))
-    {
+    match SYSTEM.iter().find(|system| system.eq_ignore_ascii_case(&flag)) {
         Some(system) => (*system).to_owned(),
         None => flag,
     }

@@ -52,10 +52,7 @@ impl Folder {
     }
 
     pub(in crate::demo) fn entry(&self, uid: u32) -> Option<&Entry> {
-        let at = self
-            .entries
-            .binary_search_by_key(&uid, |entry| entry.uid)
-            .ok()?;
+        let at = self.entries.binary_search_by_key(&uid, |entry| entry.uid).ok()?;
         self.entries.get(at)
     }
 
@@ -63,12 +60,7 @@ impl Folder {
         let uid = self.uid_next;
         self.uid_next += 1;
         self.highest_modseq = modseq;
-        self.entries.push(Entry {
-            uid,
-            message,
-            modseq,
-            deleted,
-        });
+        self.entries.push(Entry { uid, message, modseq, deleted });
         uid
     }
 }
@@ -86,17 +78,14 @@ impl Account {
     /// Deletes a folder that the user made.
     pub(in crate::demo) fn delete(&mut self, name: &str) -> bool {
         let before = self.folders.len();
-        self.folders
-            .retain(|folder| !is_named(folder, name) || is_gmails_own(folder));
+        self.folders.retain(|folder| !is_named(folder, name) || is_gmails_own(folder));
         self.forget_the_unplaced();
         self.folders.len() < before
     }
 
     /// Renames a folder that the user made, with those beneath it.
     pub(in crate::demo) fn rename(&mut self, from: &str, to: &str) -> bool {
-        let theirs = self
-            .folder(from)
-            .is_some_and(|folder| !is_gmails_own(folder));
+        let theirs = self.folder(from).is_some_and(|folder| !is_gmails_own(folder));
         if !theirs || to.is_empty() || self.folder(to).is_some() {
             return false;
         }
@@ -127,9 +116,7 @@ impl Account {
 
     pub(in crate::demo) fn has_children(&self, name: &str) -> bool {
         let beneath = format!("{name}/");
-        self.folders
-            .iter()
-            .any(|folder| folder.name.starts_with(&beneath))
+        self.folders.iter().any(|folder| folder.name.starts_with(&beneath))
     }
 
     pub(super) fn add_folder(&mut self, name: &str, attributes: &'static [&'static str]) {

@@ -46,10 +46,7 @@ pub struct StoredMessage {
 
 impl Default for Mailboxes {
     fn default() -> Self {
-        let store = Store {
-            accounts: Mutex::default(),
-            changed: watch::Sender::new(0),
-        };
+        let store = Store { accounts: Mutex::default(), changed: watch::Sender::new(0) };
         Self(Arc::new(store))
     }
 }
@@ -57,9 +54,7 @@ impl Default for Mailboxes {
 impl Mailboxes {
     /// A user with Gmail's folders, all empty; one who is there already stays as is.
     pub fn add_user(&self, email: &str) {
-        lock(&self.0.accounts)
-            .entry(email.to_ascii_lowercase())
-            .or_default();
+        lock(&self.0.accounts).entry(email.to_ascii_lowercase()).or_default();
     }
 
     /// True if there is such a user.
@@ -83,73 +78,57 @@ impl Mailboxes {
         internal_date: i64,
     ) -> Option<u32> {
         let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
-        self.change(email, |account| {
-            account.append(folder, bytes, flags, internal_date)
-        })?
+        self.change(email, |account| account.append(folder, bytes, flags, internal_date))?
     }
 
     /// What lies in a folder, in the order of UIDs; nothing if there is no such folder.
     pub fn messages(&self, email: &str, folder: &str) -> Vec<StoredMessage> {
-        self.read(email, |account| account.messages(folder))
-            .unwrap_or_default()
+        self.read(email, |account| account.messages(folder)).unwrap_or_default()
     }
 
     /// Sets a message's flags to these, as another client would. False if there is no such message.
     pub fn set_flags(&self, email: &str, folder: &str, uid: u32, flags: &[&str]) -> bool {
         let flags: Vec<_> = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let set = |account: &mut Account| {
-            account
-                .change_flags(folder, uid, FlagChange::Replace, &flags)
-                .is_some()
+            account.change_flags(folder, uid, FlagChange::Replace, &flags).is_some()
         };
         self.change(email, set).unwrap_or(false)
     }
 
     /// Takes a message out of a folder, as another client would. False if there is no such message.
     pub fn remove(&self, email: &str, folder: &str, uid: u32) -> bool {
-        let removed = self.change(email, |account| {
-            account.remove(folder, &mut |other, _| other == uid)
-        });
+        let removed =
+            self.change(email, |account| account.remove(folder, &mut |other, _| other == uid));
         removed.is_some_and(|removed| !removed.is_empty())
     }
 
     /// Makes a folder. False if there is one of that name, or no such user.
     pub fn create_folder(&self, email: &str, folder: &str) -> bool {
-        self.change(email, |account| account.create(folder))
-            .unwrap_or(false)
+        self.change(email, |account| account.create(folder)).unwrap_or(false)
     }
 
     /// The names of a user's folders.
     pub fn folders(&self, email: &str) -> Vec<String> {
         self.read(email, |account| {
-            account
-                .folders
-                .iter()
-                .map(|folder| folder.name.clone())
-                .collect()
+            account.folders.iter().map(|folder| folder.name.clone()).collect()
         })
         .unwrap_or_default()
     }
 
     /// A folder's UIDVALIDITY.
     pub fn uid_validity(&self, email: &str, folder: &str) -> Option<u32> {
-        self.read(email, |account| {
-            account.folder(folder).map(|folder| folder.uid_validity)
-        })?
+        self.read(email, |account| account.folder(folder).map(|folder| folder.uid_validity))?
     }
 
     /// Gives a folder a new UIDVALIDITY and its messages new UIDs, as a server does that has lost
     /// count. Sessions that have it selected keep their view. False if there is no such folder.
     pub fn renew_uid_validity(&self, email: &str, folder: &str) -> bool {
-        self.change(email, |account| account.renew_uid_validity(folder))
-            .unwrap_or(false)
+        self.change(email, |account| account.renew_uid_validity(folder)).unwrap_or(false)
     }
 
     /// Looks at an account; `None` if there is no such user.
     pub(super) fn read<T>(&self, email: &str, look: impl FnOnce(&Account) -> T) -> Option<T> {
-        lock(&self.0.accounts)
-            .get(&email.to_ascii_lowercase())
-            .map(look)
+        lock(&self.0.accounts).get(&email.to_ascii_lowercase()).map(look)
     }
 
     /// Changes an account, and wakes every session that idles.
@@ -158,9 +137,7 @@ impl Mailboxes {
         email: &str,
         change: impl FnOnce(&mut Account) -> T,
     ) -> Option<T> {
-        let result = lock(&self.0.accounts)
-            .get_mut(&email.to_ascii_lowercase())
-            .map(change);
+        let result = lock(&self.0.accounts).get_mut(&email.to_ascii_lowercase()).map(change);
         self.0.changed.send_modify(|count| *count += 1);
         result
     }

@@ -28,8 +28,7 @@ impl Path {
     pub(super) fn size(&self) -> Option<usize> {
         self.parameters.iter().find_map(|parameter| {
             let (name, value) = parameter.split_once('=')?;
-            name.eq_ignore_ascii_case("SIZE")
-                .then(|| value.parse().ok())?
+            name.eq_ignore_ascii_case("SIZE").then(|| value.parse().ok())?
         })
     }
 
@@ -49,27 +48,14 @@ mod tests {
 
     #[test]
     fn paths_come_with_and_without_a_blank() {
-        for text in [
-            "FROM:<a@b> SIZE=12 BODY=8BITMIME",
-            "from: <a@b>  SIZE=12 BODY=8BITMIME",
-        ] {
+        for text in ["FROM:<a@b> SIZE=12 BODY=8BITMIME", "from: <a@b>  SIZE=12 BODY=8BITMIME"] {
             let path = Path::parse(text, "FROM:").unwrap();
             assert_eq!((path.address.as_str(), path.size()), ("a@b", Some(12)));
             assert!(path.is_understood());
         }
         assert_eq!(Path::parse("FROM:<>", "FROM:").unwrap().address, "");
-        assert!(
-            !Path::parse("FROM:<> RET=FULL", "FROM:")
-                .unwrap()
-                .is_understood()
-        );
-        for wrong in [
-            "FROM:a@b",
-            "FROM:<a@b",
-            "FROM:<a b>",
-            "TO:<a@b>",
-            "FROM:<a>x",
-        ] {
+        assert!(!Path::parse("FROM:<> RET=FULL", "FROM:").unwrap().is_understood());
+        for wrong in ["FROM:a@b", "FROM:<a@b", "FROM:<a b>", "TO:<a@b>", "FROM:<a>x"] {
             assert_eq!(Path::parse(wrong, "FROM:"), None, "{wrong}");
         }
     }

@@ -140,10 +140,7 @@ impl Smtp {
         });
         let acceptor = TlsAcceptor::from(certificates.server_config());
         let listen = |security| {
-            let port = ports
-                .iter()
-                .find(|(of, _)| *of == security)
-                .map_or(0, |(_, port)| *port);
+            let port = ports.iter().find(|(of, _)| *of == security).map_or(0, |(_, port)| *port);
             let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
             let serve = move |tcp| -> Pin<Box<dyn Future<Output = ()> + Send>> {
                 Box::pin(serve(tcp, security, acceptor.clone(), Arc::clone(&shared)))
@@ -152,11 +149,7 @@ impl Smtp {
         };
         let tls = listen(Security::Tls).await?;
         let starttls = listen(Security::StartTls).await?;
-        Ok(Self(Arc::new(Handle {
-            shared,
-            tls,
-            starttls,
-        })))
+        Ok(Self(Arc::new(Handle { shared, tls, starttls })))
     }
 
     /// The address with implicit TLS.
@@ -198,11 +191,7 @@ impl Smtp {
     /// After a 421 the connection closes.
     pub fn refuse(&self, stage: Stage, reply: &str, times: Times) {
         let mut settings = lock(&self.0.shared.settings);
-        settings
-            .refusals
-            .entry(stage)
-            .or_default()
-            .add(reply.to_owned(), times);
+        settings.refusals.entry(stage).or_default().add(reply.to_owned(), times);
     }
 
     /// [`refuse`](Self::refuse) at [`Stage::SignOn`].
@@ -223,9 +212,7 @@ impl Smtp {
 
     /// Leaves a keyword out of the answer to EHLO.
     pub fn hide_capability(&self, keyword: &str) {
-        lock(&self.0.shared.settings)
-            .hidden
-            .insert(keyword.to_ascii_uppercase());
+        lock(&self.0.shared.settings).hidden.insert(keyword.to_ascii_uppercase());
     }
 
     /// The largest message, in bytes, that SIZE promises.

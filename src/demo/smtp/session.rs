@@ -106,14 +106,8 @@ impl<'a, S: Stream> Session<'a, S> {
                 self.envelope = None;
                 self.reply("250 2.1.5 Flushed").await
             }
-            "HELP" => {
-                self.reply("214 2.0.0  https://www.google.com/search?btnI&q=RFC+5321")
-                    .await
-            }
-            "VRFY" => {
-                self.reply("252 2.1.5 Send some mail, I'll try my best")
-                    .await
-            }
+            "HELP" => self.reply("214 2.0.0  https://www.google.com/search?btnI&q=RFC+5321").await,
+            "VRFY" => self.reply("252 2.1.5 Send some mail, I'll try my best").await,
             "QUIT" => {
                 self.reply("221 2.0.0 closing connection").await?;
                 Ok(Next::Close)
@@ -123,8 +117,7 @@ impl<'a, S: Stream> Session<'a, S> {
                 self.reply("503 5.5.1 EHLO/HELO first.").await
             }
             "AUTH" | "MAIL" | "RCPT" | "DATA" | "BDAT" if !self.is_tls => {
-                self.reply("530 5.7.0 Must issue a STARTTLS command first.")
-                    .await
+                self.reply("530 5.7.0 Must issue a STARTTLS command first.").await
             }
             "AUTH" => self.auth(rest).await,
             "MAIL" | "RCPT" | "DATA" | "BDAT" if self.user.is_none() => {
@@ -156,11 +149,7 @@ impl<'a, S: Stream> Session<'a, S> {
     /// A refusal that a test has ordered, word for word.
     pub(super) async fn refuse(&mut self, text: &str) -> io::Result<Next> {
         self.send(text).await?;
-        Ok(if text.starts_with("421") {
-            Next::Close
-        } else {
-            Next::Command
-        })
+        Ok(if text.starts_with("421") { Next::Close } else { Next::Command })
     }
 
     /// Lines as they are, parted by `\n`.
@@ -208,11 +197,8 @@ impl<'a, S: Stream> Session<'a, S> {
                 "CHUNKING",
                 "SMTPUTF8",
             ];
-            let is_shown = |line: &&str| {
-                !settings
-                    .hidden
-                    .contains(line.split(' ').next().unwrap_or_default())
-            };
+            let is_shown =
+                |line: &&str| !settings.hidden.contains(line.split(' ').next().unwrap_or_default());
             lines.extend(all.into_iter().filter(is_shown).map(str::to_owned));
         }
         let last = lines.len() - 1;

@@ -31,10 +31,7 @@ impl<S: Stream> Session<'_, S> {
             // A password never does at Gmail.
             (None, "PLAIN") => self.passwords(&[""], initial).await,
             (None, "LOGIN") => self.passwords(&LOGIN_CHALLENGES, initial).await,
-            _ => {
-                self.reply("504 5.7.4 Unrecognized Authentication Type")
-                    .await
-            }
+            _ => self.reply("504 5.7.4 Unrecognized Authentication Type").await,
         }
     }
 

@@ -50,30 +50,16 @@ async fn sign_on_fails_and_succeeds_as_at_gmail() {
     client.exchange("AUTH XOAUTH2\r\n", "334 \r\n").await;
     client.exchange(&format!("{bad}\r\n"), challenge).await;
     reply(&mut client, "\r\n", refused).await;
-    client
-        .exchange(&format!("AUTH XOAUTH2 {bad}\r\n"), challenge)
-        .await;
+    client.exchange(&format!("AUTH XOAUTH2 {bad}\r\n"), challenge).await;
     reply(&mut client, "\r\n", refused).await;
-    client
-        .exchange("AUTH LOGIN\r\n", "334 VXNlcm5hbWU6\r\n")
-        .await;
+    client.exchange("AUTH LOGIN\r\n", "334 VXNlcm5hbWU6\r\n").await;
     client.exchange("YQ==\r\n", "334 UGFzc3dvcmQ6\r\n").await;
     reply(&mut client, "YQ==\r\n", refused).await;
     reply(&mut client, "AUTH PLAIN AGEAYg==\r\n", refused).await;
-    reply(
-        &mut client,
-        "AUTH NTLM\r\n",
-        "504 5.7.4 Unrecognized Authentication Type ",
-    )
-    .await;
+    reply(&mut client, "AUTH NTLM\r\n", "504 5.7.4 Unrecognized Authentication Type ").await;
     client.exchange("AUTH XOAUTH2\r\n", "334 \r\n").await;
     reply(&mut client, "*\r\n", "501 ").await;
-    reply(
-        &mut client,
-        "AUTH XOAUTH2 ???\r\n",
-        "501 5.5.2 Cannot Decode response. ",
-    )
-    .await;
+    reply(&mut client, "AUTH XOAUTH2 ???\r\n", "501 5.5.2 Cannot Decode response. ").await;
     let first = "530-5.5.1 Authentication Required. For more information, go to\r\n530 5.5.1  ";
     reply(&mut client, "MAIL FROM:<a@b>\r\n", first).await;
 
@@ -83,18 +69,13 @@ async fn sign_on_fails_and_succeeds_as_at_gmail() {
     let lines = google.smtp().last_client_lines();
     assert!(lines[0].lines.contains(&format!("<SASL user={ME}>")));
     let shown = format!("{lines:?}");
-    assert!(
-        !shown.contains(&bad) && !shown.contains("AGEAYg"),
-        "{shown}"
-    );
+    assert!(!shown.contains(&bad) && !shown.contains("AGEAYg"), "{shown}");
 }
 
 #[tokio::test]
 async fn starttls_comes_before_auth_and_nothing_may_follow_it() {
     let google = stand_in().await;
-    let tcp = TcpStream::connect(google.submission_address())
-        .await
-        .unwrap();
+    let tcp = TcpStream::connect(google.submission_address()).await.unwrap();
     let mut plain = Dialogue(BufReader::new(tcp));
     plain.line().await;
     plain
@@ -105,35 +86,19 @@ async fn starttls_comes_before_auth_and_nothing_may_follow_it() {
              250-CHUNKING\r\n250 SMTPUTF8\r\n",
         )
         .await;
-    plain
-        .exchange(
-            "AUTH XOAUTH2\r\n",
-            "530 5.7.0 Must issue a STARTTLS command first. ",
-        )
-        .await;
+    plain.exchange("AUTH XOAUTH2\r\n", "530 5.7.0 Must issue a STARTTLS command first. ").await;
     plain.line().await;
-    plain
-        .exchange("STARTTLS\r\n", "220 2.0.0 Ready to start TLS ")
-        .await;
+    plain.exchange("STARTTLS\r\n", "220 2.0.0 Ready to start TLS ").await;
     plain.line().await;
     let tls = connector(&google, &[&TLS13]);
     let name = "localhost".try_into().unwrap();
     let tls = tls.connect(name, plain.0.into_inner()).await.unwrap();
-    Dialogue(BufReader::new(tls))
-        .exchange("EHLO me\r\n", TLS_EHLO)
-        .await;
+    Dialogue(BufReader::new(tls)).exchange("EHLO me\r\n", TLS_EHLO).await;
 
-    let tcp = TcpStream::connect(google.submission_address())
-        .await
-        .unwrap();
+    let tcp = TcpStream::connect(google.submission_address()).await.unwrap();
     let mut plain = Dialogue(BufReader::new(tcp));
     plain.line().await;
-    plain
-        .exchange(
-            "STARTTLS\r\nEHLO evil\r\n",
-            "454 4.5.0 SMTP protocol violation",
-        )
-        .await;
+    plain.exchange("STARTTLS\r\nEHLO evil\r\n", "454 4.5.0 SMTP protocol violation").await;
     plain.line().await;
     plain.expect_end().await;
 }
@@ -142,19 +107,14 @@ async fn starttls_comes_before_auth_and_nothing_may_follow_it() {
 async fn only_a_dot_between_crlfs_ends_the_message() {
     let google = stand_in().await;
     let mut client = sign_on(&google).await;
-    client
-        .send("MAIL FROM:<a@b> SIZE=30 BODY=8BITMIME\r\nRCPT TO:<c@d>\r\nDATA\r\n")
-        .await;
+    client.send("MAIL FROM:<a@b> SIZE=30 BODY=8BITMIME\r\nRCPT TO:<c@d>\r\nDATA\r\n").await;
     for _ in 0..3 {
         client.line().await;
     }
     let body = "A: b\r\n\r\nx\n.\ny\n.\r\nz\r.\r\nQUIT\r\n..\r\n";
     reply(&mut client, &format!("{body}.\r\n"), "250 2.0.0 OK ").await;
     let transaction = &google.smtp().transactions()[0];
-    assert_eq!(
-        String::from_utf8_lossy(&transaction.bytes),
-        body.replace("..", ".")
-    );
+    assert_eq!(String::from_utf8_lossy(&transaction.bytes), body.replace("..", "."));
     assert_eq!(transaction.parameters, ["SIZE=30", "BODY=8BITMIME"]);
     assert_eq!(transaction.user, ME);
     reply(&mut client, "NOOP\r\n", "250 2.0.0 OK ").await;
@@ -185,12 +145,7 @@ async fn commands_out_of_order_and_limits_are_refused() {
         client.send(command).await;
         client.line().await;
     }
-    reply(
-        &mut client,
-        &format!("{}.\r\n", "0123456789\r\n".repeat(10)),
-        large,
-    )
-    .await;
+    reply(&mut client, &format!("{}.\r\n", "0123456789\r\n".repeat(10)), large).await;
     reply(&mut client, "QUIT\r\n", "221 2.0.0 closing connection ").await;
     client.expect_end().await;
 }
@@ -199,9 +154,7 @@ async fn commands_out_of_order_and_limits_are_refused() {
 async fn chunks_are_counted() {
     let google = stand_in().await;
     let mut client = sign_on(&google).await;
-    client
-        .send(&format!("MAIL FROM:<{ME}>\r\nRCPT TO:<{ME}>\r\n"))
-        .await;
+    client.send(&format!("MAIL FROM:<{ME}>\r\nRCPT TO:<{ME}>\r\n")).await;
     client.line().await;
     client.line().await;
     reply(&mut client, "BDAT 8\r\nA: b\r\n\r\n", "250 2.0.0 OK ").await;
@@ -215,26 +168,15 @@ async fn faults_come_as_ordered() {
     let smtp = google.smtp();
     let later = "454 4.7.0 Too many login attempts, please try again later.";
     smtp.refuse_sign_on(later, Times::Next(1));
-    smtp.refuse(
-        Stage::Message,
-        "550 5.4.5 Daily user sending limit exceeded",
-        Times::Next(1),
-    );
-    smtp.refuse(
-        Stage::Mail,
-        "421 4.7.0 Try again later, closing connection.",
-        Times::Next(1),
-    );
+    smtp.refuse(Stage::Message, "550 5.4.5 Daily user sending limit exceeded", Times::Next(1));
+    smtp.refuse(Stage::Mail, "421 4.7.0 Try again later, closing connection.", Times::Next(1));
     let token = google.authorization().access_token(ME).unwrap();
     let command = format!("AUTH XOAUTH2 {}\r\n", xoauth2(ME, &token));
     let mut client = connect(&google).await;
     client.exchange(&command, &format!("{later}\r\n")).await;
     client.exchange(&command, "235 2.7.0 Accepted\r\n").await;
     client
-        .exchange(
-            "MAIL FROM:<a@b>\r\n",
-            "421 4.7.0 Try again later, closing connection.\r\n",
-        )
+        .exchange("MAIL FROM:<a@b>\r\n", "421 4.7.0 Try again later, closing connection.\r\n")
         .await;
     client.expect_end().await;
 
@@ -243,24 +185,15 @@ async fn faults_come_as_ordered() {
         client.send(command).await;
         client.line().await;
     }
-    client
-        .exchange(
-            "x\r\n.\r\n",
-            "550 5.4.5 Daily user sending limit exceeded\r\n",
-        )
-        .await;
+    client.exchange("x\r\n.\r\n", "550 5.4.5 Daily user sending limit exceeded\r\n").await;
     assert!(smtp.transactions().is_empty());
     smtp.expire_sessions();
-    client
-        .expect("451 4.4.2 Timeout - closing connection. ")
-        .await;
+    client.expect("451 4.4.2 Timeout - closing connection. ").await;
     client.line().await;
     client.expect_end().await;
     let mut client = sign_on(&google).await;
     assert_eq!(smtp.sign_ons(), 3);
     smtp.reset_connections();
-    let error = tokio::io::AsyncReadExt::read_u8(&mut client.0)
-        .await
-        .unwrap_err();
+    let error = tokio::io::AsyncReadExt::read_u8(&mut client.0).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }

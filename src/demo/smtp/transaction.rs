@@ -35,11 +35,7 @@ impl<S: Stream> Session<'_, S> {
         if let Some(refusal) = self.shared.refusal(Stage::Mail) {
             return self.refuse(&refusal).await;
         }
-        let user = self
-            .user
-            .as_ref()
-            .map(|(email, _)| email.clone())
-            .unwrap_or_default();
+        let user = self.user.as_ref().map(|(email, _)| email.clone()).unwrap_or_default();
         self.envelope = Some(Transaction {
             user,
             sender: path.address,
@@ -58,9 +54,7 @@ impl<S: Stream> Session<'_, S> {
             return self.reply("555 5.5.2 Syntax error.").await;
         }
         if envelope.recipients.len() >= RECIPIENTS_LIMIT {
-            return self
-                .reply("452 4.5.3 Your message has too many recipients.")
-                .await;
+            return self.reply("452 4.5.3 Your message has too many recipients.").await;
         }
         if let Some(refusal) = self.shared.refusal(Stage::Recipient) {
             return self.refuse(&refusal).await;
@@ -103,9 +97,7 @@ impl<S: Stream> Session<'_, S> {
                 envelope.bytes.extend_from_slice(b"\r\n");
             }
         }
-        self.shared
-            .records
-            .line(self.number, format!("<{received} bytes>").as_bytes());
+        self.shared.records.line(self.number, format!("<{received} bytes>").as_bytes());
         if received > limit {
             return self.reply(TOO_LARGE).await;
         }
@@ -127,9 +119,7 @@ impl<S: Stream> Session<'_, S> {
             return Ok(Next::Close);
         };
         let bytes = self.wire.exactly(count).await?;
-        self.shared
-            .records
-            .line(self.number, format!("<{count} bytes>").as_bytes());
+        self.shared.records.line(self.number, format!("<{count} bytes>").as_bytes());
         let Some(mut envelope) = self.ready().await? else {
             return Ok(Next::Command);
         };

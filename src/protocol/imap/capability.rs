@@ -7,14 +7,8 @@ pub struct Capabilities(Vec<String>);
 impl Capabilities {
     /// Reads the names in a space-separated list.
     pub fn parse(list: &[u8]) -> Self {
-        let names = list
-            .split(|byte| byte.is_ascii_whitespace())
-            .filter(|name| !name.is_empty());
-        Self(
-            names
-                .map(|name| String::from_utf8_lossy(name).into_owned())
-                .collect(),
-        )
+        let names = list.split(|byte| byte.is_ascii_whitespace()).filter(|name| !name.is_empty());
+        Self(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
     }
 
     /// True if `name` is among them, in any letter case.
@@ -25,13 +19,7 @@ impl Capabilities {
     /// The list as a signed-on client may see it: what concerns signing on is over; compression
     /// would hide the rest of the dialogue (RFC 4978) and is not offered.
     pub fn for_client(&self) -> Self {
-        Self(
-            self.0
-                .iter()
-                .filter(|name| is_for_client(name.as_bytes()))
-                .cloned()
-                .collect(),
-        )
+        Self(self.0.iter().filter(|name| is_for_client(name.as_bytes())).cloned().collect())
     }
 }
 
@@ -59,20 +47,14 @@ fn is_for_client(name: &[u8]) -> bool {
 pub(super) fn rewrite(line: &[u8]) -> Option<Vec<u8>> {
     let (start, end) = list_bounds(line)?;
     let list = &line[start..end];
-    let hides = list
-        .split(|byte| *byte == b' ')
-        .any(|name| !name.is_empty() && !is_for_client(name));
+    let hides =
+        list.split(|byte| *byte == b' ').any(|name| !name.is_empty() && !is_for_client(name));
     if !hides {
         return None;
     }
     let mut rewritten = Vec::with_capacity(line.len());
     rewritten.extend_from_slice(&line[..start]);
-    rewritten.extend_from_slice(
-        Capabilities::parse(list)
-            .for_client()
-            .to_string()
-            .as_bytes(),
-    );
+    rewritten.extend_from_slice(Capabilities::parse(list).for_client().to_string().as_bytes());
     rewritten.extend_from_slice(&line[end..]);
     Some(rewritten)
 }
@@ -90,10 +72,7 @@ fn list_bounds(line: &[u8]) -> Option<(usize, usize)> {
     let has_code =
         line.len() >= code + CODE.len() && line[code..code + CODE.len()].eq_ignore_ascii_case(CODE);
     let start = code + CODE.len();
-    has_code
-        .then(|| memchr::memchr(b']', &line[start..]))
-        .flatten()
-        .map(|end| (start, start + end))
+    has_code.then(|| memchr::memchr(b']', &line[start..])).flatten().map(|end| (start, start + end))
 }
 
 #[cfg(test)]

@@ -73,6 +73,9 @@ fn word(input: &[u8]) -> IResult<&[u8], &[u8]> {
 
 type Secret = Zeroizing<Vec<u8>>;
 
+/// A mechanism and an initial response.
+type Authenticate<'a> = (&'a [u8], Option<&'a [u8]>);
+
 fn login(input: &[u8]) -> IResult<&[u8], (Secret, Secret)> {
     let (input, _) = take_while1(|byte| byte == b' ')(input)?;
     let (input, user) = astring(input)?;
@@ -82,7 +85,7 @@ fn login(input: &[u8]) -> IResult<&[u8], (Secret, Secret)> {
     Ok((input, (user, password)))
 }
 
-fn authenticate(input: &[u8]) -> IResult<&[u8], (&[u8], Option<&[u8]>)> {
+fn authenticate(input: &[u8]) -> IResult<&[u8], Authenticate<'_>> {
     let (input, _) = take_while1(|byte| byte == b' ')(input)?;
     let (input, mechanism) = word(input)?;
     let (input, _) = take_while(|byte| byte == b' ')(input)?;
@@ -98,17 +101,10 @@ fn astring(input: &[u8]) -> IResult<&[u8], Secret> {
 
 fn literal(input: &[u8]) -> IResult<&[u8], Secret> {
     let size = map_res(digit1, |digits: &[u8]| {
-        std::str::from_utf8(digits)
-            .unwrap_or_default()
-            .parse::<usize>()
+        std::str::from_utf8(digits).unwrap_or_default().parse::<usize>()
     });
-    let announcement = terminated(
-        size,
-        (opt(char('+')), char('}'), opt(char('\r')), char('\n')),
-    );
-    let (input, size) = (char('{'), announcement)
-        .map(|(_, size)| size)
-        .parse(input)?;
+    let announcement = terminated(size, (opt(char('+')), char('}'), opt(char('\r')), char('\n')));
+    let (input, size) = (char('{'), announcement).map(|(_, size)| size).parse(input)?;
     let (input, bytes) = take(size)(input)?;
     Ok((input, Zeroizing::new(bytes.to_vec())))
 }
@@ -180,18 +176,11 @@ mod tests {
 
     #[test]
     fn what_is_no_login_is_said() {
-        for command in [
-            "a LOGIN",
-            "a LOGIN u",
-            "a LOGIN u p x",
-            "a LOGIN \"u p",
-            "a LOGIN {5}\r\nu p",
-        ] {
+        for command in
+            ["a LOGIN", "a LOGIN u", "a LOGIN u p x", "a LOGIN \"u p", "a LOGIN {5}\r\nu p"]
+        {
             assert!(
-                matches!(
-                    parse(command.as_bytes()).unwrap().body,
-                    Body::BadArguments(_)
-                ),
+                matches!(parse(command.as_bytes()).unwrap().body, Body::BadArguments(_)),
                 "{command}"
             );
         }

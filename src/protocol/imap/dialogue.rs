@@ -85,11 +85,7 @@ impl Ledger {
     }
 
     fn expect(&mut self, tag: &[u8], idle: bool) -> bool {
-        self.continuations.push_back(Continuation {
-            tag: tag.into(),
-            idle,
-            idling: false,
-        });
+        self.continuations.push_back(Continuation { tag: tag.into(), idle, idling: false });
         self.continuations.len() <= MAX_CONTINUATIONS
     }
 
@@ -113,9 +109,7 @@ impl Ledger {
     fn tagged_came(&mut self, tag: &[u8], status: Status) {
         let at = self.continuations.iter().position(|open| *open.tag == *tag);
         let open = at.map(|at| &self.continuations[at]);
-        let others = self
-            .in_flight
-            .saturating_sub(u32::from(open.is_some_and(|open| open.idle)));
+        let others = self.in_flight.saturating_sub(u32::from(open.is_some_and(|open| open.idle)));
         match (at, open) {
             // Some clients give every command the same tag. What waits for its `+` can't be done,
             // so that this OK is an earlier command's.
@@ -151,11 +145,11 @@ impl Ledger {
 }
 
 impl dialogue::Dialogue for Dialogue {
-    fn from_client(&mut self, buffered: &[u8]) -> Verdict {
+    fn client_sent(&mut self, buffered: &[u8]) -> Verdict {
         self.client.judge(buffered, &mut self.ledger)
     }
 
-    fn from_server(&mut self, buffered: &[u8]) -> Verdict {
+    fn server_sent(&mut self, buffered: &[u8]) -> Verdict {
         let ledger = &mut self.ledger;
         self.server.judge(buffered, &mut |seen| match seen {
             Seen::Continuation => ledger.continuation_came(),

@@ -154,10 +154,7 @@ impl FromClient {
         self.state = State::Line { passes: false };
         // The ledger is not touched: the server never hears of this command.
         let reply = [self.tag.as_slice(), b" ", words.as_bytes(), b"\r\n"].concat();
-        Verdict::Answer {
-            take: start.len(),
-            reply,
-        }
+        Verdict::Answer { take: start.len(), reply }
     }
 
     fn line_ended(&mut self, passes: bool, ledger: &mut Ledger) -> Result<(), Violation> {
@@ -175,14 +172,8 @@ impl FromClient {
                     return Err(Violation::ClientLineTooLong);
                 }
             }
-            Ok(Some(Literal {
-                size,
-                synchronizing: false,
-            })) => self.literal(size, true),
-            Ok(Some(Literal {
-                size,
-                synchronizing: true,
-            })) => {
+            Ok(Some(Literal { size, synchronizing: false })) => self.literal(size, true),
+            Ok(Some(Literal { size, synchronizing: true })) => {
                 self.state = State::Announced { size };
                 if !ledger.literal_announced(&self.tag) {
                     return Err(Violation::ClientLiteral);
@@ -198,10 +189,7 @@ impl FromClient {
         self.tail.clear();
         match announced {
             Err(ImpossibleSize) => return Err(Violation::ClientLiteral),
-            Ok(Some(Literal {
-                size,
-                synchronizing: false,
-            })) => self.literal(size, false),
+            Ok(Some(Literal { size, synchronizing: false })) => self.literal(size, false),
             Ok(_) => self.state = State::Start,
         }
         Ok(())
@@ -235,16 +223,9 @@ fn length_while(bytes: &[u8], belongs: impl Fn(&u8) -> bool) -> usize {
 }
 
 fn passed(length: usize) -> Verdict {
-    if length == 0 {
-        Verdict::Wait
-    } else {
-        Verdict::Pass(length)
-    }
+    if length == 0 { Verdict::Wait } else { Verdict::Pass(length) }
 }
 
 fn dropped(length: usize) -> Verdict {
-    Verdict::Answer {
-        take: length,
-        reply: Vec::new(),
-    }
+    Verdict::Answer { take: length, reply: Vec::new() }
 }

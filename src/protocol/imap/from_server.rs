@@ -77,10 +77,7 @@ impl FromServer {
                                 break;
                             }
                             self.status_line(line, tell);
-                            return Verdict::Replace {
-                                take: line.len(),
-                                with,
-                            };
+                            return Verdict::Replace { take: line.len(), with };
                         }
                         self.status_line(line, tell);
                         at += line.len();
@@ -172,21 +169,11 @@ fn kind_of(rest: &[u8]) -> Kind {
         Some(byte) if byte.is_ascii_digit() => return Kind::Data,
         Some(_) => {}
     }
-    let word_end = data
-        .iter()
-        .position(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
+    let word_end = data.iter().position(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
     let Some(word_end) = word_end else {
-        return if rest.len() < LINE_START {
-            Kind::Unclear
-        } else {
-            Kind::Data
-        };
+        return if rest.len() < LINE_START { Kind::Unclear } else { Kind::Data };
     };
     const TEXT: [&[u8]; 6] = [b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH", b"CAPABILITY"];
     let word = &data[..word_end];
-    if TEXT.iter().any(|text| word.eq_ignore_ascii_case(text)) {
-        Kind::Text
-    } else {
-        Kind::Data
-    }
+    if TEXT.iter().any(|text| word.eq_ignore_ascii_case(text)) { Kind::Text } else { Kind::Data }
 }

@@ -54,9 +54,7 @@ pub struct StatusResponse<'a> {
 impl StatusResponse<'_> {
     /// True if the code's first word is `word`, in any letter case.
     pub fn has_code(&self, word: &str) -> bool {
-        let first = self
-            .code
-            .and_then(|code| code.split(|byte| *byte == b' ').next());
+        let first = self.code.and_then(|code| code.split(|byte| *byte == b' ').next());
         first.is_some_and(|first| first.eq_ignore_ascii_case(word.as_bytes()))
     }
 
@@ -79,9 +77,7 @@ impl<'a> Response<'a> {
             if data.len() >= CAPABILITY.len()
                 && data[..CAPABILITY.len()].eq_ignore_ascii_case(CAPABILITY)
             {
-                return Some(Self::Capability(Capabilities::parse(
-                    &data[CAPABILITY.len()..],
-                )));
+                return Some(Self::Capability(Capabilities::parse(&data[CAPABILITY.len()..])));
             }
             return Some(match status_response(data) {
                 Ok((_, status)) => Self::Untagged(status),
@@ -105,11 +101,7 @@ fn status_response(input: &[u8]) -> IResult<&[u8], StatusResponse<'_>> {
         value(Status::Bye, tag_no_case("BYE")),
         value(Status::PreAuth, tag_no_case("PREAUTH")),
     ));
-    let code = delimited(
-        char('['),
-        take_while1(|byte| byte != b']'),
-        (char(']'), opt(char(' '))),
-    );
+    let code = delimited(char('['), take_while1(|byte| byte != b']'), (char(']'), opt(char(' '))));
     // Gmail writes `* OK [HIGHESTMODSEQ n]` without the text that the grammar wants.
     let behind = opt(preceded(char(' '), (opt(code), rest)));
     let word = terminated(word, peek(alt((tag(" "), eof))));
@@ -127,11 +119,7 @@ mod tests {
         let greeting = Response::parse(b"* OK Gimap ready for requests from 203.0.113.9\r\n");
         assert!(matches!(
             greeting,
-            Some(Response::Untagged(StatusResponse {
-                status: Status::Ok,
-                code: None,
-                ..
-            }))
+            Some(Response::Untagged(StatusResponse { status: Status::Ok, code: None, .. }))
         ));
         let Some(Response::Tagged(tag, refused)) =
             Response::parse(b"A1 NO [AUTHENTICATIONFAILED] Invalid credentials (Failure)\r\n")
@@ -155,19 +143,13 @@ mod tests {
                 text: b""
             }))
         );
-        assert_eq!(
-            Response::parse(b"+ \r\n"),
-            Some(Response::Continuation(b""))
-        );
+        assert_eq!(Response::parse(b"+ \r\n"), Some(Response::Continuation(b"")));
         assert_eq!(Response::parse(b"* 5 EXISTS\r\n"), Some(Response::Data));
         assert_eq!(Response::parse(b"nonsense\r\n"), None);
         // Words that only begin like a status.
         assert_eq!(Response::parse(b"* NOTIFY x\r\n"), Some(Response::Data));
         assert_eq!(Response::parse(b"a OKAY\r\n"), None);
-        assert!(matches!(
-            Response::parse(b"a OK\r\n"),
-            Some(Response::Tagged(b"a", _))
-        ));
+        assert!(matches!(Response::parse(b"a OK\r\n"), Some(Response::Tagged(b"a", _))));
     }
 
     #[test]

@@ -101,13 +101,13 @@ impl SignOn {
         format!("* OK [CAPABILITY {}] Gatepost ready\r\n", self.capabilities).into_bytes()
     }
 
-    /// Takes in what the client sent; then call [`next`](Self::next) until it gives nothing.
+    /// Takes in what the client sent; then call [`next_event`](Self::next_event) until it gives nothing.
     pub fn receive(&mut self, bytes: &[u8]) {
         self.inbox.push(bytes);
     }
 
     /// What to do next; `None` when more bytes are needed, or a verdict.
-    pub fn next(&mut self) -> Option<Event> {
+    pub fn next_event(&mut self) -> Option<Event> {
         if matches!(self.state, State::Over) {
             return None;
         }
@@ -145,10 +145,7 @@ impl SignOn {
         let State::Checking { tag } = self.state else {
             return None;
         };
-        Some(Accepted {
-            tag,
-            rest: self.inbox.bytes().to_vec(),
-        })
+        Some(Accepted { tag, rest: self.inbox.bytes().to_vec() })
     }
 
     fn gather(&mut self, mut gathered: Gathered) -> Option<Event> {
@@ -278,10 +275,7 @@ impl SignOn {
     }
 
     fn challenge(&mut self, tag: &[u8], challenge: &str, exchange: Exchange) -> Event {
-        self.state = State::Sasl {
-            tag: tag.to_vec(),
-            exchange,
-        };
+        self.state = State::Sasl { tag: tag.to_vec(), exchange };
         Event::Reply(format!("+ {challenge}\r\n").into_bytes())
     }
 

@@ -32,10 +32,7 @@ pub(super) enum Command<'a> {
 pub(super) fn parse(line: &[u8]) -> Command<'_> {
     let start = line.iter().position(|byte| !is_space_or_control(*byte));
     let line = &line[start.unwrap_or(line.len())..];
-    let verb_end = line
-        .iter()
-        .position(|byte| !byte.is_ascii_alphabetic())
-        .unwrap_or(line.len());
+    let verb_end = line.iter().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(line.len());
     let (verb, arguments) = line.split_at(verb_end);
     let argument = arguments.trim_ascii();
     match verb.to_ascii_uppercase().as_slice() {
@@ -48,15 +45,8 @@ pub(super) fn parse(line: &[u8]) -> Command<'_> {
         b"STARTTLS" => Command::StartTls,
         b"DATA" => Command::Data,
         b"BDAT" => {
-            let size = argument
-                .split(|byte| *byte == b' ')
-                .next()
-                .unwrap_or_default();
-            Command::Bdat(
-                std::str::from_utf8(size)
-                    .ok()
-                    .and_then(|size| size.parse().ok()),
-            )
+            let size = argument.split(|byte| *byte == b' ').next().unwrap_or_default();
+            Command::Bdat(std::str::from_utf8(size).ok().and_then(|size| size.parse().ok()))
         }
         b"MAIL" => Command::Mail,
         b"RCPT" => Command::Rcpt,
@@ -72,8 +62,11 @@ fn is_space_or_control(byte: u8) -> bool {
     byte <= b' ' || byte == 0x7f
 }
 
+/// A mechanism and an initial response.
+type Auth<'a> = (&'a [u8], Option<&'a [u8]>);
+
 /// `AUTH PLAIN  <response>`: some clients write two spaces.
-fn auth(input: &[u8]) -> IResult<&[u8], (&[u8], Option<&[u8]>)> {
+fn auth(input: &[u8]) -> IResult<&[u8], Auth<'_>> {
     let spaces = || take_while1(|byte| byte == b' ');
     let word = || take_while1(|byte: u8| byte.is_ascii_graphic());
     let (input, mechanism) = preceded(spaces(), word()).parse(input)?;
@@ -95,10 +88,7 @@ mod tests {
     #[test]
     fn commands_as_clients_write_them() {
         assert_eq!(parse(b"ehlo [10.0.0.1] "), Command::Ehlo(b"[10.0.0.1]"));
-        assert_eq!(
-            parse(b"AUTH PLAIN  AGEAYg=="),
-            Command::Auth(b"PLAIN", Some(b"AGEAYg=="))
-        );
+        assert_eq!(parse(b"AUTH PLAIN  AGEAYg=="), Command::Auth(b"PLAIN", Some(b"AGEAYg==")));
         assert_eq!(parse(b"auth login"), Command::Auth(b"login", None));
         assert_eq!(parse(b"AUTH LOGIN a b"), Command::Auth(b"", None));
         assert_eq!(parse(b"AUTH"), Command::Auth(b"", None));

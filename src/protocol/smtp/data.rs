@@ -194,39 +194,18 @@ mod tests {
     #[test]
     fn only_crlf_dot_crlf_ends() {
         let whole = |text: &'static [u8]| run(&[text], BareNewlines::Refuse);
-        assert_eq!(
-            whole(b".\r\nQUIT"),
-            Some((b".\r\n".into(), Some(b"QUIT".into())))
-        );
-        assert_eq!(
-            whole(b"a\r\n.\r\n"),
-            Some((b"a\r\n.\r\n".into(), Some(vec![])))
-        );
-        assert_eq!(
-            whole(b"a\r\n..\r\n.b\r\n"),
-            Some((b"a\r\n..\r\n.b\r\n".into(), None))
-        );
+        assert_eq!(whole(b".\r\nQUIT"), Some((b".\r\n".into(), Some(b"QUIT".into()))));
+        assert_eq!(whole(b"a\r\n.\r\n"), Some((b"a\r\n.\r\n".into(), Some(vec![]))));
+        assert_eq!(whole(b"a\r\n..\r\n.b\r\n"), Some((b"a\r\n..\r\n.b\r\n".into(), None)));
         assert_eq!(whole(b"a.\r\n"), Some((b"a.\r\n".into(), None)));
         assert_eq!(whole(b". \r\n"), Some((b". \r\n".into(), None)));
     }
 
     #[test]
     fn smuggled_ends_are_refused_or_made_harmless() {
-        for end in [
-            "\n.\n",
-            "\n.\r\n",
-            "\r.\r\n",
-            "\r\n.\n",
-            "\r\n.\r",
-            "\r.\r",
-            "\r\n\r.\r\n",
-        ] {
+        for end in ["\n.\n", "\n.\r\n", "\r.\r\n", "\r\n.\n", "\r\n.\r", "\r.\r", "\r\n\r.\r\n"] {
             let text = format!("a{end}MAIL FROM:<x>\r\n");
-            assert_eq!(
-                run(&[text.as_bytes()], BareNewlines::Refuse),
-                None,
-                "{end:?}"
-            );
+            assert_eq!(run(&[text.as_bytes()], BareNewlines::Refuse), None, "{end:?}");
             let (sent, rest) = run(&[text.as_bytes()], BareNewlines::Normalize).unwrap();
             assert_eq!(rest, None, "{end:?}");
             let sent = String::from_utf8(sent).unwrap();

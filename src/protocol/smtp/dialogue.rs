@@ -73,10 +73,7 @@ impl Dialogue {
         let text = trim_end(line);
         let command = command::parse(text);
         // What is answered here must come behind the replies that are on their way.
-        let answer = |words: &str| Verdict::Answer {
-            take,
-            reply: words.as_bytes().to_vec(),
-        };
+        let answer = |words: &str| Verdict::Answer { take, reply: words.as_bytes().to_vec() };
         let own = match command {
             _ if text.iter().any(|byte| matches!(byte, b'\r' | 0)) => {
                 Some("500 5.5.2 A line ends in CR LF and has no NUL\r\n")
@@ -114,10 +111,7 @@ impl Dialogue {
             Verdict::Pass(take)
         } else {
             // Scripts end lines in LF alone; what the server takes for a line must not be left to it.
-            Verdict::Replace {
-                take,
-                with: [text, b"\r\n"].concat(),
-            }
+            Verdict::Replace { take, with: [text, b"\r\n"].concat() }
         }
     }
 
@@ -135,14 +129,12 @@ impl Dialogue {
             (Seen::Bare | Seen::BareDot, BareNewlines::Refuse) => {
                 Verdict::Stop(Violation::BareNewline)
             }
-            (Seen::Bare, BareNewlines::Normalize) => Verdict::Replace {
-                take: 1,
-                with: b"\r\n".to_vec(),
-            },
-            (Seen::BareDot, BareNewlines::Normalize) => Verdict::Replace {
-                take: 1,
-                with: b"..".to_vec(),
-            },
+            (Seen::Bare, BareNewlines::Normalize) => {
+                Verdict::Replace { take: 1, with: b"\r\n".to_vec() }
+            }
+            (Seen::BareDot, BareNewlines::Normalize) => {
+                Verdict::Replace { take: 1, with: b"..".to_vec() }
+            }
         }
     }
 
@@ -162,14 +154,8 @@ impl Dialogue {
         };
         // 221 answers QUIT, 421 comes unasked: after either there is nothing more to say.
         if matches!(reply.code, 221 | 421) {
-            self.farewell = Some(
-                reply
-                    .text()
-                    .chars()
-                    .filter(|c| !c.is_control())
-                    .take(200)
-                    .collect(),
-            );
+            self.farewell =
+                Some(reply.text().chars().filter(|c| !c.is_control()).take(200).collect());
         }
         let expected = self.expected.pop_front();
         if reply.code == 354 && expected != Some(Expected::Data) {
@@ -178,11 +164,8 @@ impl Dialogue {
         }
         match expected {
             Some(Expected::Data) => {
-                self.mode = if reply.code == 354 {
-                    Mode::Message(Data::default())
-                } else {
-                    Mode::Commands
-                };
+                self.mode =
+                    if reply.code == 354 { Mode::Message(Data::default()) } else { Mode::Commands };
             }
             Some(Expected::Ehlo) if reply.is_positive() => {
                 let (greeting, list) = match reply.lines.split_first() {
@@ -206,7 +189,7 @@ fn after_chunk(left: u64) -> Mode {
 }
 
 impl dialogue::Dialogue for Dialogue {
-    fn from_client(&mut self, buffered: &[u8]) -> Verdict {
+    fn client_sent(&mut self, buffered: &[u8]) -> Verdict {
         if buffered.is_empty() {
             return Verdict::Wait;
         }
@@ -222,15 +205,12 @@ impl dialogue::Dialogue for Dialogue {
                 let take = left.min(buffered.len() as u64);
                 self.mode = after_chunk(left - take);
                 let take = usize::try_from(take).unwrap_or(buffered.len());
-                Verdict::Answer {
-                    take,
-                    reply: Vec::new(),
-                }
+                Verdict::Answer { take, reply: Vec::new() }
             }
         }
     }
 
-    fn from_server(&mut self, buffered: &[u8]) -> Verdict {
+    fn server_sent(&mut self, buffered: &[u8]) -> Verdict {
         if let Some(violation) = self.broken {
             return Verdict::Stop(violation);
         }
@@ -245,11 +225,7 @@ impl dialogue::Dialogue for Dialogue {
             let is_ehlo = self.expected.front() == Some(&Expected::Ehlo);
             let Some(length) = end else {
                 self.ehlo_bytes = held;
-                return if at == 0 {
-                    Verdict::Wait
-                } else {
-                    Verdict::Pass(at)
-                };
+                return if at == 0 { Verdict::Wait } else { Verdict::Pass(at) };
             };
             if is_ehlo && at > 0 {
                 return Verdict::Pass(at);
@@ -258,10 +234,7 @@ impl dialogue::Dialogue for Dialogue {
             match self.reply_line(&buffered[start..start + length]) {
                 Err(violation) => return self.stop(violation, at),
                 Ok(Some(with)) => {
-                    return Verdict::Replace {
-                        take: held + length,
-                        with,
-                    };
+                    return Verdict::Replace { take: held + length, with };
                 }
                 Ok(None) if is_ehlo && !self.reply.at_start() => held += length,
                 Ok(None) => {

@@ -12,9 +12,7 @@ impl Extensions {
 
     /// True if the keyword is among them, in any letter case.
     pub fn has(&self, keyword: &str) -> bool {
-        self.0
-            .iter()
-            .any(|line| keyword_of(line).eq_ignore_ascii_case(keyword))
+        self.0.iter().any(|line| keyword_of(line).eq_ignore_ascii_case(keyword))
     }
 
     /// The list that a client sees: the provider's, less what only concerns the provider's own
@@ -27,9 +25,7 @@ impl Extensions {
         let hidden = |line: &String| {
             // `AUTH=LOGIN …`, which some servers add for old clients, is hidden too.
             let keyword = keyword_of(line);
-            HIDDEN
-                .iter()
-                .any(|hidden| keyword.eq_ignore_ascii_case(hidden))
+            HIDDEN.iter().any(|hidden| keyword.eq_ignore_ascii_case(hidden))
         };
         let shown = self.0.iter().filter(|line| !hidden(line)).cloned();
         shown.chain(["AUTH PLAIN LOGIN".to_owned()]).collect()

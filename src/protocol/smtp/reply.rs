@@ -50,9 +50,7 @@ impl ReplyReader {
     pub fn line(&mut self, line: &[u8]) -> Result<Option<Reply>, Violation> {
         let bytes = self.bytes + line.len();
         let line = trim_end(line);
-        let digits = line
-            .get(..3)
-            .filter(|digits| digits.iter().all(u8::is_ascii_digit));
+        let digits = line.get(..3).filter(|digits| digits.iter().all(u8::is_ascii_digit));
         let code = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
         let code: u16 = code.ok_or(Violation::ServerReply)?;
         let goes_on = match line.get(3) {
@@ -66,17 +64,13 @@ impl ReplyReader {
         }
         self.bytes = bytes;
         self.code = Some(code);
-        self.lines
-            .push(String::from_utf8_lossy(line.get(4..).unwrap_or_default()).into_owned());
+        self.lines.push(String::from_utf8_lossy(line.get(4..).unwrap_or_default()).into_owned());
         if goes_on {
             return Ok(None);
         }
         self.code = None;
         self.bytes = 0;
-        Ok(Some(Reply {
-            code,
-            lines: std::mem::take(&mut self.lines),
-        }))
+        Ok(Some(Reply { code, lines: std::mem::take(&mut self.lines) }))
     }
 
     /// The end of the first line in `buffered`; `Err` if it is longer than a reply's can be.
@@ -99,10 +93,7 @@ mod tests {
         assert_eq!(reader.line(b"250-first\r\n"), Ok(None));
         assert!(!reader.at_start());
         let reply = reader.line(b"250 SIZE 5\r\n").unwrap().unwrap();
-        assert_eq!(
-            (reply.code, reply.lines),
-            (250, vec!["first".into(), "SIZE 5".into()])
-        );
+        assert_eq!((reply.code, reply.lines), (250, vec!["first".into(), "SIZE 5".into()]));
         assert!(reader.at_start());
         assert_eq!(reader.line(b"354\r\n").unwrap().unwrap().code, 354);
     }

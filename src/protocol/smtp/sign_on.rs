@@ -71,7 +71,7 @@ impl SignOn {
         b"220 localhost ESMTP Gatepost\r\n".to_vec()
     }
 
-    /// Takes in what the client sent; then call [`next`](Self::next) until it gives nothing.
+    /// Takes in what the client sent; then call [`next_event`](Self::next_event) until it gives nothing.
     pub fn receive(&mut self, bytes: &[u8]) {
         self.inbox.push(bytes);
     }
@@ -82,7 +82,7 @@ impl SignOn {
     }
 
     /// What to do next; `None` when more bytes are needed, or an answer of the driver's.
-    pub fn next(&mut self) -> Option<Event> {
+    pub fn next_event(&mut self) -> Option<Event> {
         if matches!(self.state, State::Waiting | State::Over) {
             return None;
         }
@@ -98,10 +98,7 @@ impl SignOn {
             _ => {
                 self.state = State::Over;
                 let reply = b"500 5.5.6 The line is too long\r\n".to_vec();
-                return Some(Event::Close {
-                    reply,
-                    why: Some("The line is too long".into()),
-                });
+                return Some(Event::Close { reply, why: Some("The line is too long".into()) });
             }
         };
         let bytes = self.inbox.take(length);
@@ -159,10 +156,7 @@ impl SignOn {
             ),
             Command::Quit => {
                 self.state = State::Over;
-                Event::Close {
-                    reply: b"221 2.0.0 Signing off\r\n".to_vec(),
-                    why: None,
-                }
+                Event::Close { reply: b"221 2.0.0 Signing off\r\n".to_vec(), why: None }
             }
             Command::Mail | Command::Rcpt | Command::Data | Command::Bdat(_) => {
                 self.bad("530 5.7.0 Authentication required")
@@ -223,10 +217,7 @@ impl SignOn {
     fn close(&mut self, words: &str) -> Event {
         self.state = State::Over;
         let reply = format!("421 4.7.0 {words}\r\n").into_bytes();
-        Event::Close {
-            reply,
-            why: Some(words.to_owned()),
-        }
+        Event::Close { reply, why: Some(words.to_owned()) }
     }
 }
 

@@ -25,11 +25,8 @@ async fn tokens_expire_are_revoked_and_rotate() {
     let (_, tokens) = refresh(&http, &server, second).await;
     let access = tokens["access_token"].as_str().unwrap();
 
-    let revoke = |token: String| {
-        http.post(server.urls().revoke_url)
-            .form(&[("token", token)])
-            .send()
-    };
+    let revoke =
+        |token: String| http.post(server.urls().revoke_url).form(&[("token", token)]).send();
     assert_eq!(revoke(access.to_owned()).await.unwrap().status(), 200);
     assert_eq!(revoke(second.to_owned()).await.unwrap().status(), 400);
     assert!(server.is_live(access).is_none());
@@ -63,10 +60,7 @@ async fn every_token_fault_looks_as_it_should() {
         description: "reauth related error (invalid_rapt)".to_owned(),
     });
     let (status, body) = refresh(&http, &server, &grant).await;
-    assert_eq!(
-        (status, &body["error_subtype"]),
-        (400, &"invalid_rapt".into())
-    );
+    assert_eq!((status, &body["error_subtype"]), (400, &"invalid_rapt".into()));
     for (fault, expected) in [
         (TokenFault::InvalidClient, (401, "invalid_client")),
         (TokenFault::DeletedClient, (401, "deleted_client")),
@@ -119,30 +113,16 @@ async fn it_goes_down_comes_back_and_ends_with_its_last_handle() {
     let waiting = tokio::spawn({
         let (server, http, grant) = (server.clone(), http.clone(), grant.clone());
         async move {
-            let form = [
-                ("grant_type", "refresh_token"),
-                ("refresh_token", grant.as_str()),
-            ];
-            http.post(server.urls().token_url)
-                .form(&form)
-                .send()
-                .await
-                .is_err()
+            let form = [("grant_type", "refresh_token"), ("refresh_token", grant.as_str())];
+            http.post(server.urls().token_url).form(&form).send().await.is_err()
         }
     });
     while server.refreshes() < 2 {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     server.stop().await;
-    assert!(
-        waiting.await.unwrap(),
-        "an open connection ends with the server"
-    );
-    assert!(
-        tokio::net::TcpStream::connect(server.address())
-            .await
-            .is_err()
-    );
+    assert!(waiting.await.unwrap(), "an open connection ends with the server");
+    assert!(tokio::net::TcpStream::connect(server.address()).await.is_err());
     server.restart().await.unwrap();
     assert_eq!(refresh(&http, &server, &grant).await.0, 200);
     let address = server.address();

@@ -20,20 +20,11 @@ pub(super) const ME: &str = "someone@gmail.com";
 pub(super) fn client() -> Client {
     // The second test to come finds it installed.
     let _ = tokio_rustls::rustls::crypto::aws_lc_rs::default_provider().install_default();
-    Client::builder()
-        .redirect(Policy::none())
-        .no_proxy()
-        .build()
-        .unwrap()
+    Client::builder().redirect(Policy::none()).no_proxy().build().unwrap()
 }
 
 pub(super) async fn start() -> (Authorization, Client) {
-    (
-        Authorization::start(AuthorizationOptions::default())
-            .await
-            .unwrap(),
-        client(),
-    )
+    (Authorization::start(AuthorizationOptions::default()).await.unwrap(), client())
 }
 
 pub(super) fn authorize_url(server: &Authorization, change: &[(&str, &str)]) -> Url {
@@ -56,11 +47,7 @@ pub(super) fn redirected(response: &Response) -> HashMap<String, String> {
     assert_eq!(response.status(), 302);
     let location = response.headers()["location"].to_str().unwrap();
     assert!(location.starts_with(REDIRECT), "{location}");
-    Url::parse(location)
-        .unwrap()
-        .query_pairs()
-        .into_owned()
-        .collect()
+    Url::parse(location).unwrap().query_pairs().into_owned().collect()
 }
 
 pub(super) async fn code(server: &Authorization, http: &Client) -> String {
@@ -73,23 +60,11 @@ pub(super) async fn post(
     server: &Authorization,
     fields: &[(&str, &str)],
 ) -> (u16, Value) {
-    let mut form = vec![
-        ("client_id", server.client_id()),
-        ("client_secret", server.client_secret()),
-    ];
+    let mut form =
+        vec![("client_id", server.client_id()), ("client_secret", server.client_secret())];
     form.retain(|(name, _)| !fields.iter().any(|(other, _)| other == name));
-    form.extend(
-        fields
-            .iter()
-            .copied()
-            .filter(|(_, value)| !value.is_empty()),
-    );
-    let answer = http
-        .post(server.urls().token_url)
-        .form(&form)
-        .send()
-        .await
-        .unwrap();
+    form.extend(fields.iter().copied().filter(|(_, value)| !value.is_empty()));
+    let answer = http.post(server.urls().token_url).form(&form).send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
@@ -104,12 +79,7 @@ pub(super) async fn exchange(http: &Client, server: &Authorization, code: &str) 
 }
 
 pub(super) async fn refresh(http: &Client, server: &Authorization, token: &str) -> (u16, Value) {
-    post(
-        http,
-        server,
-        &[("grant_type", "refresh_token"), ("refresh_token", token)],
-    )
-    .await
+    post(http, server, &[("grant_type", "refresh_token"), ("refresh_token", token)]).await
 }
 
 pub(super) fn error(answer: &(u16, Value)) -> (u16, &str, &str) {
