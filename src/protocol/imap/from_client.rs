@@ -1,6 +1,6 @@
 //! The client's direction of a signed-on IMAP session.
 
-use super::dialogue::{Ledger, LiteralAnswer};
+use super::ledger::{Ledger, LiteralAnswer};
 use crate::protocol::dialogue::{Verdict, Violation};
 use crate::protocol::line::{self, ImpossibleSize, Literal, Tail};
 

@@ -6,6 +6,7 @@ mod command;
 mod dialogue;
 mod from_client;
 mod from_server;
+mod ledger;
 mod response;
 mod sign_on;
 
