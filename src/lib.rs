@@ -13,14 +13,22 @@
 //! | `accounts` | the record of an account and its sealed grant |
 //! | `tls` | whose certificates are trusted |
 //! | `upstream`, `token` | connections to the provider; access tokens and their life |
+//! | `settings` | the configuration in use, and what is made from it |
 //! | `proxy`, `sign_in` | serving mail clients; getting a grant from a person |
 //! | `control`, `demo` | the channel to a running proxy; the stand-in for Google |
 //! | `cli` | the commands |
 
 pub mod accounts;
+pub mod cli;
 pub mod config;
+pub mod control;
+pub mod demo;
 pub mod private_file;
 pub mod protocol;
+pub mod proxy;
 pub mod secret;
+pub mod settings;
+pub mod sign_in;
 pub mod tls;
 pub mod token;
+pub mod upstream;

@@ -49,12 +49,20 @@ pub enum EndpointHost {
     Ip(IpAddr),
 }
 
+impl std::fmt::Display for EndpointHost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Localhost => f.write_str("localhost"),
+            Self::Ip(ip) => ip.fmt(f),
+        }
+    }
+}
+
 impl std::fmt::Display for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.host {
-            EndpointHost::Localhost => write!(f, "localhost:{}", self.port),
             EndpointHost::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]:{}", self.port),
-            EndpointHost::Ip(ip) => write!(f, "{ip}:{}", self.port),
+            host => write!(f, "{host}:{}", self.port),
         }
     }
 }

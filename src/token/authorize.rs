@@ -66,26 +66,23 @@ pub struct Redirect {
 }
 
 impl Redirect {
-    /// Shows the person how the sign-in ended.
-    pub fn finish(self, outcome: Result<&str, &Cause>, address: &str) {
+    /// Shows the person how the sign-in ended: the account that is signed in now, or what went
+    /// wrong and what to do.
+    pub fn finish(self, outcome: Result<&str, (&str, &str)>) {
         let html = match outcome {
-            Ok(words) => page::render(
+            Ok(address) => page::render(
                 true,
                 "You are signed in",
-                &[words, "You can close this page."],
+                &[
+                    &format!("Gatepost can now read and send mail for {address}."),
+                    "You can close this page. The settings for your mail program are in the terminal.",
+                ],
             ),
-            Err(cause) => page::render(
-                false,
-                "That did not work",
-                &[&cause.sentence(), &cause.remedy(address)],
-            ),
+            Err((sentence, remedy)) => page::render(false, "That did not work", &[sentence, remedy]),
         };
         if let Some(page) = self.page {
             // A browser that has left needs no page.
-            let _ = page.send(Page {
-                status: StatusCode::OK,
-                html,
-            });
+            let _ = page.send(Page { status: StatusCode::OK, html });
         }
     }
 }
@@ -137,9 +134,12 @@ impl Authorization {
     /// Waits until the browser comes back, or the person pastes the address that it was sent to.
     /// What comes with another `state` is not an answer to this sign-in: it is turned away, and
     /// the wait goes on. `pasted` may end without an answer.
+    ///
+    /// `address` is the account's, for the words on the page.
     pub async fn redirected(
         &mut self,
         pasted: &mut mpsc::Receiver<String>,
+        address: &str,
     ) -> Result<Redirect, Cause> {
         let mut pasting = true;
         loop {
@@ -157,13 +157,13 @@ impl Authorization {
                 tracing::debug!("what was pasted is no address");
                 continue;
             };
-            if let Some(outcome) = self.read(arrival) {
+            if let Some(outcome) = self.read(arrival, address) {
                 return outcome;
             }
         }
     }
 
-    fn read(&self, arrival: Arrival) -> Option<Result<Redirect, Cause>> {
+    fn read(&self, arrival: Arrival, address: &str) -> Option<Result<Redirect, Cause>> {
         let field = |name: &str| {
             form_urlencoded::parse(arrival.query.as_bytes())
                 .find(|(key, _)| key == name)
@@ -182,7 +182,7 @@ impl Authorization {
         match (field("code"), field("error")) {
             (_, Some(error)) => {
                 let cause = Cause::of_redirect(&error);
-                let lines = [cause.sentence(), cause.remedy("your address")];
+                let lines = [cause.sentence(), cause.remedy(address)];
                 turn_away(arrival.page, &[&lines[0], &lines[1]]);
                 Some(Err(cause))
             }

@@ -182,7 +182,7 @@ impl Cause {
             Self::NotDesktopClient => "Make a client of the type “Desktop app” (see docs/google-client.md).".into(),
             Self::ClientUnauthorized => "Make a client of your own of the type “Desktop app” (see docs/google-client.md).".into(),
             Self::InvalidScope => "Take `scopes` out of the configuration; the built-in ones are right for Gmail.".into(),
-            Self::ScopeMissing => format!("Run `gatepost login {address}` again and tick “Read, compose, send and permanently delete all your email from Gmail”."),
+            Self::ScopeMissing => format!("Run `gatepost login {address}` again and tick “Read, compose, send, and permanently delete all your email from Gmail”."),
             Self::NoRefreshToken => format!("Remove Gatepost's access at https://myaccount.google.com/connections, then run `gatepost login {address}` again."),
             Self::OtherAccount { signed_in } => format!("Sign in as {address}, or run `gatepost login {signed_in}`."),
             Self::AccountUnknown => "Keep `openid` and `email` among the scopes in the configuration, and sign in again.".into(),

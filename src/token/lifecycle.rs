@@ -84,6 +84,11 @@ impl Lifecycle {
         self.tokens().state.show(Now::read())
     }
 
+    /// True while the authorization server is asked.
+    pub fn is_refreshing(&self) -> bool {
+        self.flight.try_lock().is_err()
+    }
+
     /// How long until a refresh ahead of the token's end is due; `None` while there is no token.
     pub fn next_refresh(&self) -> Option<Duration> {
         self.tokens().state.next_refresh(Now::read())
@@ -91,7 +96,7 @@ impl Lifecycle {
 
     /// Forgets failures: the configuration has changed, and a wait would be for nothing.
     pub fn reconsider(&self) {
-        self.tokens().grant_id.clear();
+        self.tokens().state.forget_failure();
     }
 
     fn decide(&self, refused: Option<u64>) -> Decision {

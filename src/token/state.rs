@@ -156,6 +156,11 @@ impl State {
         });
     }
 
+    /// The next one that wants a token may ask at once.
+    pub(super) fn forget_failure(&mut self) {
+        self.failure = None;
+    }
+
     /// An empty state that goes on counting, so that no version is given twice.
     pub(super) fn for_another_grant(&self) -> Self {
         Self {

@@ -160,7 +160,8 @@ impl Dialogue {
         let Some(reply) = self.reply.line(line)? else {
             return Ok(None);
         };
-        if reply.code == 421 {
+        // 221 answers QUIT, 421 comes unasked: after either there is nothing more to say.
+        if matches!(reply.code, 221 | 421) {
             self.farewell = Some(
                 reply
                     .text()

@@ -1,0 +1,289 @@
+//! `gatepost login`: sign in, once.
+
+use std::io::{BufRead, IsTerminal};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+use tokio::sync::mpsc;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::report::{Failure, put, say};
+use super::{block_on, log};
+use crate::accounts::{Address, KeyFile, NewPassword, Record, Store};
+use crate::config::{Config, Endpoint, Home, OauthClient};
+use crate::control::{Answer, Request as Ask, Running};
+use crate::private_file;
+use crate::secret::LocalPassword;
+use crate::settings::Settings;
+use crate::sign_in::{Progress, Request, SignInError, SignedIn, sign_in};
+
+/// Sign in to Google, once
+#[derive(Args)]
+#[command(after_help = "Examples:
+  gatepost login you@gmail.com --client ~/Downloads/client_secret_….json   the first time
+  gatepost login you@gmail.com                                             ever after
+  gatepost login scan@example.com --password-stdin < password.txt          a password of your own
+  gatepost login you@gmail.com --no-browser                                over SSH
+
+How to get the client file: docs/google-client.md")]
+pub(super) struct Login {
+    /// The Gmail or Workspace address
+    address: String,
+    /// The JSON file that Google's console downloads for a client of the type “Desktop app”; it is
+    /// kept for every later login
+    #[arg(long, value_name = "FILE")]
+    client: Option<PathBuf>,
+    /// Only show the address to open; the one the browser ends at may be pasted
+    #[arg(long)]
+    no_browser: bool,
+    /// Events as JSON, one a line, on stdout
+    #[arg(long)]
+    json: bool,
+    /// Take the first line of stdin as the local password
+    #[arg(long)]
+    password_stdin: bool,
+    /// Replace the local password of an account that is there already
+    #[arg(long)]
+    new_password: bool,
+}
+
+impl Login {
+    pub(super) fn run(self, home: &Home) -> Result<ExitCode, Failure> {
+        log::start(LevelFilter::ERROR)?;
+        let outcome = self.sign_in(home);
+        if let (true, Err(failure)) = (self.json, &outcome) {
+            let event = json!({"event": "failed", "reason": failure.sentence, "remedy": failure.remedy});
+            put(&event.to_string());
+        }
+        outcome.map(|()| ExitCode::SUCCESS)
+    }
+
+    fn sign_in(&self, home: &Home) -> Result<(), Failure> {
+        let address = Address::parse(&self.address).map_err(|error| {
+            Failure::usage(format!("“{}” is no address: {error}.", self.address), "Write it like you@gmail.com.")
+        })?;
+        let client = self.client.as_deref().map(read_client).transpose()?;
+        let settings = Settings::load(home, client.as_ref().map(|(client, _)| client.clone()))?;
+        if settings.server.is_none() {
+            return Err(Failure { exit: super::report::Exit::Usage, ..told(&SignInError::NoClient, &address) });
+        }
+        let store = Store::new(home.accounts());
+        let known = store.load(&address)?;
+        let password = self.password(known.as_ref(), &address)?;
+        let key_file = key_file(&settings.config)?;
+        let request = Request {
+            address: &address,
+            password,
+            replace_password: self.new_password,
+            key_file: key_file.as_ref(),
+        };
+        private_file::create_private_dir(home.data()).map_err(|error| home_failure(home, &error))?;
+        let signed_in = block_on(async {
+            let tell = |progress: Progress<'_>| self.tell(&progress);
+            sign_in(&settings, &store, request, pasted_lines(), &tell)
+                .await
+                .map_err(|error| told(&error, &address))
+        })?;
+        if let Some((_, text)) = client {
+            keep_client(home, &settings, &text)?;
+        }
+        let listen = tell_running(home);
+        self.report(&address, &signed_in, &settings.config, listen.as_ref());
+        Ok(())
+    }
+
+    /// The local password for a new account; it is checked before the browser opens.
+    fn password(&self, known: Option<&Record>, address: &Address) -> Result<NewPassword, Failure> {
+        let no_random = |error| Failure::failed(format!("No password can be made: {error}."), "Try again.");
+        if !self.password_stdin {
+            return NewPassword::generate().map_err(no_random);
+        }
+        let mut line = zeroize::Zeroizing::new(String::new());
+        let read = std::io::stdin().lock().read_line(&mut line);
+        read.map_err(|error| Failure::usage(format!("The password can't be read ({error})."), "Write it to stdin as UTF-8, in one line."))?;
+        let typed = line.strip_suffix('\n').unwrap_or(&line);
+        let password = LocalPassword::new(typed.strip_suffix('\r').unwrap_or(typed));
+        let differs = known.is_some_and(|record| record.unlock_with_password(&password).is_err());
+        if differs && !self.new_password {
+            return Err(Failure::usage(
+                format!("{address} has another local password already, which signing in again keeps."),
+                "Leave --password-stdin out to keep it, or add --new-password to replace it.",
+            ));
+        }
+        NewPassword::chosen(password)
+            .map_err(|error| Failure::usage(format!("The password can't be used: {error}."), "Choose another one."))
+    }
+
+    fn tell(&self, progress: &Progress<'_>) {
+        match progress {
+            Progress::Authorize(url) => {
+                if self.json {
+                    put(&json!({"event": "authorize", "url": url.as_str()}).to_string());
+                }
+                let opened = !self.no_browser && open::that_detached(url.as_str()).is_ok();
+                if opened {
+                    say("Your browser opens Google's sign-in page. If it does not, open this address in it:");
+                } else {
+                    say("Open this address in a browser and sign in:");
+                }
+                say(&format!("\n  {url}\n"));
+                say("“Google hasn't verified this app” is right for your own client: Advanced › Go to … .");
+                if !opened {
+                    say("If that browser is on another machine, its last page can't be shown: copy that page's address (http://127.0.0.1:…) and paste it here.");
+                }
+                say("Waiting for you, ten minutes at most …");
+            }
+            Progress::TryingAgain(why) => say(&format!("{why} Trying again …")),
+        }
+    }
+
+    fn report(
+        &self,
+        address: &Address,
+        signed_in: &SignedIn,
+        config: &Config,
+        running: Option<&crate::proxy::Status>,
+    ) {
+        let port = |service: &str, endpoint: Option<Endpoint>| {
+            let endpoint = endpoint?;
+            let in_use = running.and_then(|status| status.listeners.get(service));
+            let in_use = in_use.and_then(|address| address.rsplit(':').next()?.parse().ok());
+            Some((endpoint.host.to_string(), in_use.unwrap_or(endpoint.port)))
+        };
+        let imap = port("imap", config.listen.imap);
+        let smtp = port("smtp", config.listen.smtp);
+        if self.json {
+            let server = |place: &Option<(String, u16)>| {
+                place.as_ref().map(|(host, port)| json!({"host": host, "port": port, "security": "none"}))
+            };
+            let mut event = json!({
+                "event": "signed_in", "address": address.as_str(),
+                "password": signed_in.password.as_ref().map(LocalPassword::expose),
+                "imap": server(&imap), "smtp": server(&smtp),
+            });
+            if signed_in.password.is_none() {
+                event["password_unchanged"] = true.into();
+            }
+            if let Some(life) = signed_in.grant_life {
+                event["grant_expires_in"] = life.as_secs().into();
+            }
+            put(&event.to_string());
+        } else {
+            say(&format!("Signed in as {address}.\n"));
+            let row = |what: &str, value: &str| put(&format!("  {what:<18}{value}"));
+            put("For your mail program:");
+            for (what, place) in [("Incoming (IMAP)", &imap), ("Outgoing (SMTP)", &smtp)] {
+                if let Some((host, port)) = place {
+                    row(what, &format!("{host}, port {port}, encryption: None"));
+                }
+            }
+            row("User name", address.as_str());
+            match &signed_in.password {
+                Some(_) if self.password_stdin => row("Password", "the one you gave, for both servers"),
+                Some(password) => {
+                    row("Password", &format!("{}   (for both servers)", password.expose()));
+                    put("\nThe password is shown this once. It opens Gatepost on this machine and nothing else.");
+                }
+                None => row("Password", "as before"),
+            }
+            if running.is_none() {
+                say("\nNext: `gatepost run`");
+            }
+        }
+        if let Some(life) = signed_in.grant_life {
+            say(&format!(
+                "\nThis grant ends in {} days: your Google client is in “Testing”. Publish it (Google Auth Platform › Audience › Publish app) and sign in again; see docs/google-client.md.",
+                life.as_secs() / 86400
+            ));
+        }
+    }
+}
+
+fn told(error: &SignInError, address: &Address) -> Failure {
+    Failure::failed(error.to_string(), error.remedy(address.as_str()))
+}
+
+fn home_failure(home: &Home, error: &std::io::Error) -> Failure {
+    Failure::failed(
+        format!("{} can't be written ({error}).", home.data().display()),
+        "Make the folder writable, or name another with --home.",
+    )
+}
+
+fn read_client(path: &Path) -> Result<(OauthClient, String), Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Failure::usage(format!("{} can't be read ({error}).", path.display()), "Name the JSON file that Google's console downloads.")
+    })?;
+    let client = OauthClient::from_json(&text).map_err(|error| {
+        Failure::usage(format!("{}: {error}.", path.display()), "See docs/google-client.md, step “Clients”.")
+    })?;
+    Ok((client, text))
+}
+
+/// Keeps the client for every later login; only its owner can read it.
+fn keep_client(home: &Home, settings: &Settings, text: &str) -> Result<(), Failure> {
+    let path = home.client_file(&settings.provider.name);
+    let kept = path
+        .parent()
+        .map_or(Ok(()), private_file::create_private_dir)
+        .and_then(|()| private_file::write_atomically(&path, text.as_bytes()));
+    kept.map_err(|error| {
+        Failure::failed(
+            format!("You are signed in, but {} can't be written ({error}).", path.display()),
+            "Make the folder writable and sign in again: tokens can't be refreshed without the client.",
+        )
+    })
+}
+
+/// The key file that opens accounts without a person: the configuration's, else systemd's
+/// credential `gatepost.key`.
+pub(super) fn key_file_path(config: &Config) -> Option<PathBuf> {
+    let credential = || {
+        let folder = std::env::var_os("CREDENTIALS_DIRECTORY")?;
+        Some(PathBuf::from(folder).join("gatepost.key")).filter(|path| path.exists())
+    };
+    config.key_file.clone().or_else(credential)
+}
+
+/// The key file; one that is named and isn't there is made.
+fn key_file(config: &Config) -> Result<Option<KeyFile>, Failure> {
+    let Some(path) = key_file_path(config) else { return Ok(None) };
+    let key_file = if path.exists() { KeyFile::read(&path)? } else { KeyFile::create(&path)? };
+    Ok(Some(key_file))
+}
+
+/// Lines that the person pastes. The end of stdin is no answer.
+fn pasted_lines() -> mpsc::Receiver<String> {
+    let (lines, pasted) = mpsc::channel(4);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            let is_empty = line.trim().is_empty();
+            if !is_empty && lines.blocking_send(line).is_err() {
+                return;
+            }
+            if is_empty && std::io::stdin().is_terminal() {
+                say("Still waiting for the sign-in in the browser …");
+            }
+        }
+    });
+    pasted
+}
+
+/// Lets a running proxy take the account up at once; gives its status.
+fn tell_running(home: &Home) -> Option<crate::proxy::Status> {
+    block_on(async {
+        let running = Running::find(home)?;
+        if let Answer::Failed(why) = running.ask(Ask::Reload).await? {
+            // It takes the account up at its first sign-on all the same.
+            say(&format!("The running Gatepost did not take up the configuration: {why}."));
+        }
+        match running.ask(Ask::Status).await? {
+            Answer::Status(status) => Ok(Some(status)),
+            _ => Ok(None),
+        }
+    })
+    .ok()
+    .flatten()
+}

@@ -1,0 +1,118 @@
+//! `gatepost logout`: end the grant, forget the account.
+
+use std::io::{BufRead, IsTerminal};
+use std::process::ExitCode;
+
+use clap::Args;
+use tracing_subscriber::filter::LevelFilter;
+use zeroize::Zeroizing;
+
+use super::report::{Failure, say};
+use super::{block_on, log, login};
+use crate::accounts::{Address, Grant, KeyFile, Record, Store};
+use crate::config::Home;
+use crate::control::{Answer, Request, Running};
+use crate::secret::LocalPassword;
+use crate::settings::Settings;
+use crate::sign_in::{SignInError, revoke};
+
+/// End the grant at Google and forget the account
+#[derive(Args)]
+#[command(after_help = "Examples:
+  gatepost logout you@gmail.com                 Google ends the grant, on every machine
+  gatepost logout you@gmail.com --keep-grant    forget it on this machine only")]
+pub(super) struct Logout {
+    /// The address
+    address: String,
+    /// Only forget the account here
+    #[arg(long)]
+    keep_grant: bool,
+    /// Take the first line of stdin as the local password, which opens the grant
+    #[arg(long)]
+    password_stdin: bool,
+}
+
+impl Logout {
+    pub(super) fn run(self, home: &Home) -> Result<ExitCode, Failure> {
+        log::start(LevelFilter::ERROR)?;
+        let store = Store::new(home.accounts());
+        let record = Address::parse(&self.address)
+            .map(|address| store.load(&address))
+            .unwrap_or(Ok(None))?;
+        let Some(record) = record else {
+            return Err(Failure::usage(
+                format!("There is no account {}.", self.address),
+                "`gatepost status` shows the accounts.",
+            ));
+        };
+        let address = record.address().clone();
+        if !self.keep_grant {
+            self.end_grant(home, &record)?;
+            say("Google has ended the grant, on every machine that used this Google client with this account.");
+        }
+        store.remove(&address)?;
+        if let Ok(running) = Running::find(home) {
+            // It drops the account at its next sign-on in any case.
+            let _ = block_on(async { Ok(running.ask(Request::Reload).await?) });
+        }
+        say(&format!("{address} is forgotten here."));
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn end_grant(&self, home: &Home, record: &Record) -> Result<(), Failure> {
+        let address = record.address().as_str();
+        if let Ok(running) = Running::find(home) {
+            match block_on(async { Ok(running.ask(Request::Revoke(address.to_owned())).await?) })? {
+                Answer::Done => return Ok(()),
+                Answer::Failed(why) => return Err(not_ended(&why)),
+                _ => {}
+            }
+        }
+        let settings = Settings::load(home, None)?;
+        let server = settings.server.clone().ok_or_else(|| {
+            Failure::usage(SignInError::NoClient.to_string(), SignInError::NoClient.remedy(address))
+        })?;
+        let grant = self.open(record, &settings)?;
+        block_on(async {
+            revoke(&server, &grant).await.map_err(|cause| not_ended(&cause.sentence()))
+        })
+    }
+
+    /// Opens the grant: with the key file, else with the local password.
+    fn open(&self, record: &Record, settings: &Settings) -> Result<Grant, Failure> {
+        let key_file = login::key_file_path(&settings.config).and_then(|path| KeyFile::read(&path).ok());
+        let by_file = key_file.and_then(|key_file| record.unlock_with_key_file(&key_file).ok());
+        let key = match by_file {
+            Some(key) => key,
+            None => record.unlock_with_password(&self.password()?).map_err(|_| {
+                Failure::failed("This is not the local password of the account.", KEEP_GRANT)
+            })?,
+        };
+        record.open(&key).map_err(|error| Failure::failed(format!("{error}."), KEEP_GRANT))
+    }
+
+    fn password(&self) -> Result<LocalPassword, Failure> {
+        let fail = |error: std::io::Error| {
+            Failure::usage(format!("The local password can't be read ({error})."), KEEP_GRANT)
+        };
+        if self.password_stdin {
+            let mut line = Zeroizing::new(String::new());
+            std::io::stdin().lock().read_line(&mut line).map_err(fail)?;
+            return Ok(LocalPassword::new(line.trim_end_matches(['\r', '\n'])));
+        }
+        if !std::io::stdin().is_terminal() {
+            return Err(Failure::usage(
+                "The account is locked, and its local password is needed to end the grant.",
+                "Add --password-stdin and write it to stdin, or use --keep-grant.",
+            ));
+        }
+        say("The local password opens the grant, so that Google can be told which one to end.");
+        rpassword::prompt_password("Local password: ").map(LocalPassword::new).map_err(fail)
+    }
+}
+
+const KEEP_GRANT: &str = "Nothing was changed. --keep-grant forgets the account here; the grant can be ended at https://myaccount.google.com/connections.";
+
+fn not_ended(why: &str) -> Failure {
+    Failure::failed(format!("The grant could not be ended: {why}"), KEEP_GRANT)
+}

@@ -1,0 +1,101 @@
+//! The commands, one file each, and what they say when something is wrong.
+
+mod demo;
+mod log;
+mod login;
+mod logout;
+mod report;
+mod run;
+mod running;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::Home;
+use report::Failure;
+
+/// A local mail proxy: mail clients sign on to it with a password, it signs on to Gmail with
+/// OAuth 2.0 in their place.
+#[derive(Parser)]
+#[command(name = "gatepost", version, about, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    place: Place,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gatepost demo --once                                     see it work, without a Google account
+  gatepost login you@gmail.com --client ~/Downloads/client_secret_….json   the first time
+  gatepost run                                             serve your mail client";
+
+/// Where things lie.
+#[derive(Args)]
+struct Place {
+    /// One folder with everything: configuration, accounts, logs
+    #[arg(long, value_name = "DIR", env = "GATEPOST_HOME", global = true)]
+    home: Option<PathBuf>,
+    /// Another configuration file
+    #[arg(long, value_name = "FILE", env = "GATEPOST_CONFIG", global = true)]
+    config: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Sign in to Google, once
+    Login(login::Login),
+    /// Serve mail clients, in the foreground, until Ctrl-C or `gatepost stop`
+    Run,
+    /// Show accounts, tokens, listeners and sessions of the running proxy
+    Status(running::Status),
+    /// Let the running proxy read its configuration and its accounts again
+    Reload,
+    /// Let the running proxy finish what is under way, and end
+    Stop,
+    /// End the grant at Google and forget the account
+    Logout(logout::Logout),
+    /// See the whole thing work with a stand-in for Google
+    Demo(demo::Demo),
+}
+
+/// Runs the command that was typed.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match dispatch(cli) {
+        Ok(code) => code,
+        Err(failure) => failure.tell(),
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
+    if let Command::Demo(demo) = cli.command {
+        return demo.run();
+    }
+    let home = Home::locate(cli.place.home.as_deref(), cli.place.config.as_deref())
+        .map_err(|error| Failure::usage(format!("{error}."), "Name a folder with --home."))?;
+    match cli.command {
+        Command::Login(login) => login.run(&home),
+        Command::Run => run::run(home),
+        Command::Status(status) => status.run(&home),
+        Command::Reload => running::reload(&home),
+        Command::Stop => running::stop(&home),
+        Command::Logout(logout) => logout.run(&home),
+        Command::Demo(demo) => demo.run(),
+    }
+}
+
+/// Runs a command's work to its end.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Failure::failed(format!("The program can't start ({error})."), "End other programs and try again.")
+    })?;
+    let outcome = runtime.block_on(work);
+    // A thread that waits for a line of stdin would hold the process.
+    runtime.shutdown_background();
+    outcome
+}

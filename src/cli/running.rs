@@ -1,0 +1,136 @@
+//! `gatepost status`, `reload` and `stop`: what is asked of the running proxy.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+
+use super::block_on;
+use super::report::{Exit, Failure, put, say};
+use crate::accounts::{Listed, Store};
+use crate::config::Home;
+use crate::control::{Answer, ControlError, Request, Running};
+use crate::proxy::{AccountStatus, Status as ProxyStatus};
+
+/// Show accounts, tokens, listeners and sessions of the running proxy
+#[derive(Args)]
+pub(super) struct Status {
+    /// One JSON object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+impl Status {
+    pub(super) fn run(self, home: &Home) -> Result<ExitCode, Failure> {
+        let status = match Running::find(home) {
+            Ok(running) => block_on(async { Ok(running.ask(Request::Status).await?) })?,
+            Err(ControlError::NotRunning) => return self.not_running(home),
+            Err(error) => return Err(error.into()),
+        };
+        let Answer::Status(status) = status else {
+            return Err(unexpected());
+        };
+        if self.json {
+            put(&serde_json::to_string(&status).unwrap_or_default());
+        } else {
+            show(&status);
+        }
+        let needs = status.accounts.iter().any(|account| account.state == "needs_sign_in");
+        Ok(if needs { Exit::NeedsSignIn.into() } else { ExitCode::SUCCESS })
+    }
+
+    /// What can be told without it: the accounts on disk.
+    fn not_running(&self, home: &Home) -> Result<ExitCode, Failure> {
+        let listed = Store::new(home.accounts()).list()?;
+        let addresses: Vec<String> = listed
+            .iter()
+            .filter_map(|listed| match listed {
+                Listed::Account(record) => Some(record.address().to_string()),
+                Listed::Damaged { .. } => None,
+            })
+            .collect();
+        if self.json {
+            let accounts: Vec<_> = addresses.iter().map(|address| json!({"address": address})).collect();
+            let status = json!({
+                "version": env!("CARGO_PKG_VERSION"), "running": false, "listeners": {}, "accounts": accounts,
+            });
+            put(&status.to_string());
+        } else {
+            for address in addresses {
+                put(&format!("{address}: signed in"));
+            }
+        }
+        for listed in listed {
+            if let Listed::Damaged { error, .. } = listed {
+                say(&format!("{error}."));
+            }
+        }
+        Err(ControlError::NotRunning.into())
+    }
+}
+
+fn show(status: &ProxyStatus) {
+    put(&format!("Gatepost {} is running.", status.version));
+    for (service, address) in &status.listeners {
+        put(&format!("  {service:<5}{address}"));
+    }
+    if status.accounts.is_empty() {
+        put("No account yet: run `gatepost login you@gmail.com`.");
+    }
+    for account in &status.accounts {
+        put(&account_line(account));
+        if let Some(trouble) = &account.trouble {
+            put(&format!("    {trouble}"));
+        }
+    }
+}
+
+fn account_line(account: &AccountStatus) -> String {
+    let state = match account.state.as_str() {
+        "ready" => "ready",
+        "locked" => "locked until a mail client signs on",
+        "needs_sign_in" => "needs you to sign in again",
+        "refreshing" => "getting a token",
+        _ => "Google can't be reached",
+    };
+    let token = account
+        .token_expires_in
+        .map_or(String::new(), |seconds| format!(", token good for {} min", seconds / 60));
+    format!(
+        "{}: {state}{token}; {} IMAP and {} SMTP sessions; {:.1} MB down, {:.1} MB up since the start",
+        account.address,
+        account.sessions.imap,
+        account.sessions.smtp,
+        account.bytes_down as f64 / 1e6,
+        account.bytes_up as f64 / 1e6,
+    )
+}
+
+pub(super) fn reload(home: &Home) -> Result<ExitCode, Failure> {
+    let running = Running::find(home)?;
+    match block_on(async { Ok(running.ask(Request::Reload).await?) })? {
+        Answer::Done => {
+            say("Read again.");
+            Ok(ExitCode::SUCCESS)
+        }
+        Answer::Failed(why) => Err(Failure::usage(
+            format!("{why}."),
+            "The old configuration stays in use; mend the file and reload again.",
+        )),
+        _ => Err(unexpected()),
+    }
+}
+
+pub(super) fn stop(home: &Home) -> Result<ExitCode, Failure> {
+    let running = Running::find(home)?;
+    block_on(async { Ok(running.stop().await?) })?;
+    say("Stopped.");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn unexpected() -> Failure {
+    Failure::failed(
+        "The running Gatepost gave an answer that this version does not know.",
+        "Stop it with the version that started it, and start this one.",
+    )
+}

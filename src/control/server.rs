@@ -1,0 +1,137 @@
+//! The running proxy's side of the channel.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use subtle::ConstantTimeEq;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::{Address, Answer, Envelope, MAX_LINE, Request};
+use crate::config::Home;
+use crate::private_file;
+use crate::proxy::Server;
+use crate::sign_in;
+
+/// How long a command may take to say what it wants.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The pause after a connection that could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+
+/// The open channel. Dropping it closes it, and removes its file.
+pub struct Channel {
+    home: Home,
+    task: tokio::task::JoinHandle<()>,
+    stops: mpsc::Receiver<()>,
+}
+
+/// The channel can't be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("commands could not reach this proxy ({0})")]
+pub struct ChannelError(#[from] io::Error);
+
+impl Channel {
+    /// Opens it, and writes the file by which commands find it.
+    pub async fn open(server: Arc<Server>) -> Result<Self, ChannelError> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).map_err(io::Error::other)?;
+        let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let home = server.home().clone();
+        let address =
+            Address { pid: std::process::id(), port: listener.local_addr()?.port(), token };
+        private_file::write_atomically(&home.control_file(), &serde_json::to_vec(&address).map_err(io::Error::from)?)?;
+        let (stop, stops) = mpsc::channel(1);
+        let task = tokio::spawn(accept(listener, server, address.token, stop));
+        Ok(Self { home, task, stops })
+    }
+
+    /// Done once a command asks the proxy to stop.
+    pub async fn stop_asked(&mut self) {
+        // The sender lives in the task, which ends only with this.
+        let _ = self.stops.recv().await;
+    }
+}
+
+impl Drop for Channel {
+    fn drop(&mut self) {
+        self.task.abort();
+        // A file that stays does no harm: the lock tells that nobody is there.
+        let _ = private_file::remove(&self.home.control_file());
+    }
+}
+
+async fn accept(listener: TcpListener, server: Arc<Server>, token: String, stop: mpsc::Sender<()>) {
+    let token: Arc<str> = token.into();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (server, token, stop) = (server.clone(), token.clone(), stop.clone());
+                tokio::spawn(async move {
+                    if let Ok(Err(error)) = timeout(PATIENCE * 6, serve(stream, &server, &token, &stop)).await {
+                        tracing::debug!("a command could not be answered ({error})");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!("a command can't be accepted ({error}); trying again");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn serve(
+    stream: TcpStream,
+    server: &Server,
+    token: &str,
+    stop: &mpsc::Sender<()>,
+) -> io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut line = Vec::new();
+    let mut bounded = (&mut stream).take(MAX_LINE);
+    timeout(PATIENCE, bounded.read_until(b'\n', &mut line)).await??;
+    let envelope: Envelope = serde_json::from_slice(&line)?;
+    if !bool::from(envelope.token.as_bytes().ct_eq(token.as_bytes())) {
+        tracing::warn!("a program without the right token asked something of the control channel");
+        return Ok(());
+    }
+    tracing::debug!(request = ?envelope.request, "a command asks");
+    let answer = answer(server, envelope.request.clone()).await;
+    let mut line = serde_json::to_vec(&answer)?;
+    line.push(b'\n');
+    stream.get_mut().write_all(&line).await?;
+    if envelope.request == Request::Stop {
+        // Full means that a stop is under way.
+        let _ = stop.try_send(());
+    }
+    Ok(())
+}
+
+async fn answer(server: &Server, request: Request) -> Answer {
+    match request {
+        Request::Status => Answer::Status(server.status()),
+        Request::Stop => Answer::Done,
+        Request::Reload => match server.reload() {
+            Ok(_) => Answer::Done,
+            Err(error) => {
+                tracing::error!("the configuration was not taken up: {error}");
+                Answer::Failed(error.to_string())
+            }
+        },
+        Request::Revoke(address) => {
+            let (Some(grant), Some(authorization)) = (server.grant(&address), server.settings().server.clone())
+            else {
+                return Answer::Locked;
+            };
+            match sign_in::revoke(&authorization, &grant).await {
+                Ok(()) => Answer::Done,
+                Err(cause) => Answer::Failed(cause.sentence()),
+            }
+        }
+    }
+}

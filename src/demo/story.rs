@@ -1,0 +1,291 @@
+//! The demo's story: Gatepost's whole way through, step by step, against the stand-in.
+//!
+//! Nothing here is played: the sign-in, the proxy and the files are the ones of real use; only the
+//! person at the consent page is.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_imap::types::Fetch;
+use futures_util::TryStreamExt;
+use lettre::message::header::ContentType;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::{StandIn, StandInOptions};
+use crate::accounts::{Address, NewPassword, Store};
+use crate::config::Home;
+use crate::private_file;
+use crate::proxy::Server;
+use crate::secret::LocalPassword;
+use crate::settings::Settings;
+use crate::sign_in::{Progress, Request, sign_in};
+
+/// Whose mail the demo reads.
+const YOU: &str = "you@gmail.com";
+/// A step that takes longer has failed.
+const STEP: Duration = Duration::from_secs(20);
+
+/// A step that did not hold.
+#[derive(Debug, thiserror::Error)]
+#[error("{step}: {problem}")]
+pub struct Broken {
+    step: &'static str,
+    problem: String,
+}
+
+/// The demo, running: it can be connected to until it is dropped.
+pub struct Story {
+    google: StandIn,
+    server: Arc<Server>,
+    password: LocalPassword,
+    _folder: TempDir,
+}
+
+type Outcome<T> = Result<T, String>;
+type MailClient = async_imap::Session<TcpStream>;
+
+impl Story {
+    /// Tells the story, with one call of `narrate` for each line of it.
+    pub async fn tell(narrate: &(dyn Fn(&str) + Sync)) -> Result<Self, Broken> {
+        narrate("This is a demo. It plays Google on this machine, asks nothing of the internet, and");
+        narrate("takes nothing from your real Gatepost: its files are in a folder that goes with it.\n");
+        let story = Self::begin(narrate).await?;
+        let before = story.google.authorization().refreshes();
+
+        let read = step("Reading mail", story.read("Welcome")).await?;
+        narrate("5. A mail client (async-imap) signs on with that password, as Outlook would:");
+        narrate(&format!("   it lists the folders and reads “{read}”."));
+        narrate("   Gatepost has signed on to “Gmail” for it with an OAuth 2.0 token (XOAUTH2).");
+
+        step("Sending mail", story.send()).await?;
+        let read = step("Reading what was sent", story.read("Sent through Gatepost")).await?;
+        narrate(&format!("6. It sends a mail (lettre) and reads it back: “{read}”."));
+
+        step("Refusing a wrong password", story.try_wrong_password()).await?;
+        narrate("7. A wrong password is refused after a second; nothing is lost by it.");
+
+        let idle = step("Waiting for mail", story.sign_on(&story.password)).await?;
+        story.google.authorization().expire_access_tokens();
+        story.google.imap().expire_sessions();
+        step("The end of the session", told_goodbye(idle)).await?;
+        narrate("8. An hour passes (at once, here): the token expires, and “Gmail” ends the session.");
+
+        let read = step("Reading mail again", story.read("Sent through Gatepost")).await?;
+        let refreshes = story.google.authorization().refreshes() - before;
+        if refreshes < 2 {
+            return Err(broken("Reading mail again", "no new token was got"));
+        }
+        narrate(&format!("9. The mail client connects again and reads “{read}”: Gatepost has got a new token"));
+        narrate(&format!("   by itself ({refreshes} refreshes so far), and nobody was asked for anything.\n"));
+        narrate("Every step held.");
+        Ok(story)
+    }
+
+    /// The settings for a real mail client.
+    pub fn settings(&self) -> Vec<(String, String)> {
+        let place = |service: &str| self.address(service).replace("127.0.0.1:", "127.0.0.1, port ");
+        [
+            ("Incoming (IMAP)", format!("{}, encryption: None", place("imap"))),
+            ("Outgoing (SMTP)", format!("{}, encryption: None", place("smtp"))),
+            ("User name", YOU.to_owned()),
+            ("Password", self.password.expose().to_owned()),
+        ]
+        .map(|(what, value)| (what.to_owned(), value))
+        .to_vec()
+    }
+
+    /// Ends the demo in order.
+    pub async fn stop(self) {
+        self.server.stop().await;
+        self.google.stop().await;
+    }
+
+    async fn begin(narrate: &(dyn Fn(&str) + Sync)) -> Result<Self, Broken> {
+        let options = StandInOptions { users: vec![YOU.to_owned()], ..StandInOptions::default() };
+        let google = step("Starting the stand-in", async {
+            StandIn::start(options).await.map_err(text)
+        })
+        .await?;
+        google.mailboxes().deliver(YOU, "INBOX", WELCOME.replace('\n', "\r\n").as_bytes());
+        narrate("1. A stand-in for Google is up: an authorization server, IMAP and SMTP, with TLS.");
+
+        let folder = tempfile::tempdir().map_err(|error| broken("Making a folder", text(error)))?;
+        let home = write_home(folder.path(), &google).map_err(|problem| broken("Writing the configuration", problem))?;
+        let settings = Settings::load(&home, None).map_err(|error| broken("Reading the configuration", text(error)))?;
+
+        let password = step("Signing in", consent(&settings, &home)).await?;
+        narrate(&format!("2. `gatepost login {YOU}`: the browser opened, {YOU} consented, and came back"));
+        narrate("   with a code. Gatepost checked whose it is, that it opens the mailbox, and sealed it.");
+        narrate("3. The terminal showed a local password for the mail client, this once.");
+
+        let server = Server::start(home, None).map_err(|error| broken("Starting the proxy", text(error)))?;
+        let story = Self { google, server, password, _folder: folder };
+        narrate(&format!("4. `gatepost run` serves IMAP on {} and SMTP on {}.", story.address("imap"), story.address("smtp")));
+        Ok(story)
+    }
+
+    fn address(&self, service: &str) -> String {
+        self.server.status().listeners.get(service).cloned().unwrap_or_default()
+    }
+
+    async fn sign_on(&self, password: &LocalPassword) -> Outcome<MailClient> {
+        let stream = TcpStream::connect(self.address("imap")).await.map_err(text)?;
+        let mut client = async_imap::Client::new(stream);
+        client.read_response().await.map_err(text)?.ok_or("no greeting")?;
+        client.login(YOU, password.expose()).await.map_err(|(error, _)| text(error))
+    }
+
+    /// Signs on, lists, and waits for a message with this subject; gives its subject line.
+    async fn read(&self, subject: &str) -> Outcome<String> {
+        let mut session = self.sign_on(&self.password).await?;
+        let folders: Vec<_> =
+            session.list(Some(""), Some("*")).await.map_err(text)?.try_collect().await.map_err(text)?;
+        if !folders.iter().any(|folder| folder.name() == "INBOX") {
+            return Err("there is no INBOX".into());
+        }
+        loop {
+            session.select("INBOX").await.map_err(text)?;
+            let found = session.search(format!("SUBJECT \"{subject}\"")).await.map_err(text)?;
+            let Some(number) = found.iter().max() else {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let fetches: Vec<Fetch> = session
+                .fetch(number.to_string(), "BODY[HEADER.FIELDS (SUBJECT)]")
+                .await
+                .map_err(text)?
+                .try_collect()
+                .await
+                .map_err(text)?;
+            let header = fetches.first().and_then(Fetch::header).ok_or("the message has no header")?;
+            let line = String::from_utf8_lossy(header);
+            session.logout().await.map_err(text)?;
+            return Ok(line.trim().trim_start_matches("Subject:").trim().to_owned());
+        }
+    }
+
+    async fn send(&self) -> Outcome<()> {
+        let address = self.address("smtp");
+        let (host, port) = address.rsplit_once(':').ok_or("SMTP is not served")?;
+        let message = Message::builder()
+            .from(YOU.parse().map_err(text)?)
+            .to(YOU.parse().map_err(text)?)
+            .subject("Sent through Gatepost")
+            .header(ContentType::TEXT_PLAIN)
+            .body("Hello from a mail client that only knows a password.\r\n.\r\n".to_owned())
+            .map_err(text)?;
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
+            .port(port.parse().map_err(text)?)
+            .credentials(Credentials::new(YOU.to_owned(), self.password.expose().to_owned()))
+            .authentication(vec![Mechanism::Plain])
+            .build();
+        transport.send(message).await.map(|_| ()).map_err(text)
+    }
+
+    async fn try_wrong_password(&self) -> Outcome<()> {
+        match self.sign_on(&LocalPassword::new("a wrong password")).await {
+            Err(refused) if refused.contains("Wrong user name or local password") => Ok(()),
+            Err(other) => Err(other),
+            Ok(_) => Err("a wrong password was let in".into()),
+        }
+    }
+}
+
+/// Signs in with a person who consents at once.
+async fn consent(settings: &Settings, home: &Home) -> Outcome<LocalPassword> {
+    let address = Address::parse(YOU).map_err(text)?;
+    let request = Request {
+        address: &address,
+        password: NewPassword::generate().map_err(text)?,
+        replace_password: false,
+        key_file: None,
+    };
+    let (urls, mut opened) = mpsc::unbounded_channel();
+    let tell = move |progress: Progress<'_>| {
+        if let Progress::Authorize(url) = progress {
+            let _ = urls.send(url.to_string());
+        }
+    };
+    let browser = tokio::spawn(async move {
+        let url = opened.recv().await.ok_or("no address was shown")?;
+        // The stand-in speaks plain HTTP on loopback, and redirects to the address that waits.
+        let browser = reqwest::Client::builder()
+            .tls_backend_preconfigured(tokio_rustls::rustls::ClientConfig::clone(&*crate::tls::client_config(None).map_err(text)?))
+            .no_proxy()
+            .build()
+            .map_err(text)?;
+        let page = browser.get(url).send().await.map_err(text)?.text().await.map_err(text)?;
+        if page.contains("You are signed in") { Ok(()) } else { Err("the last page does not say so".to_owned()) }
+    });
+    let (_no_lines, pasted) = mpsc::channel(1);
+    let store = Store::new(home.accounts());
+    let signed_in = sign_in(settings, &store, request, pasted, &tell).await.map_err(text)?;
+    browser.await.map_err(text)??;
+    signed_in.password.ok_or_else(|| "there was an account already".to_owned())
+}
+
+/// The session hears that it is over; what it hears is Gmail's own word.
+async fn told_goodbye(mut session: MailClient) -> Outcome<()> {
+    match session.run_command_and_check_ok("NOOP").await {
+        Err(_) => Ok(()),
+        Ok(()) => Err("the session goes on without a token".into()),
+    }
+}
+
+/// A home whose Google is the stand-in.
+fn write_home(folder: &Path, google: &StandIn) -> Outcome<Home> {
+    let home = Home::locate(Some(folder), None).map_err(text)?;
+    let ca_file = folder.join("stand-in.pem");
+    std::fs::write(&ca_file, google.ca_pem()).map_err(text)?;
+    let urls = google.authorization().urls();
+    let config = format!(
+        "[listen]\nimap = \"127.0.0.1:0\"\nsmtp = \"127.0.0.1:0\"\nstatus = \"\"\n\
+         [provider.gmail]\nimap = \"localhost:{}\"\nsmtp = \"localhost:{}\"\n\
+         authorize_url = \"{}\"\ntoken_url = \"{}\"\nrevoke_url = \"{}\"\nuserinfo_url = \"{}\"\n\
+         ca_file = \"stand-in.pem\"\n",
+        google.imap_address().port(),
+        google.smtp_address().port(),
+        urls.authorize_url,
+        urls.token_url,
+        urls.revoke_url,
+        urls.userinfo_url,
+    );
+    std::fs::write(home.config_file(), config).map_err(text)?;
+    let client = home.client_file("gmail");
+    private_file::create_private_dir(&home.accounts()).map_err(text)?;
+    client.parent().map_or(Ok(()), private_file::create_private_dir).map_err(text)?;
+    private_file::write_atomically(&client, google.authorization().client_json().as_bytes()).map_err(text)?;
+    Ok(home)
+}
+
+async fn step<T>(name: &'static str, work: impl Future<Output = Outcome<T>>) -> Result<T, Broken> {
+    match timeout(STEP, work).await {
+        Ok(outcome) => outcome.map_err(|problem| broken(name, problem)),
+        Err(_) => Err(broken(name, "it took too long")),
+    }
+}
+
+fn broken(step: &'static str, problem: impl Into<String>) -> Broken {
+    Broken { step, problem: problem.into() }
+}
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+const WELCOME: &str = "From: Gatepost <demo@example.com>
+To: you@gmail.com
+Subject: Welcome to the demo
+Date: Mon, 02 Nov 2026 09:00:00 +0000
+Message-ID: <welcome@demo.example.com>
+MIME-Version: 1.0
+Content-Type: text/plain; charset=utf-8
+
+This mailbox lives in the memory of the demo and ends with it.
+";

@@ -1,0 +1,263 @@
+//! Who is this, and a signed-on connection to the provider for them.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
+
+use super::household::{Household, Member};
+use crate::settings::Settings;
+use super::trouble::Trouble;
+use crate::accounts::{Account, Address, CheckError};
+use crate::protocol::sasl::Credentials;
+use crate::protocol::smtp::Extensions;
+use crate::token::TokenUse;
+use crate::upstream::{ImapSession, SmtpGreeted, SmtpSession, UpstreamError};
+
+/// Mail clients give up on a LOGIN after a minute; Outlook does by default. This leaves them time
+/// to read the answer.
+const SIGN_ON_DEADLINE: Duration = Duration::from_secs(50);
+/// Connections to the provider for clients that have not signed on: silent sockets must not
+/// become many handshakes with it.
+const AHEAD: usize = 4;
+/// How long such a connection is kept for its client.
+pub(super) const AHEAD_LIFE: Duration = Duration::from_secs(10);
+/// How long an EHLO may wait for the provider's; then what is known must do.
+const HELLO_PATIENCE: Duration = Duration::from_secs(4);
+/// How long a provider's list of extensions is taken for true.
+const EXTENSIONS_LIFE: Duration = Duration::from_secs(600);
+
+/// What every session needs to let its client in.
+pub(super) struct Entrance {
+    pub(super) household: Household,
+    settings: watch::Receiver<Arc<Settings>>,
+    ahead: Arc<Semaphore>,
+    extensions: Mutex<Option<(Instant, Extensions)>>,
+}
+
+/// Why a client isn't let in.
+pub(super) enum Denied {
+    /// Its user name or its password is wrong.
+    Wrong,
+    /// It may be right and can't be served.
+    Trouble(Trouble),
+}
+
+/// A connection that was opened before its client signed on.
+pub(super) struct Ahead {
+    greeted: SmtpGreeted,
+    opened: Instant,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A signed-on IMAP connection and its place in the account's budget.
+pub(super) struct OpenImap {
+    pub(super) session: ImapSession,
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+impl Entrance {
+    pub(super) fn new(household: Household, settings: watch::Receiver<Arc<Settings>>) -> Self {
+        Self {
+            household,
+            settings,
+            ahead: Arc::new(Semaphore::new(AHEAD)),
+            extensions: Mutex::new(None),
+        }
+    }
+
+    /// The settings now.
+    pub(super) fn settings(&self) -> Arc<Settings> {
+        self.settings.borrow().clone()
+    }
+
+    pub(super) fn settings_channel(&self) -> &watch::Receiver<Arc<Settings>> {
+        &self.settings
+    }
+
+    /// Checks a user name and a local password.
+    pub(super) async fn admit(&self, credentials: Credentials) -> Result<Arc<Member>, Denied> {
+        let storage = |error: String| {
+            tracing::error!("{error}");
+            Denied::Trouble(Trouble::machine(format!("{error}."), "See Gatepost's log."))
+        };
+        let found = self.household.find(&credentials.user, &self.settings);
+        let Some(member) = found.map_err(|error| storage(error.to_string()))? else {
+            tracing::info!(user = shown(&credentials.user), "there is no such account");
+            return Err(Denied::Wrong);
+        };
+        let account = member.account.clone();
+        let checked = if account.is_slow() {
+            let checked = tokio::task::spawn_blocking(move || check(&account, &credentials)).await;
+            checked.unwrap_or(Err(CheckError::Wrong))
+        } else {
+            check(&account, &credentials)
+        };
+        match checked {
+            Ok(()) => Ok(member),
+            Err(CheckError::Wrong) => {
+                tracing::info!(account = %member.account.address(), "wrong local password");
+                Err(Denied::Wrong)
+            }
+            Err(error) => Err(storage(error.to_string())),
+        }
+    }
+
+    /// A signed-on IMAP connection for `member`, within a minute in any case.
+    pub(super) async fn imap(&self, member: &Member) -> Result<OpenImap, Trouble> {
+        let settings = self.settings();
+        let opened = timeout(SIGN_ON_DEADLINE, async {
+            let permit = member.connection(&settings).await?;
+            let mut turn = Turn::begin(member, &settings).await?;
+            loop {
+                match settings.upstream.imap(&turn.name, &turn.token.token).await {
+                    Ok(session) => return Ok(OpenImap { session, permit }),
+                    Err(error) => turn.again(member, &settings, &error).await?,
+                }
+            }
+        });
+        outcome(member, opened.await)
+    }
+
+    /// A signed-on submission connection for `member`, within a minute in any case.
+    pub(super) async fn smtp(
+        &self,
+        member: &Member,
+        client_name: &str,
+        ahead: Option<Ahead>,
+    ) -> Result<SmtpSession, Trouble> {
+        let settings = self.settings();
+        let mut ahead = ahead.filter(|ahead| ahead.opened.elapsed() < AHEAD_LIFE);
+        let opened = timeout(SIGN_ON_DEADLINE, async {
+            let mut turn = Turn::begin(member, &settings).await?;
+            loop {
+                let kept = ahead.take();
+                let was_kept = kept.is_some();
+                let signed_on = match kept {
+                    Some(kept) => kept.greeted.sign_on(&turn.name, &turn.token.token).await,
+                    None => self.smtp_anew(&settings, client_name, &turn).await,
+                };
+                match signed_on {
+                    Ok(session) => return Ok(session),
+                    // It may have died since it was opened: a new one is tried.
+                    Err(UpstreamError::Closed { .. } | UpstreamError::Unreachable { .. })
+                        if was_kept => {}
+                    Err(error) => turn.again(member, &settings, &error).await?,
+                }
+            }
+        });
+        outcome(member, opened.await)
+    }
+
+    /// What the provider's submission server can do, for the answer to an EHLO, and the connection
+    /// that was opened to find out.
+    pub(super) async fn hello(&self, client_name: &str) -> (Extensions, Option<Ahead>) {
+        if let Some(known) = self.remembered(EXTENSIONS_LIFE) {
+            return (known, None);
+        }
+        let settings = self.settings();
+        let asked = async {
+            let permit = self.ahead.clone().acquire_owned().await.ok()?;
+            let greeted = settings.upstream.smtp(client_name).await;
+            let greeted = greeted.inspect_err(|error| tracing::debug!("{error}")).ok()?;
+            Some(Ahead { greeted, opened: Instant::now(), _permit: permit })
+        };
+        match timeout(HELLO_PATIENCE, asked).await {
+            Ok(Some(ahead)) => {
+                let extensions = ahead.greeted.extensions.clone();
+                self.remember(&extensions);
+                (extensions, Some(ahead))
+            }
+            _ => {
+                let preset = || Extensions::new(settings.provider.smtp_extensions.iter().copied());
+                (self.remembered(Duration::MAX).unwrap_or_else(preset), None)
+            }
+        }
+    }
+
+    async fn smtp_anew(
+        &self,
+        settings: &Settings,
+        client_name: &str,
+        turn: &Turn,
+    ) -> Result<SmtpSession, UpstreamError> {
+        let greeted = settings.upstream.smtp(client_name).await?;
+        self.remember(&greeted.extensions);
+        greeted.sign_on(&turn.name, &turn.token.token).await
+    }
+
+    /// Forgets what is known of the provider's servers: the configuration has changed.
+    pub(super) fn forget(&self) {
+        *self.extensions.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn remember(&self, extensions: &Extensions) {
+        let mut known = self.extensions.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some((Instant::now(), extensions.clone()));
+    }
+
+    fn remembered(&self, life: Duration) -> Option<Extensions> {
+        let known = self.extensions.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().filter(|(since, _)| since.elapsed() < life).map(|(_, list)| list.clone())
+    }
+}
+
+/// One client's sign-on at the provider: the name, and the token that is tried.
+struct Turn {
+    name: String,
+    token: TokenUse,
+    forced: bool,
+}
+
+impl Turn {
+    async fn begin(member: &Member, settings: &Settings) -> Result<Self, Trouble> {
+        let name = member.account.record().sign_in_name().to_owned();
+        Ok(Self { name, token: member.token(settings, None).await?, forced: false })
+    }
+
+    /// What follows on an error: a refused token that looked alive is replaced once, for one more
+    /// try on a new connection; anything else is the answer.
+    async fn again(
+        &mut self,
+        member: &Member,
+        settings: &Settings,
+        error: &UpstreamError,
+    ) -> Result<(), Trouble> {
+        if self.forced || !matches!(error, UpstreamError::TokenRefused { .. }) {
+            return Err(Trouble::upstream(error));
+        }
+        tracing::info!(account = %member.account.address(), "the provider refused a token that looked alive; getting another");
+        self.token = member.token(settings, Some(self.token.version)).await?;
+        self.forced = true;
+        Ok(())
+    }
+}
+
+fn outcome<T>(
+    member: &Member,
+    opened: Result<Result<T, Trouble>, tokio::time::error::Elapsed>,
+) -> Result<T, Trouble> {
+    let opened = opened.unwrap_or_else(|_| {
+        let sentence = "The provider did not answer in time.".to_owned();
+        Err(Trouble::limit(sentence, "Nothing to do: the next sign-on tries again."))
+    });
+    member.note(opened.as_ref().err());
+    opened
+}
+
+fn check(account: &Account, credentials: &Credentials) -> Result<(), CheckError> {
+    account.sign_on(&credentials.password)?;
+    match account.adopt_key_file() {
+        Ok(true) => tracing::info!(account = %account.address(), "the key file now opens this account"),
+        Ok(false) => {}
+        // It is for the next start; the client is served all the same.
+        Err(error) => tracing::warn!("the key file can't be given to the account: {error}"),
+    }
+    Ok(())
+}
+
+/// A user name for the log. What isn't an address may be a password in the wrong field.
+fn shown(user: &str) -> &str {
+    if Address::parse(user).is_ok() { user } else { "(no address)" }
+}

@@ -1,0 +1,319 @@
+//! The accounts in use: each with its tokens, its connection budget and its counters.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+
+use super::relay::Meter;
+use crate::settings::Settings;
+use super::trouble::Trouble;
+use crate::accounts::{Account, Directory, StoreError};
+use crate::token::{Lifecycle, TokenState, TokenUse, Trouble as TokenTrouble};
+
+/// An account that nobody used for this long lets its token end; the next sign-on gets another.
+const KEEP_FRESH: Duration = Duration::from_secs(3600);
+/// The longest sleep of the task that refreshes ahead: after the machine woke up, the clock that
+/// stood still meanwhile is looked at within this.
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// All accounts in use.
+pub(super) struct Household {
+    pub(super) directory: Directory,
+    members: Mutex<BTreeMap<String, Arc<Member>>>,
+}
+
+/// One account in use.
+pub(super) struct Member {
+    pub(super) account: Arc<Account>,
+    tokens: Arc<Lifecycle>,
+    budget: Mutex<Budget>,
+    used: Mutex<Instant>,
+    /// Wakes the task that refreshes ahead.
+    token_came: Notify,
+    imap_sessions: AtomicUsize,
+    smtp_sessions: AtomicUsize,
+    bytes_down: AtomicU64,
+    bytes_up: AtomicU64,
+    last_trouble: Mutex<Option<String>>,
+    /// Set when the account is forgotten: its sessions end.
+    gone: watch::Sender<bool>,
+}
+
+/// The upstream IMAP connections that an account may still open.
+struct Budget {
+    limit: Option<usize>,
+    free: Arc<Semaphore>,
+}
+
+/// Which of an account's counters a session belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Imap,
+    Smtp,
+}
+
+/// One live session of an account; dropping it counts it out.
+pub(super) struct Presence {
+    pub(super) member: Arc<Member>,
+    kind: Kind,
+}
+
+/// What `status` shows of an account.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccountStatus {
+    /// As typed at login.
+    pub address: String,
+    /// `ready`, `locked`, `needs_sign_in`, `refreshing` or `unreachable`.
+    pub state: String,
+    /// Seconds; `null` while there is no token.
+    pub token_expires_in: Option<u64>,
+    /// Unix seconds, for a grant that the provider limits (a Google client in Testing).
+    pub grant_expires: Option<u64>,
+    /// Live sessions.
+    pub sessions: Sessions,
+    /// Bytes since the start.
+    pub bytes_down: u64,
+    /// Bytes since the start.
+    pub bytes_up: u64,
+    /// What went wrong last and has not gone right since.
+    pub trouble: Option<String>,
+}
+
+/// Live sessions by protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sessions {
+    /// IMAP.
+    pub imap: usize,
+    /// SMTP.
+    pub smtp: usize,
+}
+
+impl Household {
+    pub(super) fn new(directory: Directory) -> Self {
+        Self { directory, members: Mutex::default() }
+    }
+
+    /// The member that a mail client means by `user`.
+    pub(super) fn find(
+        &self,
+        user: &str,
+        settings: &watch::Receiver<Arc<Settings>>,
+    ) -> Result<Option<Arc<Member>>, StoreError> {
+        Ok(self.directory.find(user)?.map(|account| self.member(account, settings)))
+    }
+
+    /// Reads the folder of the accounts again. Members whose record is gone are told to leave.
+    pub(super) fn rescan(&self, settings: &watch::Receiver<Arc<Settings>>) -> Result<(), StoreError> {
+        for damage in self.directory.scan()? {
+            tracing::error!("{}", damage.error);
+        }
+        let all = self.directory.all();
+        let there = |name: &String| all.iter().any(|account| account.address().canonical() == name);
+        self.lock().retain(|name, member| {
+            let stays = there(name);
+            if !stays {
+                member.gone.send_replace(true);
+            }
+            stays
+        });
+        for account in all {
+            let member = self.member(account, settings);
+            member.tokens.reconsider();
+        }
+        Ok(())
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Member>> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn member(&self, account: Arc<Account>, settings: &watch::Receiver<Arc<Settings>>) -> Arc<Member> {
+        let name = account.address().canonical().to_owned();
+        let mut members = self.lock();
+        if let Some(member) = members.get(&name)
+            && Arc::ptr_eq(&member.account, &account)
+        {
+            return member.clone();
+        }
+        let member = Arc::new(Member::new(account));
+        tokio::spawn(keep_fresh(Arc::downgrade(&member), settings.clone()));
+        if let Some(old) = members.insert(name, member.clone()) {
+            old.gone.send_replace(true);
+        }
+        member
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Member>>> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Member {
+    fn new(account: Arc<Account>) -> Self {
+        Self {
+            tokens: Arc::new(Lifecycle::new(account.clone())),
+            account,
+            budget: Mutex::new(Budget { limit: None, free: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)) }),
+            used: Mutex::new(Instant::now()),
+            token_came: Notify::new(),
+            imap_sessions: AtomicUsize::new(0),
+            smtp_sessions: AtomicUsize::new(0),
+            bytes_down: AtomicU64::new(0),
+            bytes_up: AtomicU64::new(0),
+            last_trouble: Mutex::new(None),
+            gone: watch::Sender::new(false),
+        }
+    }
+
+    /// A token that is good now; see [`Lifecycle::token`].
+    pub(super) async fn token(
+        &self,
+        settings: &Settings,
+        refused: Option<u64>,
+    ) -> Result<TokenUse, Trouble> {
+        let address = self.account.address().as_str();
+        let Some(server) = &settings.server else {
+            return Err(Trouble::machine(
+                "Gatepost has no Google client.".into(),
+                "Run `gatepost login` with --client FILE (see docs/google-client.md).",
+            ));
+        };
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        let token = self.tokens.token(server, refused).await;
+        self.token_came.notify_one();
+        token.map_err(|trouble: TokenTrouble| Trouble::token(&trouble, address))
+    }
+
+    /// Leave to open one more IMAP connection, within the account's budget.
+    pub(super) async fn connection(&self, settings: &Settings) -> Result<OwnedSemaphorePermit, Trouble> {
+        let limit = settings.provider.connections;
+        let free = {
+            let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
+            if budget.limit != limit {
+                // Sessions that hold a permit of the old budget keep it; they end sooner or later.
+                let permits = limit.unwrap_or(Semaphore::MAX_PERMITS);
+                *budget = Budget { limit, free: Arc::new(Semaphore::new(permits)) };
+            }
+            budget.free.clone()
+        };
+        let wait = settings.provider.connection_wait;
+        match tokio::time::timeout(wait, free.acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(Trouble::limit(
+                format!("All {} connections of this account are in use.", limit.unwrap_or_default()),
+                "Close a mail program of this account, or raise `connections` in Gatepost's configuration.",
+            )),
+        }
+    }
+
+    /// Counts a session in.
+    pub(super) fn enter(self: &Arc<Self>, kind: Kind) -> Presence {
+        self.counter(kind).fetch_add(1, Ordering::Relaxed);
+        Presence { member: self.clone(), kind }
+    }
+
+    /// Keeps what went wrong for `status`; `None` once it went right.
+    pub(super) fn note(&self, trouble: Option<&Trouble>) {
+        let words = trouble.map(ToString::to_string);
+        *self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner) = words;
+    }
+
+    /// Done when the account is forgotten.
+    pub(super) async fn gone(&self) {
+        let mut gone = self.gone.subscribe();
+        // The sender lives as long as the member, so that this ends by the word alone.
+        let _ = gone.wait_for(|gone| *gone).await;
+    }
+
+    pub(super) fn status(&self) -> AccountStatus {
+        let record = self.account.record();
+        let trouble = self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (state, expires_in, cause) = match self.tokens.show() {
+            TokenState::NeedsSignIn(cause) => ("needs_sign_in", None, Some(cause)),
+            TokenState::Unreachable(cause) => ("unreachable", None, Some(cause)),
+            TokenState::Idle if self.tokens.is_refreshing() => ("refreshing", None, None),
+            TokenState::Live(left) if trouble.is_none() => ("ready", Some(left), None),
+            TokenState::Live(left) => ("unreachable", Some(left), None),
+            TokenState::Idle if self.account.is_locked() => ("locked", None, None),
+            TokenState::Idle => ("ready", None, None),
+        };
+        let words = cause.map(|cause| {
+            format!("{} {}", cause.sentence(), cause.remedy(self.account.address().as_str()))
+        });
+        AccountStatus {
+            address: self.account.address().to_string(),
+            state: state.to_owned(),
+            token_expires_in: expires_in.map(|left| left.as_secs()),
+            grant_expires: record.grant_expires(),
+            sessions: Sessions {
+                imap: self.imap_sessions.load(Ordering::Relaxed),
+                smtp: self.smtp_sessions.load(Ordering::Relaxed),
+            },
+            bytes_down: self.bytes_down.load(Ordering::Relaxed),
+            bytes_up: self.bytes_up.load(Ordering::Relaxed),
+            trouble: words.or(trouble),
+        }
+    }
+
+    fn counter(&self, kind: Kind) -> &AtomicUsize {
+        match kind {
+            Kind::Imap => &self.imap_sessions,
+            Kind::Smtp => &self.smtp_sessions,
+        }
+    }
+
+    fn is_in_use(&self) -> bool {
+        let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        let sessions = [Kind::Imap, Kind::Smtp].map(|kind| self.counter(kind).load(Ordering::Relaxed));
+        sessions.iter().any(|count| *count > 0) || used.elapsed() < KEEP_FRESH
+    }
+}
+
+impl Drop for Presence {
+    fn drop(&mut self) {
+        self.member.counter(self.kind).fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Meter for Member {
+    fn to_client(&self, bytes: usize) {
+        self.bytes_down.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn to_upstream(&self, bytes: usize) {
+        self.bytes_up.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}
+
+/// Refreshes an account's token ahead of its end, for as long as the account is in use.
+async fn keep_fresh(member: Weak<Member>, settings: watch::Receiver<Arc<Settings>>) {
+    loop {
+        let Some(strong) = member.upgrade() else { return };
+        let due = strong.tokens.next_refresh().filter(|_| strong.is_in_use());
+        match due {
+            Some(due) if due.is_zero() => {
+                let current = settings.borrow().clone();
+                let Some(server) = &current.server else { return };
+                // What goes wrong is logged and kept there, and the pause is the lifecycle's.
+                if strong.tokens.token(server, None).await.is_err() {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+            Some(due) => {
+                drop(strong);
+                tokio::time::sleep(due.min(LOOK_AGAIN)).await;
+            }
+            None => {
+                // Nothing holds the member while this waits but the wait itself.
+                tokio::select! {
+                    () = strong.token_came.notified() => {}
+                    () = strong.gone() => return,
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! One session of an IMAP client.
+
+use tokio::net::TcpStream;
+
+use super::entrance::{Denied, OpenImap};
+use super::household::{Kind, Presence};
+use super::relay::{Carry, relay};
+use super::session::{Client, Context, Read, finish, log_intruder};
+use crate::protocol::imap::{Accepted, Dialogue, Event, SignOn};
+use crate::protocol::sasl::Credentials;
+
+/// A client that was let in.
+struct Entered {
+    presence: Presence,
+    open: OpenImap,
+    accepted: Accepted,
+}
+
+/// Serves a client from its greeting to its end.
+pub(super) async fn serve(mut stream: TcpStream, context: Context) {
+    let Some(entered) = sign_on(&mut stream, &context).await else { return };
+    let Entered { presence, open, accepted } = entered;
+    let OpenImap { session, permit } = open;
+    let member = &presence.member;
+    let mut carry = Carry { from_client: accepted.rest, from_upstream: Vec::new() };
+    // What the provider said for the person comes first, then the list that Outlook wants to see
+    // and others look for in the answer itself, then whatever the provider has sent since.
+    let capabilities = session.capabilities.for_client();
+    let mut hello = session.notices.concat();
+    hello.extend_from_slice(format!("* CAPABILITY {capabilities}\r\n").as_bytes());
+    hello.extend_from_slice(&[&accepted.tag[..], b" OK Signed on\r\n"].concat());
+    if Client::new(&mut stream).send(&hello).await.is_err() {
+        return;
+    }
+    carry.from_upstream = session.rest;
+    let mut upstream = session.stream;
+    let mut dialogue = Dialogue::default();
+    let leave = context.leave(member);
+    let ended =
+        relay(&mut stream, &mut upstream, &mut dialogue, carry, leave, member.as_ref()).await;
+    drop(permit);
+    finish(member, &ended.why, &dialogue, &mut stream, upstream).await;
+}
+
+/// Speaks with the client until it is let in; `None` once it is gone.
+async fn sign_on(stream: &mut TcpStream, context: &Context) -> Option<Entered> {
+    let settings = context.entrance.settings();
+    let mut dialogue = SignOn::new(settings.provider.imap_capabilities);
+    let mut client = Client::new(stream);
+    client.send(&dialogue.greeting()).await.ok()?;
+    loop {
+        while let Some(event) = dialogue.next() {
+            match event {
+                Event::Reply(reply) => client.send(&reply).await.ok()?,
+                Event::Credentials(credentials) => match check(context, credentials).await {
+                    Ok((presence, open)) => {
+                        let accepted = dialogue.accept()?;
+                        return Some(Entered { presence, open, accepted });
+                    }
+                    Err(Denied::Wrong) => client.send(&dialogue.refuse()).await.ok()?,
+                    Err(Denied::Trouble(trouble)) => {
+                        tracing::warn!("{trouble}");
+                        client.close(&trouble.imap()).await;
+                        return None;
+                    }
+                },
+                Event::Close { reply, why } => {
+                    if let Some(why) = why {
+                        tracing::warn!("an IMAP client was turned away: {why}");
+                    }
+                    client.close(&reply).await;
+                    return None;
+                }
+                Event::Intruder(intruder) => {
+                    log_intruder(intruder, "IMAP");
+                    client.close(b"* BYE This port speaks IMAP without TLS\r\n").await;
+                    return None;
+                }
+            }
+        }
+        match client.read(context, None).await {
+            Read::Bytes(bytes) => dialogue.receive(bytes),
+            Read::Gone | Read::Due => return None,
+            Read::Silent => {
+                client.close(b"* BYE Too long without a sign-on\r\n").await;
+                return None;
+            }
+            Read::Stopping => {
+                client.close(b"* BYE Gatepost is stopping\r\n").await;
+                return None;
+            }
+        }
+    }
+}
+
+async fn check(
+    context: &Context,
+    credentials: Credentials,
+) -> Result<(Presence, OpenImap), Denied> {
+    let member = context.admit(credentials).await?;
+    let presence = member.enter(Kind::Imap);
+    let open = context.entrance.imap(&member).await.map_err(Denied::Trouble)?;
+    tracing::info!(account = %member.account.address(), "IMAP client signed on");
+    Ok((presence, open))
+}

@@ -1,0 +1,24 @@
+//! Serving mail clients: from the accepted socket to the relay.
+//!
+//! | file | its job |
+//! |---|---|
+//! | `server` | the running proxy: listeners, reload, status, shutdown |
+//! | `listener` | one listening address |
+//! | `household` | the accounts in use: tokens, connection budget, counters |
+//! | `entrance` | who is this, and a signed-on connection to the provider for them |
+//! | `imap`, `smtp` | one session of a mail client |
+//! | `relay` | bytes both ways |
+
+mod entrance;
+mod household;
+mod imap;
+mod listener;
+mod relay;
+mod server;
+mod session;
+mod smtp;
+mod trouble;
+
+pub use household::{AccountStatus, Sessions};
+pub use listener::ListenError;
+pub use server::{Reloaded, ServeError, Server, Status};

@@ -1,0 +1,203 @@
+//! The running proxy as a whole.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, watch};
+
+use super::entrance::Entrance;
+use super::household::{AccountStatus, Household};
+use super::listener::{Bound, ListenError, Listener, Service};
+use super::session::Context;
+use crate::settings::{Settings, SettingsError};
+use crate::accounts::{Directory, KeyFile, KeyFileError, Store, StoreError};
+use crate::config::{Config, Endpoint, Home};
+
+/// How long sessions have to come to rest when the proxy stops.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// The running proxy.
+pub struct Server {
+    home: Home,
+    settings: watch::Sender<Arc<Settings>>,
+    entrance: Arc<Entrance>,
+    listeners: Mutex<Listeners>,
+    stopping: watch::Sender<bool>,
+    /// The original of what every session holds; gone once the drain has begun.
+    alive: Mutex<Option<mpsc::Sender<()>>>,
+    ended: Mutex<Option<mpsc::Receiver<()>>>,
+    sessions: Arc<AtomicU64>,
+}
+
+type Listeners = BTreeMap<&'static str, Listener>;
+
+/// Why the proxy can't begin to serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A listening address.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The accounts.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The key file.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+}
+
+/// What `gatepost status` shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Gatepost's.
+    pub version: String,
+    /// `imap`, `smtp`: the address and the port in use.
+    pub listeners: BTreeMap<String, String>,
+    /// The accounts in the order of their addresses.
+    pub accounts: Vec<AccountStatus>,
+}
+
+/// What a reload did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reloaded {
+    /// Accounts that are served now.
+    pub accounts: usize,
+}
+
+impl Server {
+    /// Listens and serves. When this returns, every listener accepts.
+    pub fn start(home: Home, key_file: Option<PathBuf>) -> Result<Arc<Self>, ServeError> {
+        let settings = Arc::new(Settings::load(&home, None)?);
+        let key_file = key_file.or_else(|| settings.config.key_file.clone());
+        let key_file = key_file.map(|path| KeyFile::read(&path)).transpose()?;
+        let bound = bind(&home, &settings.config, &Listeners::new())?;
+        let directory = Directory::new(Store::new(home.accounts()), key_file);
+        let (settings, current) = watch::channel(settings);
+        let entrance = Arc::new(Entrance::new(Household::new(directory), current));
+        entrance.household.rescan(entrance.settings_channel())?;
+        let (alive, ended) = mpsc::channel(1);
+        let server = Arc::new(Self {
+            home,
+            settings,
+            entrance,
+            listeners: Mutex::default(),
+            stopping: watch::Sender::new(false),
+            alive: Mutex::new(Some(alive)),
+            ended: Mutex::new(Some(ended)),
+            sessions: Arc::default(),
+        });
+        server.serve(bound);
+        Ok(server)
+    }
+
+    /// The home that is served.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// The settings in use.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.entrance.settings()
+    }
+
+    /// Reads the configuration and the accounts again. Sessions go on. If anything is wrong, the
+    /// old configuration stays in use as a whole.
+    pub fn reload(&self) -> Result<Reloaded, ServeError> {
+        let settings = Arc::new(Settings::load(&self.home, None)?);
+        let bound = bind(&self.home, &settings.config, &self.lock())?;
+        let wanted = wanted(&settings.config);
+        self.settings.send_replace(settings);
+        self.entrance.forget();
+        self.lock().retain(|key, listener| {
+            wanted.iter().any(|(service, endpoint)| {
+                service.key() == *key && *endpoint == listener.endpoint
+            })
+        });
+        self.serve(bound);
+        self.entrance.household.rescan(self.entrance.settings_channel())?;
+        Ok(Reloaded { accounts: self.entrance.household.all().len() })
+    }
+
+    /// What `status` shows.
+    pub fn status(&self) -> Status {
+        let listeners = self
+            .lock()
+            .iter()
+            .map(|(key, listener)| ((*key).to_owned(), listener.address.to_string()))
+            .collect();
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            listeners,
+            accounts: self.entrance.household.all().iter().map(|member| member.status()).collect(),
+        }
+    }
+
+    /// The refresh token of an account, where this proxy has it unlocked.
+    pub fn grant(&self, address: &str) -> Option<crate::accounts::Grant> {
+        let member = self.entrance.household.find(address, self.entrance.settings_channel()).ok()??;
+        member.account.grant().ok().map(|(_, grant)| grant)
+    }
+
+    /// Stops: no new clients; those that are there are told once nothing of theirs is under way,
+    /// and after ten seconds in any case.
+    pub async fn stop(&self) {
+        self.lock().clear();
+        self.stopping.send_replace(true);
+        drop(self.alive.lock().unwrap_or_else(PoisonError::into_inner).take());
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(mut ended) = ended else { return };
+        if tokio::time::timeout(DRAIN, ended.recv()).await.is_err() {
+            tracing::warn!("some sessions were still busy and were cut off");
+        }
+    }
+
+    fn serve(&self, bound: Vec<(Service, Bound)>) {
+        let Some(alive) = self.alive.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
+            return;
+        };
+        let alive = alive.downgrade();
+        for (service, bound) in bound {
+            tracing::info!(address = %bound.address, "{} is served", service.key());
+            let (entrance, stopping) = (self.entrance.clone(), self.stopping.subscribe());
+            let (alive, sessions) = (alive.clone(), self.sessions.clone());
+            let context = move || Context {
+                id: sessions.fetch_add(1, Ordering::Relaxed) + 1,
+                entrance: entrance.clone(),
+                stopping: stopping.clone(),
+                _alive: alive.upgrade(),
+            };
+            self.lock().insert(service.key(), bound.serve(context));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Listeners> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wanted(config: &Config) -> Vec<(Service, Endpoint)> {
+    let both = [(Service::Imap, config.listen.imap), (Service::Smtp, config.listen.smtp)];
+    both.into_iter().filter_map(|(service, endpoint)| Some((service, endpoint?))).collect()
+}
+
+/// Listens on what is wanted and not there yet.
+fn bind(
+    home: &Home,
+    config: &Config,
+    there: &Listeners,
+) -> Result<Vec<(Service, Bound)>, ListenError> {
+    let file = home.config_file().display().to_string();
+    wanted(config)
+        .into_iter()
+        .filter(|(service, endpoint)| {
+            there.get(service.key()).is_none_or(|listener| listener.endpoint != *endpoint)
+        })
+        .map(|(service, endpoint)| Ok((service, Bound::bind(service, endpoint, &file)?)))
+        .collect()
+}

@@ -1,0 +1,161 @@
+//! What the sessions of both protocols have in common.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until, timeout};
+use zeroize::Zeroizing;
+
+use super::entrance::{Denied, Entrance};
+use super::household::Member;
+use super::relay::End;
+use crate::protocol::Dialogue;
+use crate::protocol::intruder::Intruder;
+use crate::protocol::sasl::Credentials;
+use crate::upstream::Stream;
+
+/// How long a client may be silent before it has signed on. RFC 9051 §5.4 asks for 30 minutes after
+/// it only; Dovecot gives three here, and Outlook asks its person for a password meanwhile.
+const SILENCE: Duration = Duration::from_secs(180);
+/// What a wrong password costs. It doesn't grow: everything comes from one address, and some
+/// clients first try an empty password, which costs nothing.
+const WRONG_PASSWORD: Duration = Duration::from_secs(1);
+/// How long a client may take to read the last words.
+const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long the provider may take to close.
+const CLOSING: Duration = Duration::from_millis(500);
+
+/// What a session gets at its birth.
+pub(super) struct Context {
+    pub(super) entrance: Arc<Entrance>,
+    pub(super) stopping: watch::Receiver<bool>,
+    /// Names the session in the log.
+    pub(super) id: u64,
+    /// Held as long as the session lives, so that the server knows when all have ended.
+    pub(super) _alive: Option<mpsc::Sender<()>>,
+}
+
+impl Context {
+    /// Checks a user name and a password. A wrong one costs its second here.
+    pub(super) async fn admit(&self, credentials: Credentials) -> Result<Arc<Member>, Denied> {
+        let answer_wrong_at = Instant::now() + WRONG_PASSWORD;
+        let is_empty = credentials.password.is_empty();
+        let admitted = self.entrance.admit(credentials).await;
+        if matches!(admitted, Err(Denied::Wrong)) && !is_empty {
+            sleep_until(answer_wrong_at).await;
+        }
+        admitted
+    }
+
+    /// Gives the reason once the proxy stops or the account is forgotten.
+    pub(super) async fn leave(&self, member: &Member) -> String {
+        let mut stopping = self.stopping.clone();
+        tokio::select! {
+            _ = stopping.wait_for(|stopping| *stopping) => "Gatepost is stopping".into(),
+            () = member.gone() => "This account was signed out".into(),
+        }
+    }
+}
+
+/// A client that has not signed on yet.
+pub(super) struct Client<'c> {
+    pub(super) stream: &'c mut TcpStream,
+    buffer: Zeroizing<Vec<u8>>,
+}
+
+/// What came of waiting for a client.
+pub(super) enum Read<'b> {
+    Bytes(&'b [u8]),
+    /// It closed, or broke.
+    Gone,
+    /// It was silent for too long.
+    Silent,
+    /// The proxy is stopping.
+    Stopping,
+    /// The moment that was asked for has come.
+    Due,
+}
+
+impl<'c> Client<'c> {
+    pub(super) fn new(stream: &'c mut TcpStream) -> Self {
+        Self { stream, buffer: Zeroizing::new(vec![0; 1024]) }
+    }
+
+    pub(super) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let sent = timeout(SILENCE, self.stream.write_all(bytes)).await;
+        sent.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Waits for bytes, or until `due`.
+    pub(super) async fn read(&mut self, context: &Context, due: Option<Instant>) -> Read<'_> {
+        let mut stopping = context.stopping.clone();
+        tokio::select! {
+            read = self.stream.read(&mut self.buffer) => match read {
+                Ok(0) | Err(_) => Read::Gone,
+                Ok(length) => Read::Bytes(&self.buffer[..length]),
+            },
+            _ = stopping.wait_for(|stopping| *stopping) => Read::Stopping,
+            () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Read::Due,
+            () = tokio::time::sleep(SILENCE) => Read::Silent,
+        }
+    }
+
+    /// Sends the last words and closes in a way that lets them arrive.
+    pub(super) async fn close(self, words: &[u8]) {
+        say_goodbye(self.stream, words).await;
+    }
+}
+
+/// Sends the last words, shuts the writing side, and waits a moment for the client to go: a close
+/// with unread bytes would reset the connection and the words with it.
+pub(super) async fn say_goodbye(stream: &mut TcpStream, words: &[u8]) {
+    let _ = timeout(LAST_WORDS, async {
+        stream.write_all(words).await?;
+        stream.shutdown().await?;
+        let mut unread = [0; 1024];
+        while stream.read(&mut unread).await? > 0 {}
+        Ok::<_, io::Error>(())
+    })
+    .await;
+}
+
+/// Logs how a relayed session ended, and closes both of its connections in order.
+pub(super) async fn finish(
+    member: &Member,
+    end: &End,
+    dialogue: &impl Dialogue,
+    client: &mut TcpStream,
+    mut upstream: Stream,
+) {
+    let words = match end {
+        End::ClientLeft => None,
+        End::UpstreamLeft => Some("The mail server has closed the connection".to_owned()),
+        End::Stopped(violation) => Some(format!("The session can't go on: {violation}")),
+        End::Leaving(words) => Some(words.clone()),
+    };
+    tracing::info!(
+        account = %member.account.address(),
+        why = ?end,
+        server = dialogue.server_farewell(),
+        "session ended"
+    );
+    let farewell = words.and_then(|words| dialogue.farewell(&words)).unwrap_or_default();
+    let close_upstream = timeout(CLOSING, upstream.shutdown());
+    let _ = tokio::join!(say_goodbye(client, &farewell), close_upstream);
+}
+
+/// Logs what isn't a mail client, with what to change.
+pub(super) fn log_intruder(intruder: Intruder, protocol: &str) {
+    match intruder {
+        Intruder::Tls => tracing::warn!(
+            "a client speaks TLS to the plain {protocol} port: set its encryption to “None” for this account"
+        ),
+        Intruder::Http => tracing::warn!(
+            "an HTTP request came to the {protocol} port and was refused: this is no web page"
+        ),
+    }
+}

@@ -1,0 +1,160 @@
+//! One session of an SMTP client.
+
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+use super::entrance::{AHEAD_LIFE, Ahead, Denied};
+use super::household::{Kind, Presence};
+use super::relay::{Carry, End, relay};
+use super::session::{Client, Context, Read, finish, log_intruder, say_goodbye};
+use crate::protocol::dialogue::Violation;
+use crate::protocol::sasl::Credentials;
+use crate::protocol::smtp::{DataSink, Dialogue, Event, SignOn};
+use crate::upstream::SmtpSession;
+
+/// The name that Gatepost gives where the client gave none that can be sent on.
+const OWN_NAME: &str = "[127.0.0.1]";
+
+const BARE_NEWLINE: &[u8] = b"550 5.6.0 The message has a bare CR or LF (RFC 5321 2.3.8) and was not sent. \
+If its program can't be mended, set bare_newlines = \"normalize\" in Gatepost's configuration.\r\n";
+
+/// A client that was let in.
+struct Entered {
+    presence: Presence,
+    session: SmtpSession,
+    client_name: String,
+    accepted: &'static [u8],
+    rest: Vec<u8>,
+}
+
+/// Serves a client from its greeting to its end.
+pub(super) async fn serve(mut stream: TcpStream, context: Context) {
+    let Some(entered) = sign_on(&mut stream, &context).await else { return };
+    let Entered { presence, mut session, client_name, accepted, mut rest } = entered;
+    let member = &presence.member;
+    if Client::new(&mut stream).send(accepted).await.is_err() {
+        return;
+    }
+    // Once round for most; again each time that a message had to be dropped with its connection.
+    let (end, dialogue, upstream) = loop {
+        let carry = Carry { from_client: rest, from_upstream: session.rest };
+        let mut dialogue = Dialogue::new(context.entrance.settings().provider.bare_newlines);
+        let mut upstream = session.stream;
+        let leave = context.leave(member);
+        let ended =
+            relay(&mut stream, &mut upstream, &mut dialogue, carry, leave, member.as_ref()).await;
+        if !matches!(ended.why, End::Stopped(Violation::BareNewline)) {
+            break (ended.why, dialogue, upstream);
+        }
+        tracing::warn!(account = %member.account.address(), "a message with a bare CR or LF was refused");
+        // Without its final dot the message is nothing to the provider.
+        drop(upstream);
+        let Some(sink) = dialogue.into_sink() else { return };
+        let Some(left) = swallow(&mut stream, &context, sink, ended.from_client).await else { return };
+        if Client::new(&mut stream).send(BARE_NEWLINE).await.is_err() {
+            return;
+        }
+        match context.entrance.smtp(member, &client_name, None).await {
+            Ok(again) => session = again,
+            Err(trouble) => return say_goodbye(&mut stream, &trouble.smtp()).await,
+        }
+        rest = left;
+    };
+    finish(member, &end, &dialogue, &mut stream, upstream).await;
+}
+
+/// Reads the rest of a refused message; gives what came behind it, or `None` if the client left.
+async fn swallow(
+    stream: &mut TcpStream,
+    context: &Context,
+    mut sink: DataSink,
+    mut buffered: Vec<u8>,
+) -> Option<Vec<u8>> {
+    let mut client = Client::new(stream);
+    loop {
+        let (length, ended) = sink.swallow(&buffered);
+        buffered.drain(..length);
+        if ended {
+            return Some(buffered);
+        }
+        match client.read(context, None).await {
+            Read::Bytes(bytes) => buffered.extend_from_slice(bytes),
+            _ => return None,
+        }
+    }
+}
+
+/// Speaks with the client until it is let in; `None` once it is gone.
+async fn sign_on(stream: &mut TcpStream, context: &Context) -> Option<Entered> {
+    let mut dialogue = SignOn::default();
+    let mut ahead: Option<(Ahead, Instant)> = None;
+    let mut client = Client::new(stream);
+    client.send(&dialogue.greeting()).await.ok()?;
+    loop {
+        while let Some(event) = dialogue.next() {
+            match event {
+                Event::Reply(reply) => client.send(&reply).await.ok()?,
+                Event::Hello => {
+                    let name = dialogue.client_name().unwrap_or(OWN_NAME).to_owned();
+                    let (extensions, opened) = context.entrance.hello(&name).await;
+                    ahead = opened.map(|opened| (opened, Instant::now() + AHEAD_LIFE));
+                    client.send(&dialogue.greet(&extensions)).await.ok()?;
+                }
+                Event::Credentials(credentials) => {
+                    let client_name = dialogue.client_name().unwrap_or(OWN_NAME).to_owned();
+                    let opened = ahead.take().map(|(ahead, _)| ahead);
+                    match check(context, credentials, &client_name, opened).await {
+                        Ok((presence, session)) => {
+                            let (accepted, rest) = dialogue.accept();
+                            return Some(Entered { presence, session, client_name, accepted, rest });
+                        }
+                        Err(Denied::Wrong) => client.send(&dialogue.refuse()).await.ok()?,
+                        Err(Denied::Trouble(trouble)) => {
+                            tracing::warn!("{trouble}");
+                            client.close(&trouble.smtp()).await;
+                            return None;
+                        }
+                    }
+                }
+                Event::Close { reply, why } => {
+                    if let Some(why) = why {
+                        tracing::warn!("an SMTP client was turned away: {why}");
+                    }
+                    client.close(&reply).await;
+                    return None;
+                }
+                Event::Intruder(intruder) => {
+                    log_intruder(intruder, "SMTP");
+                    client.close(b"421 4.7.0 This port speaks SMTP without TLS\r\n").await;
+                    return None;
+                }
+            }
+        }
+        match client.read(context, ahead.as_ref().map(|(_, until)| *until)).await {
+            Read::Bytes(bytes) => dialogue.receive(bytes),
+            Read::Due => ahead = None,
+            Read::Gone => return None,
+            Read::Silent => {
+                client.close(b"421 4.4.2 Too long without a sign-on\r\n").await;
+                return None;
+            }
+            Read::Stopping => {
+                client.close(b"421 4.3.2 Gatepost is stopping\r\n").await;
+                return None;
+            }
+        }
+    }
+}
+
+async fn check(
+    context: &Context,
+    credentials: Credentials,
+    client_name: &str,
+    ahead: Option<Ahead>,
+) -> Result<(Presence, SmtpSession), Denied> {
+    let member = context.admit(credentials).await?;
+    let presence = member.enter(Kind::Smtp);
+    let session = context.entrance.smtp(&member, client_name, ahead).await.map_err(Denied::Trouble)?;
+    tracing::info!(account = %member.account.address(), "SMTP client signed on");
+    Ok((presence, session))
+}

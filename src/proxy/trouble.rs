@@ -1,0 +1,117 @@
+//! What keeps a right password from being served, in the words that each protocol has for it.
+//!
+//! None of it is ever a tagged `NO` or a `535`: mail clients answer those by asking for a password,
+//! and the person then types the wrong one over the right one.
+
+use crate::token;
+use crate::upstream::UpstreamError;
+
+/// Why a mail client whose password is right is turned away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Trouble {
+    /// One sentence.
+    pub(super) sentence: String,
+    /// One thing to do.
+    pub(super) remedy: String,
+    /// True if nothing gets better before a person acts: then the client is given an alert.
+    pub(super) needs_person: bool,
+    /// The enhanced status code (RFC 3463) behind SMTP's 421.
+    code: &'static str,
+}
+
+impl Trouble {
+    /// The token can't be had.
+    pub(super) fn token(trouble: &token::Trouble, address: &str) -> Self {
+        match trouble {
+            token::Trouble::Cause(cause) => Self {
+                sentence: cause.sentence(),
+                remedy: cause.remedy(address),
+                needs_person: !cause.is_transient(),
+                code: if cause.is_transient() { "4.4.1" } else { "4.7.0" },
+            },
+            token::Trouble::Locked | token::Trouble::Record(_) => Self {
+                sentence: trouble.to_string(),
+                remedy: format!("Run `gatepost login {address}` to sign in again."),
+                needs_person: true,
+                code: "4.7.0",
+            },
+        }
+    }
+
+    /// The provider's mail server can't be used.
+    pub(super) fn upstream(error: &UpstreamError) -> Self {
+        Self {
+            sentence: format!("{error}."),
+            remedy: error.remedy().to_owned(),
+            needs_person: !error.is_transient(),
+            code: if error.is_transient() { "4.4.1" } else { "4.7.0" },
+        }
+    }
+
+    /// A limit of Gatepost's own.
+    pub(super) fn limit(sentence: String, remedy: &str) -> Self {
+        Self { sentence, remedy: remedy.to_owned(), needs_person: false, code: "4.7.0" }
+    }
+
+    /// This machine is at fault.
+    pub(super) fn machine(sentence: String, remedy: &str) -> Self {
+        Self { sentence, remedy: remedy.to_owned(), needs_person: true, code: "4.3.0" }
+    }
+
+    /// The last words to an IMAP client.
+    pub(super) fn imap(&self) -> Vec<u8> {
+        let (sentence, remedy) = (ascii(&self.sentence), ascii(&self.remedy));
+        if self.needs_person {
+            format!("* OK [ALERT] Gatepost: {sentence} {remedy}\r\n* BYE {sentence}\r\n").into_bytes()
+        } else {
+            format!("* BYE {sentence} {remedy}\r\n").into_bytes()
+        }
+    }
+
+    /// The last words to an SMTP client.
+    pub(super) fn smtp(&self) -> Vec<u8> {
+        let text = ascii(&format!("{} {}", self.sentence, self.remedy));
+        // RFC 5321 §4.5.3.1.5: a reply line has 512 bytes.
+        let text: String = text.chars().take(490).collect();
+        format!("421 {} {text}\r\n", self.code).into_bytes()
+    }
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.sentence, self.remedy)
+    }
+}
+
+/// Words that go on the wire: both protocols have ASCII only there, and one line.
+pub(super) fn ascii(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '“' | '”' => '"',
+            '’' => '\'',
+            '›' => '>',
+            '–' => '-',
+            c if c.is_ascii() && !c.is_ascii_control() => c,
+            _ => '?',
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::Cause;
+
+    #[test]
+    fn a_person_is_alerted_and_a_network_only_told() {
+        let ended = token::Trouble::Cause(Cause::GrantEnded { testing: true });
+        let words = String::from_utf8(Trouble::token(&ended, "you@gmail.com").imap()).unwrap();
+        assert!(words.starts_with("* OK [ALERT] Gatepost: Google has ended the grant"), "{words}");
+        assert!(words.contains("\r\n* BYE ") && words.ends_with("\r\n") && words.is_ascii());
+        let away = token::Trouble::Cause(Cause::Unreachable("no route".into()));
+        let words = String::from_utf8(Trouble::token(&away, "you@gmail.com").imap()).unwrap();
+        assert!(words.starts_with("* BYE ") && words.matches("\r\n").count() == 1, "{words}");
+        let words = String::from_utf8(Trouble::token(&away, "you@gmail.com").smtp()).unwrap();
+        assert!(words.starts_with("421 4.4.1 ") && words.len() <= 512);
+    }
+}

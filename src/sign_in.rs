@@ -1,0 +1,247 @@
+//! Signing in, once: from the person's consent to a stored account, and back out again.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::accounts::{
+    Address, Grant, GrantFacts, KeyFile, NewPassword, Record, RecordError, Store, StoreError,
+};
+use crate::secret::{AccessToken, LocalPassword};
+use crate::settings::Settings;
+use crate::token::{Authorization, AuthorizationServer, AuthorizeError, Cause, Identity, NewGrant};
+use crate::upstream::UpstreamError;
+
+/// How long a person has, and with them whatever is tried again meanwhile.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+/// The pause before something that failed for now is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(3);
+/// A code is used up by the first answer to it; only a request that got none is repeated.
+const EXCHANGE_TRIES: u32 = 3;
+
+/// What is to be signed in.
+pub struct Request<'r> {
+    /// The account.
+    pub address: &'r Address,
+    /// The local password, if the account is new or [`replace_password`](Self::replace_password).
+    pub password: NewPassword,
+    /// Make the account anew, with another local password.
+    pub replace_password: bool,
+    /// Opens the account as well, without a person.
+    pub key_file: Option<&'r KeyFile>,
+}
+
+/// What happens on the way, for the person.
+pub enum Progress<'p> {
+    /// Open this address and consent.
+    Authorize(&'p url::Url),
+    /// Something can't be reached just now; it is tried again, and nothing is lost.
+    TryingAgain(&'p str),
+}
+
+/// An account that is stored.
+#[derive(Debug)]
+pub struct SignedIn {
+    /// The new local password; `None` where the old one goes on.
+    pub password: Option<LocalPassword>,
+    /// The grant ends after this, whatever is done: the Google client is in Testing.
+    pub grant_life: Option<Duration>,
+}
+
+/// Why nothing was stored. Whatever was there before is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// There is no OAuth client.
+    #[error("Gatepost has no Google client yet.")]
+    NoClient,
+    /// The person, or the authorization server.
+    #[error("{}", .0.sentence())]
+    Cause(Cause),
+    /// The sign-in can't begin.
+    #[error("The sign-in can't begin: {0}.")]
+    Begin(#[from] AuthorizeError),
+    /// The proof failed: mail can't be read with this grant.
+    #[error("The grant does not open the mailbox: {0}.")]
+    Proof(UpstreamError),
+    /// The account can't be stored.
+    #[error("The account can't be stored: {0}.")]
+    Store(#[from] StoreError),
+    /// The account's record can't be made.
+    #[error("The account can't be stored: {0}.")]
+    Record(#[from] RecordError),
+}
+
+impl SignInError {
+    /// One thing to do.
+    pub fn remedy(&self, address: &str) -> String {
+        match self {
+            Self::NoClient => format!(
+                "Register one (docs/google-client.md, ten minutes, once), then run `gatepost login {address} --client FILE` with the JSON file that the console downloads."
+            ),
+            Self::Cause(cause) => cause.remedy(address),
+            Self::Begin(_) => "End other programs that hold many ports, and try again.".into(),
+            Self::Proof(error) => error.remedy().into(),
+            Self::Store(_) | Self::Record(_) => "Look at the file that is named, and at the disk's free space.".into(),
+        }
+    }
+
+    /// A word for programs.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoClient => "no_client",
+            Self::Cause(cause) => cause.code(),
+            Self::Begin(_) => "no_port",
+            Self::Proof(UpstreamError::TokenRefused { .. }) => "token_refused",
+            Self::Proof(_) => "imap_refused",
+            Self::Store(_) | Self::Record(_) => "not_stored",
+        }
+    }
+}
+
+/// Signs in: waits for the person's consent, checks that it is the right account's and holds the
+/// mail, proves it at the IMAP server, and stores it.
+///
+/// `pasted` brings addresses that the person pasted, if they can; `tell` is called as things go.
+pub async fn sign_in(
+    settings: &Settings,
+    store: &Store,
+    request: Request<'_>,
+    mut pasted: mpsc::Receiver<String>,
+    tell: &(dyn Fn(Progress<'_>) + Sync),
+) -> Result<SignedIn, SignInError> {
+    let server = settings.server.clone().ok_or(SignInError::NoClient)?;
+    let deadline = Instant::now() + PATIENCE;
+    let address = request.address.as_str();
+    let mut authorization = Authorization::begin(server.clone(), address).await?;
+    tell(Progress::Authorize(authorization.url()));
+    let redirect = timeout_at(deadline, authorization.redirected(&mut pasted, address)).await;
+    let outcome = match redirect.unwrap_or(Err(Cause::NobodySignedIn)) {
+        Err(cause) => Err(SignInError::Cause(cause)),
+        Ok(redirect) => {
+            let outcome = timeout_at(deadline, async {
+                let grant = exchange(&mut authorization, &redirect, tell).await?;
+                let name = prove(settings, &server, request.address, &grant, tell).await?;
+                keep(store, settings, request, name, grant).await
+            });
+            let outcome = outcome.await.unwrap_or(Err(SignInError::Cause(Cause::NobodySignedIn)));
+            match &outcome {
+                Ok(_) => redirect.finish(Ok(address)),
+                Err(error) => redirect.finish(Err((&error.to_string(), &error.remedy(address)))),
+            }
+            outcome
+        }
+    };
+    authorization.close().await;
+    outcome
+}
+
+async fn exchange(
+    authorization: &mut Authorization,
+    redirect: &crate::token::Redirect,
+    tell: &(dyn Fn(Progress<'_>) + Sync),
+) -> Result<NewGrant, SignInError> {
+    let mut tries = 1;
+    loop {
+        match authorization.exchange(redirect).await {
+            Ok(grant) => return Ok(grant),
+            Err(cause) if cause.is_transient() && tries < EXCHANGE_TRIES => {
+                tell(Progress::TryingAgain(&cause.sentence()));
+                tries += 1;
+                sleep(TRY_AGAIN).await;
+            }
+            Err(cause) => return Err(SignInError::Cause(cause)),
+        }
+    }
+}
+
+/// Proves that the grant is the right account's and opens its mailbox; gives the account's name as
+/// the provider has it. What fails for now is tried again: the consent isn't thrown away.
+async fn prove(
+    settings: &Settings,
+    server: &AuthorizationServer,
+    address: &Address,
+    grant: &NewGrant,
+    tell: &(dyn Fn(Progress<'_>) + Sync),
+) -> Result<String, SignInError> {
+    let Identity { email } = until_settled(tell, async || {
+        let identity = server.identity(&grant.access_token).await;
+        identity.map_err(|cause| (cause.is_transient(), SignInError::Cause(cause)))
+    })
+    .await?;
+    let consented = Address::parse(&email).map_err(|_| SignInError::Cause(Cause::AccountUnknown))?;
+    if consented != *address {
+        return Err(SignInError::Cause(Cause::OtherAccount { signed_in: consented.to_string() }));
+    }
+    let name = consented.to_string();
+    until_settled(tell, async || mailbox_opens(settings, &name, &grant.access_token).await).await?;
+    Ok(name)
+}
+
+async fn mailbox_opens(
+    settings: &Settings,
+    name: &str,
+    token: &AccessToken,
+) -> Result<(), (bool, SignInError)> {
+    match settings.upstream.imap(name, token).await {
+        Ok(session) => {
+            drop(session);
+            Ok(())
+        }
+        Err(error) => Err((error.is_transient(), SignInError::Proof(error))),
+    }
+}
+
+/// Repeats `attempt` for as long as it fails for now.
+async fn until_settled<T>(
+    tell: &(dyn Fn(Progress<'_>) + Sync),
+    attempt: impl AsyncFn() -> Result<T, (bool, SignInError)>,
+) -> Result<T, SignInError> {
+    loop {
+        match attempt().await {
+            Ok(done) => return Ok(done),
+            Err((true, error)) => {
+                tell(Progress::TryingAgain(&error.to_string()));
+                sleep(TRY_AGAIN).await;
+            }
+            Err((false, error)) => return Err(error),
+        }
+    }
+}
+
+async fn keep(
+    store: &Store,
+    settings: &Settings,
+    request: Request<'_>,
+    sign_in_name: String,
+    grant: NewGrant,
+) -> Result<SignedIn, SignInError> {
+    let granted = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let grant_expires = grant.grant_life.map(|life| granted + life.as_secs());
+    let facts = GrantFacts { sign_in_name, granted, grant_expires };
+    let sealed = Grant { refresh_token: grant.refresh_token };
+    let provider = settings.provider.name.clone();
+    let mut password = None;
+    store.update(request.address, |record| {
+        let record = match record {
+            // The local password and every other slot outlive the grant.
+            Some(mut record) if !request.replace_password => {
+                record.renew(&provider, facts, &sealed)?;
+                record
+            }
+            _ => {
+                password = Some(request.password.password().clone());
+                let (address, new) = (request.address, &request.password);
+                Record::create(address, &provider, facts, &sealed, new, request.key_file)?
+            }
+        };
+        Ok::<_, SignInError>(Some(record))
+    })?;
+    Ok(SignedIn { password, grant_life: grant.grant_life })
+}
+
+/// Ends a grant at the provider, and with it every token of it on every machine.
+pub async fn revoke(server: &Arc<AuthorizationServer>, grant: &Grant) -> Result<(), Cause> {
+    server.revoke(&grant.refresh_token).await
+}

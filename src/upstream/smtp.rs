@@ -1,0 +1,158 @@
+//! Signing on at a submission server with XOAUTH2 (RFC 4954, RFC 3207, and Google's page on it).
+
+use std::sync::Arc;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::rustls::ClientConfig;
+
+use super::connect::{connect, connect_tls, handshake};
+use super::error::{Refusal, UpstreamError};
+use super::wire::Wire;
+use super::Stream;
+use crate::config::{Host, Security};
+use crate::protocol::sasl;
+use crate::protocol::smtp::{Extensions, Reply, ReplyReader};
+use crate::secret::AccessToken;
+
+/// A connection that has said hello, and waits for a sign-on.
+pub struct SmtpGreeted {
+    stream: Stream,
+    host: Host,
+    /// What the server can do, as it says.
+    pub extensions: Extensions,
+}
+
+/// A connection that is signed on.
+pub struct SmtpSession {
+    /// The connection.
+    pub stream: Stream,
+    /// What the server sent behind its sign-on; it belongs to the mail client.
+    pub rest: Vec<u8>,
+}
+
+/// Connects, secures the connection, and says hello.
+pub(super) async fn greet(
+    host: &Host,
+    tls: &Arc<ClientConfig>,
+    client_name: &str,
+) -> Result<SmtpGreeted, UpstreamError> {
+    let hello = format!("EHLO {client_name}\r\n");
+    let stream = match host.security {
+        Security::Tls => {
+            let mut wire = Wire::new(connect_tls(host, tls).await?, host, "SMTP");
+            expect(&mut wire, 220).await?;
+            return greeted(wire, &hello).await;
+        }
+        Security::StartTls => {
+            let mut wire = Wire::new(connect(host).await?, host, "SMTP");
+            expect(&mut wire, 220).await?;
+            wire.send(hello.as_bytes()).await?;
+            let plain = expect(&mut wire, 250).await?;
+            if !extensions(&plain).has("STARTTLS") {
+                let reason = "it does not offer STARTTLS".to_owned();
+                return Err(UpstreamError::Tls { host: host.to_string(), reason });
+            }
+            wire.send(b"STARTTLS\r\n").await?;
+            expect(&mut wire, 220).await?;
+            // Whatever stands here was sent in the clear and would be read as if it were not.
+            if wire.has_more() {
+                return Err(wire.not_the_protocol());
+            }
+            wire.into_parts().0
+        }
+    };
+    let secured = handshake(stream, host, tls).await?;
+    greeted(Wire::new(secured, host, "SMTP"), &hello).await
+}
+
+async fn greeted(mut wire: Wire<'_, Stream>, hello: &str) -> Result<SmtpGreeted, UpstreamError> {
+    wire.send(hello.as_bytes()).await?;
+    let reply = expect(&mut wire, 250).await?;
+    if wire.has_more() {
+        return Err(wire.not_the_protocol());
+    }
+    let host = wire.host().clone();
+    Ok(SmtpGreeted { stream: wire.into_parts().0, host, extensions: extensions(&reply) })
+}
+
+impl SmtpGreeted {
+    /// Signs on as `name`.
+    ///
+    /// In two steps: with an initial response the line would be longer than the 512 bytes that
+    /// RFC 5321 §4.5.3.1.4 grants a command (RFC 4954 §4 forbids it then).
+    pub async fn sign_on(
+        self,
+        name: &str,
+        token: &AccessToken,
+    ) -> Result<SmtpSession, UpstreamError> {
+        let mut wire = Wire::new(self.stream, &self.host, "SMTP");
+        wire.send(b"AUTH XOAUTH2\r\n").await?;
+        let mut reply = reply(&mut wire).await?;
+        let mut challenged = false;
+        if reply.code == 334 {
+            let mut response = zeroize::Zeroizing::new(String::with_capacity(4096));
+            response.push_str(&sasl::xoauth2(name, token));
+            response.push_str("\r\n");
+            wire.send(response.as_bytes()).await?;
+            reply = self::reply(&mut wire).await?;
+            if reply.code == 334 {
+                challenged = true;
+                // The error's JSON; its answer is an empty line.
+                wire.send(b"\r\n").await?;
+                reply = self::reply(&mut wire).await?;
+            }
+        }
+        if reply.code == 235 {
+            let (stream, rest) = wire.into_parts();
+            return Ok(SmtpSession { stream, rest });
+        }
+        tracing::debug!(host = %self.host, code = reply.code, "the server says: {}", super::error::printable(&reply.text()));
+        Err(refusal(&wire, &reply, challenged))
+    }
+}
+
+/// What a reply other than the wanted one means.
+fn refusal<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &Wire<'_, S>,
+    reply: &Reply,
+    challenged: bool,
+) -> UpstreamError {
+    let host = wire.host().to_string();
+    let text = reply.text();
+    if let Some(refusal) = Refusal::read("", &text) {
+        return UpstreamError::Refused { host, refusal };
+    }
+    match reply.code {
+        421 => wire.closed(&text),
+        535 => UpstreamError::TokenRefused { host },
+        400..500 => UpstreamError::Refused { host, refusal: Refusal::Temporary(super::error::printable(&text)) },
+        _ if challenged => UpstreamError::TokenRefused { host },
+        _ => UpstreamError::Refused { host, refusal: Refusal::other(&text) },
+    }
+}
+
+fn extensions(reply: &Reply) -> Extensions {
+    Extensions::new(reply.lines.iter().skip(1).map(String::as_str))
+}
+
+async fn expect<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<'_, S>,
+    code: u16,
+) -> Result<Reply, UpstreamError> {
+    let reply = reply(wire).await?;
+    if reply.code == code { Ok(reply) } else { Err(refusal(wire, &reply, false)) }
+}
+
+async fn reply<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<'_, S>,
+) -> Result<Reply, UpstreamError> {
+    let mut reader = ReplyReader::default();
+    loop {
+        let line = wire.line().await?;
+        match reader.line(&line) {
+            Ok(Some(reply)) => return Ok(reply),
+            Ok(None) => {}
+            Err(_) => return Err(wire.not_the_protocol()),
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The commands, through the real binary: what they print, what they leave with, and what each
+//! plausible mistake is told.
+
+// A test that can't go on says so and fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use support::{World, YOU, browser};
+
+fn gatepost(home: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+    command.env_clear().env("GATEPOST_HOME", home).env("NO_COLOR", "1").stdin(Stdio::null());
+    // What a program needs to start at all on Windows.
+    for name in ["SYSTEMROOT", "PATH"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
+fn run(home: &Path, arguments: &[&str]) -> Output {
+    gatepost(home).args(arguments).output().unwrap()
+}
+
+/// The exit code and what a person reads, with the home's path left out.
+fn told(home: &Path, arguments: &[&str]) -> String {
+    let output = run(home, arguments);
+    let text = String::from_utf8_lossy(&output.stderr).replace(&home.display().to_string(), "HOME");
+    format!("$ gatepost {}\n{text}[exit {}]\n", arguments.join(" "), output.status.code().unwrap_or(-1))
+}
+
+#[test]
+fn mistakes_and_their_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let file = |name: &str, text: &str| {
+        let path = home.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let web = file("web.json", r#"{"web":{"client_id":"x"}}"#);
+    let html = file("page.json", "<html>");
+    let missing = home.join("missing.json").display().to_string();
+    let mut said = String::new();
+    for arguments in [
+        &["login", YOU][..],
+        &["login", "not-an-address"],
+        &["login", YOU, "--client", &missing],
+        &["login", YOU, "--client", &web],
+        &["login", YOU, "--client", &html],
+        &["logout", YOU],
+        &["status"],
+        &["reload"],
+        &["stop"],
+    ] {
+        said.push_str(&told(home, arguments).replace(&home.display().to_string(), "HOME"));
+    }
+    file("config.toml", "[listen]\n\nimap_port = 143\n");
+    said.push_str(&told(home, &["run"]));
+    file("config.toml", "[provider.gmail]\nclient_id = \"a\"\nca_file = \"web.json\"\n");
+    said.push_str(&told(home, &["run"]));
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn a_level_that_is_none_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = gatepost(folder.path()).arg("run").env("GATEPOST_LOG", "verbose").output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("trace"));
+}
+
+#[test]
+fn a_busy_port_and_a_second_instance_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = other.local_addr().unwrap().port();
+    let config = folder.path().join("config.toml");
+    std::fs::write(&config, format!("[listen]\nimap = \"127.0.0.1:{port}\"\nsmtp = \"\"\n")).unwrap();
+    let output = run(folder.path(), &["run"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("port {port} (imap) is taken")) && said.contains("config.toml"), "{said}");
+    drop(other);
+    let mut first = Proxy::start(folder.path());
+    let output = run(folder.path(), &["run"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains(&format!("process {}", first.child.id())), "{said}");
+    assert_eq!(run(folder.path(), &["stop"]).status.code(), Some(0));
+    assert_eq!(first.child.wait().unwrap().code(), Some(0));
+}
+
+/// `gatepost run`; ended when dropped.
+struct Proxy {
+    child: Child,
+    _stderr: BufReader<std::process::ChildStderr>,
+}
+
+impl Proxy {
+    fn start(home: &Path) -> Self {
+        let mut child = gatepost(home).arg("run").stderr(Stdio::piped()).spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.ends_with("\nready\n") && said != "ready\n" {
+            assert!(stderr.read_line(&mut said).unwrap() > 0, "it ended: {said}");
+        }
+        Self { child, _stderr: stderr }
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// `login --json`, with a person who consents; the events.
+async fn login(home: &Path, arguments: &[&str], stdin: &str) -> (Option<i32>, Vec<Value>) {
+    let mut child = gatepost(home)
+        .args(["login", YOU, "--no-browser", "--json"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+    let mut stdout = BufReader::new(child.stdout.take().unwrap());
+    let mut events = Vec::new();
+    let mut first = String::new();
+    stdout.read_line(&mut first).unwrap();
+    if let Ok(event) = serde_json::from_str::<Value>(&first) {
+        if event["event"] == "authorize" {
+            browser().get(event["url"].as_str().unwrap()).send().await.unwrap();
+        }
+        events.push(event);
+    }
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).unwrap();
+    events.extend(rest.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+    (child.wait().unwrap().code(), events)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn login_gives_its_events_in_order_and_run_takes_the_account_up() {
+    let world = World::signed_out("").await;
+    let home = world.folder.path();
+    let _proxy = Proxy::start(home);
+    let (code, events) = login(home, &[], "").await;
+    assert_eq!(code, Some(0), "{events:?}");
+    assert_eq!(events[0]["event"], "authorize");
+    assert_eq!(events[1]["event"], "signed_in");
+    assert_eq!(events[1]["address"], YOU);
+    assert_eq!(events[1]["imap"]["security"], "none");
+    let password = events[1]["password"].as_str().unwrap();
+    assert_eq!(password.len(), 26);
+    let port = events[1]["imap"]["port"].as_u64().unwrap();
+    assert_ne!(port, 0, "the port in use");
+    let mut client = support::Client::connect(&format!("127.0.0.1:{port}")).await;
+    client.line().await;
+    assert!(client.log_in(password).await.starts_with("in OK"));
+
+    let (_, events) = login(home, &[], "").await;
+    assert_eq!(events[1]["password"], Value::Null);
+    assert_eq!(events[1]["password_unchanged"], true);
+    assert!(client.log_in(password).await.starts_with("in BAD"), "the session goes on");
+
+    let status = run(home, &["status", "--json"]);
+    let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+    assert_eq!(status["accounts"][0]["state"], "ready");
+    assert_eq!(status["accounts"][0]["sessions"]["imap"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_of_ones_own_is_kept_until_it_is_replaced() {
+    let world = World::signed_out("").await;
+    let home = world.folder.path();
+    let own = r#"a "b" \c [%] ü"#;
+    let (code, events) = login(home, &["--password-stdin"], &format!("{own}\n")).await;
+    assert_eq!(code, Some(0), "{events:?}");
+    assert_eq!(events[1]["password"], own);
+    // The same one again is no change; another one is a mistake to be named.
+    let (_, events) = login(home, &["--password-stdin"], &format!("{own}\n")).await;
+    assert_eq!(events[1]["password_unchanged"], true);
+    let (code, events) = login(home, &["--password-stdin"], "other\n").await;
+    assert_eq!(code, Some(2));
+    assert_eq!(events[0]["event"], "failed");
+    assert!(events[0]["remedy"].as_str().unwrap().contains("--new-password"));
+    let (code, events) = login(home, &["--password-stdin", "--new-password"], "other\n").await;
+    assert_eq!((code, &events[1]["password"]), (Some(0), &Value::from("other")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_client_file_is_kept_for_its_owner_only() {
+    let world = World::signed_out("").await;
+    let home = world.folder.path();
+    let config = std::fs::read_to_string(home.join("config.toml")).unwrap();
+    let without: Vec<_> = config.lines().filter(|line| !line.starts_with("client_")).collect();
+    std::fs::write(home.join("config.toml"), without.join("\n")).unwrap();
+    let file = home.join("download.json");
+    std::fs::write(&file, world.authorization().client_json()).unwrap();
+    let (code, _) = login(home, &["--client", file.to_str().unwrap()], "").await;
+    assert_eq!(code, Some(0));
+    std::fs::remove_file(&file).unwrap();
+    let (code, _) = login(home, &[], "").await;
+    assert_eq!(code, Some(0));
+    #[cfg(unix)]
+    for (path, mode) in [("clients/gmail.json", 0o600), ("accounts/you@gmail.com.json", 0o600), ("accounts", 0o700), ("clients", 0o700)] {
+        use std::os::unix::fs::PermissionsExt;
+        let rights = std::fs::metadata(home.join(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(rights, mode, "{path} has {rights:o}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn logout_ends_the_grant_or_only_forgets_it() {
+    let world = World::signed_out("").await;
+    let home = world.folder.path();
+    let record = world.record_file();
+    // With the local password, while nothing runs.
+    let (_, events) = login(home, &[], "").await;
+    let password = events[1]["password"].as_str().unwrap().to_owned();
+    assert_eq!(run(home, &["logout", YOU]).status.code(), Some(2), "no password, no terminal");
+    assert!(record.exists());
+    let mut child = gatepost(home)
+        .args(["logout", YOU, "--password-stdin"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    writeln!(child.stdin.take().unwrap(), "{password}").unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(!record.exists());
+    assert_eq!(world.authorization().revocations(), 1);
+
+    // By the running proxy, which has the account unlocked; its sessions end.
+    let (_, events) = login(home, &[], "").await;
+    let password = events[1]["password"].as_str().unwrap().to_owned();
+    let _proxy = Proxy::start(home);
+    let status: Value = serde_json::from_slice(&run(home, &["status", "--json"]).stdout).unwrap();
+    let mut client = support::Client::connect(status["listeners"]["imap"].as_str().unwrap()).await;
+    client.line().await;
+    assert!(client.log_in(&password).await.starts_with("in OK"));
+    assert_eq!(run(home, &["logout", YOU]).status.code(), Some(0));
+    assert!(client.rest().await.contains("* BYE This account was signed out"));
+    assert_eq!(world.authorization().revocations(), 2);
+    assert!(!record.exists());
+
+    // Forgotten here, and nothing said to Google.
+    login(home, &[], "").await;
+    assert_eq!(run(home, &["logout", YOU, "--keep-grant"]).status.code(), Some(0));
+    assert_eq!(world.authorization().revocations(), 2);
+    assert!(!record.exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_file_opens_the_account_without_anybody() {
+    let world = World::signed_out("").await;
+    let home = world.folder.path();
+    let config = std::fs::read_to_string(home.join("config.toml")).unwrap();
+    std::fs::write(home.join("config.toml"), format!("{config}\n[secrets]\nkey_file = \"key\"\n")).unwrap();
+    assert_eq!(login(home, &[], "").await.0, Some(0));
+    assert!(home.join("key").exists(), "a key file that is named and missing is made");
+    let _proxy = Proxy::start(home);
+    let status: Value = serde_json::from_slice(&run(home, &["status", "--json"]).stdout).unwrap();
+    assert_eq!(status["accounts"][0]["state"], "ready");
+    // So that a logout needs no password either.
+    assert_eq!(run(home, &["logout", YOU]).status.code(), Some(0));
+    assert_eq!(world.authorization().revocations(), 1);
+}
+
+#[test]
+fn the_demo_tells_its_story() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = run(folder.path(), &["demo", "--once"]);
+    let story = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(story.starts_with("This is a demo.") && story.ends_with("Every step held.\n"), "{story}");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the real home is left alone");
+}

@@ -1,0 +1,130 @@
+//! What comes to the ports and isn't a good mail client: a clear answer, a close, and nobody else
+//! notices.
+
+// A test that can't go on says so and fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use support::{World, YOU};
+
+#[tokio::test]
+async fn a_wrong_password_costs_a_second_and_nothing_else() {
+    let world = World::new().await;
+    drop(world.signed_on().await);
+    let attempts = (0..20).map(|_| async {
+        let mut client = world.imap().await;
+        for _ in 0..3 {
+            let began = Instant::now();
+            let answer = client.log_in("not the password").await;
+            assert!(answer.starts_with("in NO [AUTHENTICATIONFAILED]"), "{answer}");
+            assert!(began.elapsed() >= Duration::from_millis(990));
+        }
+        assert!(client.log_in(world.password.expose()).await.starts_with("in OK"));
+    });
+    let refreshes = world.authorization().refreshes();
+    let (_, ()) = tokio::join!(
+        // Twelve connections are the account's budget; the clients leave as they are let in.
+        futures_util::future::join_all(attempts),
+        async {
+            let mut other = world.smtp_signed_on().await;
+            assert!(other.ask("NOOP").await.starts_with("250"));
+        }
+    );
+    assert_eq!(world.authorization().refreshes(), refreshes, "no token was touched");
+}
+
+// PEERS, email-oauth2-proxy 9: Outlook 2010 first tries an empty password.
+#[tokio::test]
+async fn an_empty_password_is_refused_at_once() {
+    let world = World::new().await;
+    let mut client = world.imap().await;
+    let began = Instant::now();
+    assert!(client.log_in("").await.starts_with("in NO [AUTHENTICATIONFAILED]"));
+    assert!(began.elapsed() < Duration::from_millis(500));
+    assert!(client.log_in(world.password.expose()).await.starts_with("in OK"));
+}
+
+#[tokio::test]
+async fn an_unknown_account_is_refused_as_a_wrong_password_is() {
+    let world = World::new().await;
+    let mut client = world.imap().await;
+    let began = Instant::now();
+    client.send("a LOGIN nobody@gmail.com x\r\n").await;
+    assert!(client.line().await.starts_with("a NO [AUTHENTICATIONFAILED]"));
+    assert!(began.elapsed() >= Duration::from_millis(990));
+    let mut client = world.smtp().await;
+    assert!(client.ask("AUTH PLAIN AG5vYm9keUBnbWFpbC5jb20AeA==").await.starts_with("535 5.7.8"));
+}
+
+#[tokio::test]
+async fn what_is_no_mail_client_is_turned_away_at_its_first_line() {
+    let world = World::new().await;
+    let mut web = world.imap().await;
+    web.send("POST / HTTP/1.1\r\nHost: localhost:10143\r\n\r\na LOGIN you x\r\n").await;
+    assert!(web.rest().await.starts_with("* BYE "));
+    let mut web = world.smtp().await;
+    web.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    assert!(web.rest().await.starts_with("421 "));
+    for mut tls in [world.imap().await, world.smtp().await] {
+        tls.send(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03").await;
+        tls.rest().await;
+    }
+    drop(world.signed_on().await);
+}
+
+#[tokio::test]
+async fn bombs_end_their_own_connection_only() {
+    let world = World::new().await;
+    let mut other = world.signed_on().await;
+    let long = vec![b'a'; 200_000];
+    let bombs: [(&str, &[u8]); 5] = [
+        ("a line without end", &long),
+        ("a literal bomb", b"a LOGIN {99999999999999999999}\r\n"),
+        ("a large literal", b"a LOGIN {1000000+}\r\nxxxx"),
+        ("commands without end", &b"x y z\r\n".repeat(200)),
+        ("nulls", &b"\0\0\0\0\r\n".repeat(100)),
+    ];
+    for (name, bomb) in bombs {
+        let mut client = world.imap().await;
+        // The proxy may have closed before all of it was written.
+        let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, bomb).await;
+        let heard = client.rest().await;
+        assert!(heard.contains("* BYE ") || heard.is_empty(), "{name}: {heard}");
+    }
+    let mut client = world.smtp().await;
+    let _ = tokio::io::AsyncWriteExt::write_all(&mut client.stream, &long).await;
+    let heard = client.rest().await;
+    assert!(heard.starts_with("500 5.5.6") || heard.is_empty(), "{heard}");
+    other.send("a NOOP\r\n").await;
+    other.until("a OK").await;
+}
+
+#[tokio::test]
+async fn control_characters_in_a_name_reach_nobody() {
+    let world = World::new().await;
+    let before = world.google.imap().connections_so_far();
+    let mut client = world.imap().await;
+    client.send(format!("a LOGIN {{{}+}}\r\n{YOU}\r\nX x\r\n", YOU.len() + 3)).await;
+    assert!(client.line().await.starts_with("a BAD"));
+    client.send("b AUTHENTICATE PLAIN AHlvdQ0KAHg=\r\n").await;
+    assert!(client.line().await.starts_with("b BAD"));
+    assert_eq!(world.google.imap().connections_so_far(), before);
+}
+
+#[tokio::test]
+async fn a_client_in_many_small_writes_is_understood() {
+    let world = World::new().await;
+    let mut client = world.imap().await;
+    let line = format!("a LOGIN \"{YOU}\" {{{}}}\r\n", world.password.expose().len());
+    for byte in line.bytes() {
+        client.send([byte]).await;
+    }
+    assert!(client.line().await.starts_with("+"));
+    for byte in format!("{}\r\n", world.password.expose()).bytes() {
+        client.send([byte]).await;
+    }
+    client.until("a OK").await;
+}

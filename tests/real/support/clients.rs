@@ -1,0 +1,128 @@
+//! Real mail clients, driven by their own command lines or by the scripts in `tests/clients/`.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use super::{bed::Bed, process};
+
+/// How long one run of a client may take.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Runs a script of `tests/clients/` with this JSON object as its input; gives its JSON answer.
+pub(crate) fn python(script: &str, input: &Value) -> Value {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
+    let mut python = Command::new("python3");
+    let output = process::run_well(python.arg(path), input.to_string().as_bytes(), PATIENCE);
+    serde_json::from_slice(&output).expect("the script prints one JSON value")
+}
+
+/// `curl`, ready to run. `secrets` are lines of its configuration, which go by its standard input.
+fn curl_command(arguments: &[&str]) -> Command {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--show-error", "--max-time", "60", "--config", "-"]).args(arguments);
+    curl
+}
+
+/// Runs `curl` with a user and a password; gives what it wrote.
+pub(crate) fn curl(arguments: &[&str], user: &str, password: &str) -> Vec<u8> {
+    let escaped = format!("{user}:{password}").replace('\\', "\\\\").replace('"', "\\\"");
+    let line = format!("user = \"{escaped}\"\n");
+    process::run_well(&mut curl_command(arguments), line.as_bytes(), PATIENCE)
+}
+
+/// Runs `curl` with a user and an OAuth token, straight to a server of the bed. No success is
+/// expected of it.
+pub(crate) fn curl_with_token(
+    bed: &Bed,
+    arguments: &[&str],
+    (user, mechanism, token): (&str, &str, &str),
+) -> Output {
+    let mut curl = curl_command(arguments);
+    curl.arg("--cacert").arg(bed.authority());
+    curl.args(["--user", user, "--login-options", &format!("AUTH={mechanism}")]);
+    process::run(&mut curl, format!("oauth2-bearer = {token}\n").as_bytes(), PATIENCE)
+}
+
+/// What `mbsync` made of a mailbox: each message by its UID.
+pub(crate) type Synced = BTreeMap<u32, Vec<u8>>;
+
+/// Fetches a whole inbox with `mbsync` into a new folder under `scratch`.
+pub(crate) fn mbsync(scratch: &Path, server: SocketAddr, user: &str, password: &str) -> Synced {
+    let (folder, configuration) = (scratch.join("mail"), scratch.join("mbsyncrc"));
+    fs::create_dir_all(&folder).expect("a folder of ours");
+    let text = format!(
+        "IMAPStore far\nHost {}\nPort {}\nUser {user}\nPass {password:?}\nSSLType None\n\
+         AuthMechs LOGIN\n\nMaildirStore near\nPath {folder}/\nInbox {folder}/INBOX\n\n\
+         Channel all\nFar :far:INBOX\nNear :near:INBOX\nSync Pull\nCreate Near\n\
+         SyncState {folder}/state\n",
+        server.ip(),
+        server.port(),
+        folder = folder.display(),
+    );
+    fs::write(&configuration, text).expect("a folder of ours");
+    let mut mbsync = Command::new("mbsync");
+    mbsync.arg("-c").arg(&configuration).arg("all");
+    process::run_well(&mut mbsync, b"", Duration::from_secs(240));
+    ["cur", "new"]
+        .into_iter()
+        .flat_map(|part| fs::read_dir(folder.join("INBOX").join(part)).expect("a Maildir"))
+        .map(|entry| read_synced(&entry.expect("an entry").path()))
+        .collect()
+}
+
+/// A message as mbsync stored it: the UID is in its name (`,U=7`). A line that mbsync may have added
+/// itself (`X-TUID`) is no part of it.
+fn read_synced(path: &Path) -> (u32, Vec<u8>) {
+    let name = path.file_name().expect("a file").to_string_lossy();
+    let uid = name.split_once(",U=").map(|(_, rest)| rest.split([':', ',']).next());
+    let uid = uid.flatten().and_then(|uid| uid.parse().ok()).expect("a UID in the name");
+    let bytes = fs::read(path).expect("a file of ours");
+    let lines = bytes.split_inclusive(|byte| *byte == b'\n');
+    (uid, lines.filter(|line| !line.starts_with(b"X-TUID: ")).flatten().copied().collect())
+}
+
+/// Sends a mail with `msmtp`.
+pub(crate) fn msmtp(
+    scratch: &Path,
+    server: SocketAddr,
+    mechanism: &str,
+    (user, password): (&str, &str),
+    mail: &[u8],
+) {
+    let configuration: PathBuf = scratch.join("msmtprc");
+    let text = format!(
+        "account default\nhost {}\nport {}\ntls off\nauth {mechanism}\nuser {user}\n\
+         password {password}\nfrom {user}\n",
+        server.ip(),
+        server.port(),
+    );
+    fs::write(&configuration, text).expect("a folder of ours");
+    // msmtp refuses a file with a password in it that others can read.
+    let mut chmod = Command::new("chmod");
+    process::run_well(chmod.arg("600").arg(&configuration), b"", PATIENCE);
+    let mut msmtp = Command::new("msmtp");
+    msmtp.arg("--file").arg(&configuration).arg("--").arg(user);
+    process::run_well(&mut msmtp, mail, PATIENCE);
+}
+
+/// Sends a mail with `swaks`, and gives its account of the dialogue.
+pub(crate) fn swaks(
+    server: SocketAddr,
+    mechanism: &str,
+    (user, password): (&str, &str),
+    subject: &str,
+) -> String {
+    let mut swaks = Command::new("swaks");
+    swaks.args(["--server", &server.ip().to_string(), "--port", &server.port().to_string()]);
+    swaks.args(["--auth", mechanism, "--auth-user", user, "--auth-password", password]);
+    swaks.args(["--from", user, "--to", user, "--header", &format!("Subject: {subject}")]);
+    String::from_utf8_lossy(&process::run_well(&mut swaks, b"", PATIENCE)).into_owned()
+}

@@ -1,0 +1,151 @@
+//! Dovecot as imap.gmail.com, and a second one with a plain password on the same mail store.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use super::{Guarded, folder, free_port, loopback, render, text, wait_for, wait_until_gone};
+use crate::support::process;
+
+pub(super) const PROGRAM: &str = "/usr/sbin/dovecot";
+
+/// Who owns the mail: a user that every Debian has.
+const MAIL_USER: &str = "mail";
+
+/// The password of everybody at the second Dovecot.
+pub(crate) const PLAIN_PASSWORD: &str = "without-any-proxy";
+
+/// The mail that both Dovecots show.
+pub(crate) struct MailStore {
+    folder: PathBuf,
+}
+
+impl MailStore {
+    pub(crate) fn new(under: &Path) -> Self {
+        let store = Self { folder: folder(&under.join("mail")) };
+        store.give_away();
+        store
+    }
+
+    /// Puts messages into a person's inbox before any server has looked at it.
+    pub(crate) fn fill_inbox(&self, address: &str, messages: impl Iterator<Item = Vec<u8>>) {
+        let maildir = self.folder.join(address.to_lowercase()).join("Maildir");
+        for part in ["cur", "new", "tmp"] {
+            fs::create_dir_all(maildir.join(part)).expect("a folder of ours");
+        }
+        for (number, message) in messages.enumerate() {
+            // The name gives the order of arrival, thus the UIDs.
+            let name = format!("cur/{}.M{number}.bed:2,", 1_700_000_000 + number);
+            fs::write(maildir.join(name), message).expect("a folder of ours");
+        }
+        self.give_away();
+    }
+
+    fn give_away(&self) {
+        let owner = format!("{MAIL_USER}:{MAIL_USER}");
+        let mut chown = Command::new("chown");
+        process::run_well(chown.arg("-R").arg(owner).arg(&self.folder), b"", super::PATIENCE);
+    }
+}
+
+/// One of the Dovecots.
+pub(crate) struct Dovecot {
+    folder: PathBuf,
+    configuration: PathBuf,
+    address: SocketAddr,
+    greeting: &'static str,
+    running: Option<Guarded>,
+}
+
+impl Dovecot {
+    /// Dovecot as imap.gmail.com, which asks `tokeninfo` whether a token is good.
+    pub(crate) fn as_gmail(
+        under: &Path,
+        store: &MailStore,
+        certificates: &Path,
+        tokeninfo: &str,
+    ) -> Self {
+        let folder = folder(&under.join("imap"));
+        let values = [
+            ("STATE", text(&folder)),
+            ("CERTIFICATES", text(certificates)),
+            ("TOKENINFO", tokeninfo),
+        ];
+        render("dovecot/oauth2.conf", &folder.join("oauth2.conf"), &values);
+        Self::start("gmail.conf", folder.clone(), store, &values, "")
+    }
+
+    /// Dovecot with [`PLAIN_PASSWORD`] and without TLS.
+    pub(crate) fn with_plain_password(under: &Path, store: &MailStore) -> Self {
+        let folder = folder(&under.join("plain"));
+        let values = [("STATE", text(&folder)), ("PASSWORD", PLAIN_PASSWORD)];
+        Self::start("plain.conf", folder.clone(), store, &values, "* OK")
+    }
+
+    fn start(
+        template: &str,
+        folder: PathBuf,
+        store: &MailStore,
+        values: &[(&str, &str)],
+        greeting: &'static str,
+    ) -> Self {
+        let port = free_port();
+        let port_text = port.to_string();
+        let mut values = values.to_vec();
+        values.extend([
+            ("MAIL", text(&store.folder)),
+            ("UID", MAIL_USER),
+            ("GID", MAIL_USER),
+            ("PORT", &port_text),
+        ]);
+        for name in ["common.conf", template] {
+            render(&format!("dovecot/{name}"), &folder.join(name), &values);
+        }
+        let configuration = folder.join(template);
+        let mut dovecot =
+            Self { folder, configuration, address: loopback(port), greeting, running: None };
+        dovecot.begin();
+        dovecot
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Where its sockets for Postfix lie.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Starts it (again), on its same port.
+    pub(crate) fn begin(&mut self) {
+        // Left by the killed one before, whose process the system may not have cleared away yet.
+        drop(fs::remove_file(self.folder.join("run/master.pid")));
+        let arguments = ["-F", "-c", text(&self.configuration)];
+        let output = self.folder.join("output");
+        self.running = Some(Guarded::start(PROGRAM, &arguments, &output));
+        wait_for(self.address, self.greeting, &[&output, &self.folder.join("log")]);
+    }
+
+    /// Ends it; its sessions are closed.
+    pub(crate) fn end(&mut self) {
+        self.running = None;
+        wait_until_gone(self.address);
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).expect("a running Dovecot has a log")
+    }
+
+    /// Closes a person's sessions with a BYE, as Gmail does when their token has ended.
+    pub(crate) fn kick(&self, address: &str) {
+        let mut doveadm = Command::new("/usr/bin/doveadm");
+        let arguments = ["-c", text(&self.configuration), "kick", &address.to_lowercase()];
+        process::run_well(doveadm.args(arguments), b"", Duration::from_secs(20));
+    }
+}

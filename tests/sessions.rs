@@ -1,0 +1,306 @@
+//! Sessions from the sign-on to the end, against the stand-in: what passes untouched, what differs,
+//! and how they end.
+
+// A test that can't go on says so and fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::time::Duration;
+
+use gatepost::demo::faults::Times;
+use gatepost::demo::smtp::Stage;
+use support::{Client, World, YOU};
+use tokio::io::AsyncWriteExt;
+
+#[tokio::test]
+async fn the_list_after_sign_on_is_gmails_without_what_only_gatepost_may_see() {
+    let world = World::new().await;
+    let mut client = world.imap().await;
+    client.send(format!("a LOGIN {YOU} {}\r\n", world.password.expose())).await;
+    let told = client.until("* CAPABILITY ").await;
+    assert!(told.contains(" IDLE ") && told.contains("X-GM-EXT-1"), "{told}");
+    client.until("a OK").await;
+    client.send("b CAPABILITY\r\n").await;
+    let asked = client.until("* CAPABILITY ").await;
+    for list in [&told, &asked] {
+        assert!(!list.contains("AUTH=") && !list.contains("COMPRESS"), "{list}");
+    }
+    client.until("b OK").await;
+    client.send("c COMPRESS DEFLATE\r\n").await;
+    assert!(client.line().await.starts_with("c NO "));
+    client.send("d NOOP\r\n").await;
+    client.until("d OK").await;
+    let lines = world.google.imap().last_client_lines();
+    assert!(!lines.iter().any(|session| session.lines.iter().any(|line| line.contains("COMPRESS"))));
+}
+
+#[tokio::test]
+async fn a_second_sign_on_never_carries_the_password_upstream() {
+    let world = World::new().await;
+    let mut client = world.signed_on().await;
+    let password = world.password.expose();
+    client.send(format!("a LOGIN {YOU} {password}\r\nb LOGIN {{3+}}\r\nyou {{{}+}}\r\n{password}\r\nc NOOP\r\n", password.len())).await;
+    assert!(client.line().await.starts_with("a BAD"));
+    assert!(client.line().await.starts_with("b BAD"));
+    client.until("c OK").await;
+    let heard = format!("{:?}", world.google.imap().last_client_lines());
+    assert!(!heard.contains(password), "{heard}");
+
+    let mut client = world.smtp_signed_on().await;
+    assert!(client.ask("AUTH PLAIN AGEAYg==").await.starts_with("503"));
+    assert!(client.ask("NOOP").await.starts_with("250"));
+    let heard = format!("{:?}", world.google.smtp().last_client_lines());
+    assert!(!heard.contains("AGEAYg=="), "{heard}");
+}
+
+#[tokio::test]
+async fn what_is_pipelined_behind_the_sign_on_is_kept_and_answered_in_order() {
+    let world = World::new().await;
+    let mut client = world.imap().await;
+    client.send(format!("a LOGIN {YOU} {}\r\nb SELECT INBOX\r\nc NO", world.password.expose())).await;
+    client.until("a OK").await;
+    client.until("b OK").await;
+    client.send("OP\r\n").await;
+    client.until("c OK").await;
+}
+
+#[tokio::test]
+async fn a_message_comes_through_byte_for_byte_in_both_directions() {
+    let world = World::new().await;
+    let mut message = b"Subject: bytes\r\n\r\n".to_vec();
+    // Every byte there is, tagged lines, literals and capability lists among them.
+    message.extend((0..=255_u8).cycle().take(300_000));
+    message.extend_from_slice(b"\r\na OK done\r\n* BYE {5}\r\n* CAPABILITY AUTH=PLAIN COMPRESS=DEFLATE\r\n");
+    let mut client = world.signed_on().await;
+    client.send(format!("a APPEND INBOX {{{}}}\r\n", message.len())).await;
+    assert!(client.line().await.starts_with("+"));
+    client.send(&message).await;
+    client.send("\r\n").await;
+    client.until("a OK").await;
+    client.send("b SELECT INBOX\r\n").await;
+    client.until("b OK").await;
+    client.send("c FETCH 1 BODY.PEEK[]\r\n").await;
+    let announced = client.line().await;
+    assert!(announced.ends_with(&format!("{{{}}}", message.len())), "{announced}");
+    assert!(client.bytes(message.len()).await == message, "the bytes differ");
+    client.until("c OK").await;
+}
+
+#[tokio::test]
+async fn idle_is_told_of_new_mail() {
+    let world = World::new().await;
+    let mut client = world.signed_on().await;
+    client.send("a SELECT INBOX\r\n").await;
+    client.until("a OK").await;
+    client.send("b IDLE\r\n").await;
+    client.until("+").await;
+    world.google.mailboxes().deliver(YOU, "INBOX", b"Subject: new\r\n\r\nx\r\n").unwrap();
+    client.until("* 1 EXISTS").await;
+    client.send("DONE\r\n").await;
+    client.until("b OK").await;
+}
+
+// PEERS, email-oauth2-proxy 8: replies are lost when a client shuts its writing side.
+#[tokio::test]
+async fn a_client_that_shuts_its_writing_side_still_gets_every_reply() {
+    let world = World::new().await;
+    let big = vec![b'x'; 500_000];
+    let mut client = world.signed_on().await;
+    world.google.mailboxes().deliver(YOU, "INBOX", &[b"Subject: big\r\n\r\n", &big[..]].concat()).unwrap();
+    client.send("a SELECT INBOX\r\nb FETCH 1 BODY.PEEK[TEXT]\r\nc NOOP\r\n").await;
+    client.stream.shutdown().await.unwrap();
+    let heard = client.rest().await;
+    assert!(heard.contains("\r\nb OK") && heard.contains("\r\nc OK"), "{} bytes", heard.len());
+    assert!(heard.len() > big.len());
+}
+
+#[tokio::test]
+async fn a_slow_reader_is_held_back_and_loses_nothing() {
+    let world = World::new().await;
+    let body = vec![b'y'; 8_000_000];
+    world.google.mailboxes().deliver(YOU, "INBOX", &[b"\r\n", &body[..]].concat()).unwrap();
+    let mut slow = world.signed_on().await;
+    slow.send("a SELECT INBOX\r\nb FETCH 1 BODY.PEEK[TEXT]\r\n").await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    // What the proxy took for it is far from all of it: it doesn't buffer a mail.
+    assert!(world.account().bytes_down < 7_000_000, "{}", world.account().bytes_down);
+    let mut quick = world.signed_on().await;
+    quick.send("q NOOP\r\n").await;
+    quick.until("q OK").await;
+    slow.until("* 1 FETCH").await;
+    assert!(slow.bytes(body.len()).await == body);
+    slow.until("b OK").await;
+}
+
+#[tokio::test]
+async fn the_ends_of_sessions_are_told() {
+    let mut world = World::new().await;
+    // Gmail's own goodbye comes through as it is, and only once.
+    let mut client = world.signed_on().await;
+    world.google.imap().expire_sessions();
+    let heard = client.rest().await;
+    assert!(heard.ends_with("* BYE Session expired, please login again.\r\n"), "{heard}");
+    assert_eq!(heard.matches("* BYE").count(), 1);
+    // A lost connection is told in words.
+    let mut client = world.signed_on().await;
+    world.google.imap().reset_connections();
+    assert_eq!(client.rest().await, "* BYE The mail server has closed the connection\r\n");
+    let mut client = world.smtp_signed_on().await;
+    world.google.smtp().reset_connections();
+    assert_eq!(client.rest().await, "421 4.3.2 The mail server has closed the connection\r\n");
+    // So is the end of the proxy, also to those that have not signed on.
+    let (mut imap, mut smtp, mut idle) =
+        (world.imap().await, world.smtp_signed_on().await, world.signed_on().await);
+    idle.send("a SELECT INBOX\r\nb IDLE\r\n").await;
+    idle.until("+").await;
+    world.server().stop().await;
+    assert_eq!(imap.rest().await, "* BYE Gatepost is stopping\r\n");
+    assert_eq!(idle.rest().await, "* BYE Gatepost is stopping\r\n");
+    assert_eq!(smtp.rest().await, "421 4.3.2 Gatepost is stopping\r\n");
+    world.start();
+    drop(world.signed_on().await);
+}
+
+#[tokio::test]
+async fn a_message_under_way_is_finished_before_the_proxy_stops() {
+    let world = World::new().await;
+    let mut client = world.smtp_signed_on().await;
+    client.ask(&format!("MAIL FROM:<{YOU}>")).await;
+    client.ask(&format!("RCPT TO:<{YOU}>")).await;
+    assert!(client.ask("DATA").await.starts_with("354"));
+    client.send("Subject: late\r\n\r\n").await;
+    let server = world.server().clone();
+    let stop = tokio::spawn(async move { server.stop().await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    client.send("text\r\n.\r\n").await;
+    assert!(client.reply().await.starts_with("250"));
+    assert!(client.reply().await.starts_with("421"));
+    stop.await.unwrap();
+    assert_eq!(world.google.smtp().transactions().len(), 1);
+}
+
+#[tokio::test]
+async fn ehlo_tells_what_the_provider_can_do() {
+    let world = World::new().await;
+    let mut client = world.smtp().await;
+    client.send("EHLO [10.0.0.9]\r\n").await;
+    let mut lines = Vec::new();
+    loop {
+        let line = client.line().await;
+        lines.push(line.clone());
+        if line.starts_with("250 ") {
+            break;
+        }
+    }
+    let has = |what: &str| lines.iter().any(|line| line[4..].starts_with(what));
+    assert!(has("SIZE 35882577") && has("8BITMIME") && has("SMTPUTF8") && has("PIPELINING"), "{lines:?}");
+    assert!(has("AUTH PLAIN LOGIN") && !has("CHUNKING") && !has("STARTTLS"), "{lines:?}");
+    assert_eq!(lines.iter().filter(|line| line.contains("AUTH")).count(), 1);
+}
+
+#[tokio::test]
+async fn a_mail_goes_through_untouched() {
+    let world = World::new().await;
+    let mut client = world.smtp_signed_on().await;
+    client.send(format!("MAIL FROM: <{YOU}>\r\nRCPT TO: <{YOU}>\r\nDATA\r\n")).await;
+    assert!(client.reply().await.starts_with("250"));
+    assert!(client.reply().await.starts_with("250"));
+    assert!(client.reply().await.starts_with("354"));
+    client.send("Subject: dots\r\n\r\n..one\r\n.. two\r\n\u{e4}\r\n.\r\nQUIT\r\n").await;
+    assert!(client.reply().await.starts_with("250"));
+    assert!(client.reply().await.starts_with("221"));
+    let sent = &world.google.smtp().transactions()[0];
+    assert_eq!(sent.bytes, "Subject: dots\r\n\r\n.one\r\n. two\r\n\u{e4}\r\n".as_bytes());
+    let lines = format!("{:?}", world.google.smtp().last_client_lines());
+    assert!(lines.contains(&format!("MAIL FROM: <{YOU}>")), "{lines}");
+}
+
+#[tokio::test]
+async fn smuggled_messages_are_refused_and_the_session_goes_on() {
+    let world = World::new().await;
+    let mut client = world.smtp_signed_on().await;
+    for end in ["\n.\n", "\n.\r\n", "\r.\r\n", "\r\n.\n", "\r\n.\r"] {
+        client.ask(&format!("MAIL FROM:<{YOU}>")).await;
+        client.ask(&format!("RCPT TO:<{YOU}>")).await;
+        assert!(client.ask("DATA").await.starts_with("354"));
+        client.send(format!("Subject: one\r\n\r\ntext{end}MAIL FROM:<evil@example.com>\r\nRCPT TO:<{YOU}>\r\nDATA\r\nSubject: smuggled\r\n\r\n.\r\n")).await;
+        let answer = client.reply().await;
+        assert!(answer.starts_with("550 5.6.0") && answer.contains("bare_newlines"), "{end:?}: {answer}");
+    }
+    client.ask(&format!("MAIL FROM:<{YOU}>")).await;
+    client.ask(&format!("RCPT TO:<{YOU}>")).await;
+    assert!(client.ask("DATA").await.starts_with("354"));
+    assert!(client.ask("Subject: good\r\n\r\ntext\r\n.").await.starts_with("250"));
+    assert_eq!(world.google.smtp().transactions().len(), 1);
+}
+
+#[tokio::test]
+async fn bare_newlines_may_be_made_good() {
+    let world = World::with("bare_newlines = \"normalize\"").await;
+    let mut client = world.smtp_signed_on().await;
+    client.ask(&format!("MAIL FROM:<{YOU}>")).await;
+    client.ask(&format!("RCPT TO:<{YOU}>")).await;
+    assert!(client.ask("DATA").await.starts_with("354"));
+    assert!(client.ask("Subject: scan\n\nline\n.\nMAIL\r\n.").await.starts_with("250"));
+    let sent = &world.google.smtp().transactions()[0];
+    assert_eq!(sent.bytes, b"Subject: scan\r\n\r\nline\r\n.\r\nMAIL\r\n");
+}
+
+#[tokio::test]
+async fn the_providers_refusals_reach_the_sender() {
+    let world = World::new().await;
+    let mut client = world.smtp_signed_on().await;
+    world.google.smtp().refuse(Stage::Mail, "550 5.4.5 Daily user sending limit exceeded.", Times::Next(1));
+    assert!(client.ask(&format!("MAIL FROM:<{YOU}>")).await.starts_with("550 5.4.5"));
+    world.google.smtp().refuse(Stage::Data, "451 4.4.2 later", Times::Next(1));
+    client.ask(&format!("MAIL FROM:<{YOU}>")).await;
+    client.ask(&format!("RCPT TO:<{YOU}>")).await;
+    assert!(client.ask("DATA").await.starts_with("451"));
+    assert!(client.ask("NOOP").await.starts_with("250"));
+}
+
+#[tokio::test]
+async fn the_connection_budget_is_kept_and_told() {
+    let world = World::with("connections = 2\nconnection_wait = \"1s\"").await;
+    let (first, _second) = (world.signed_on().await, world.signed_on().await);
+    let mut third = world.imap().await;
+    let heard = third.log_in(world.password.expose()).await;
+    assert!(heard.starts_with("* BYE All 2 connections of this account are in use"), "{heard}");
+    drop(first);
+    drop(world.signed_on().await);
+}
+
+#[tokio::test]
+async fn a_reload_takes_up_listeners_and_keeps_sessions() {
+    let world = World::new().await;
+    let mut client = world.signed_on().await;
+    let before = world.server().status().listeners["imap"].clone();
+    let config = std::fs::read_to_string(world.home.config_file()).unwrap();
+    let file = world.home.config_file();
+    std::fs::write(file, config.replacen("imap = \"127.0.0.1:0\"", "imap = \"[::1]:0\"", 1)).unwrap();
+    world.server().reload().unwrap();
+    let after = world.server().status().listeners["imap"].clone();
+    assert!(after.starts_with("[::1]:"), "{after}");
+    assert!(tokio::net::TcpStream::connect(&before).await.is_err());
+    drop(Client::connect(&after).await);
+    client.send("a NOOP\r\n").await;
+    client.until("a OK").await;
+    // A wrong configuration changes nothing.
+    std::fs::write(file, config.replacen("imap =", "impa =", 1)).unwrap();
+    assert!(world.server().reload().is_err());
+    assert_eq!(world.server().status().listeners["imap"], after);
+    client.send("b NOOP\r\n").await;
+    client.until("b OK").await;
+}
+
+#[tokio::test]
+async fn an_account_that_goes_takes_its_sessions_with_it() {
+    let world = World::new().await;
+    let mut client = world.signed_on().await;
+    std::fs::remove_file(world.record_file()).unwrap();
+    world.server().reload().unwrap();
+    assert_eq!(client.rest().await, "* BYE This account was signed out\r\n");
+    let mut client = world.imap().await;
+    assert!(client.log_in(world.password.expose()).await.starts_with("in NO"));
+}

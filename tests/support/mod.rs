@@ -1,0 +1,260 @@
+//! What the in-process tests share: a whole world on loopback – the stand-in for Google, a home, a
+//! signed-in account and a proxy – and a mail client that speaks by the line.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use gatepost::accounts::{Address, NewPassword, Store};
+use gatepost::config::Home;
+use gatepost::demo::authorization::Authorization;
+use gatepost::demo::{StandIn, StandInOptions};
+use gatepost::proxy::{AccountStatus, Server};
+use gatepost::secret::LocalPassword;
+use gatepost::settings::Settings;
+use gatepost::sign_in::{Progress, Request, SignInError, SignedIn, sign_in};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+/// The account of every world.
+pub const YOU: &str = "you@gmail.com";
+/// Nothing in a test takes longer than this.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Everything that a session needs, on loopback.
+pub struct World {
+    pub google: StandIn,
+    pub home: Home,
+    pub folder: tempfile::TempDir,
+    pub server: Option<Arc<Server>>,
+    pub password: LocalPassword,
+}
+
+impl World {
+    /// A signed-in account and a running proxy.
+    pub async fn new() -> Self {
+        Self::with("").await
+    }
+
+    /// The same, with more lines under `[provider.gmail]`.
+    pub async fn with(provider: &str) -> Self {
+        let mut world = Self::signed_out(provider).await;
+        let signed_in = world.sign_in(YOU, NewPassword::generate().unwrap()).await.unwrap();
+        world.password = signed_in.password.unwrap();
+        world.start();
+        world
+    }
+
+    /// A stand-in and a home, and nobody signed in.
+    pub async fn signed_out(provider: &str) -> Self {
+        let options = StandInOptions { users: vec![YOU.to_owned()], ..StandInOptions::default() };
+        let google = StandIn::start(options).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::locate(Some(folder.path()), None).unwrap();
+        std::fs::write(folder.path().join("ca.pem"), google.ca_pem()).unwrap();
+        let urls = google.authorization().urls();
+        let client = google.authorization();
+        let config = format!(
+            "[listen]\nimap = \"127.0.0.1:0\"\nsmtp = \"127.0.0.1:0\"\nstatus = \"\"\n\
+             [provider.gmail]\nclient_id = \"{}\"\nclient_secret = \"{}\"\n\
+             imap = \"localhost:{}\"\nsmtp = \"localhost:{}\"\nca_file = \"ca.pem\"\n\
+             authorize_url = \"{}\"\ntoken_url = \"{}\"\nrevoke_url = \"{}\"\nuserinfo_url = \"{}\"\n{provider}\n",
+            client.client_id(),
+            client.client_secret(),
+            google.imap_address().port(),
+            google.smtp_address().port(),
+            urls.authorize_url,
+            urls.token_url,
+            urls.revoke_url,
+            urls.userinfo_url,
+        );
+        std::fs::write(home.config_file(), config).unwrap();
+        Self { google, home, folder, server: None, password: LocalPassword::new("") }
+    }
+
+    pub fn authorization(&self) -> &Authorization {
+        self.google.authorization()
+    }
+
+    pub fn start(&mut self) {
+        self.server = Some(Server::start(self.home.clone(), None).unwrap());
+    }
+
+    /// As after a reboot: what was in memory is gone.
+    pub async fn restart(&mut self) {
+        self.server().stop().await;
+        self.start();
+    }
+
+    pub fn server(&self) -> &Arc<Server> {
+        self.server.as_ref().expect("the proxy runs")
+    }
+
+    pub fn account(&self) -> AccountStatus {
+        self.server().status().accounts.remove(0)
+    }
+
+    pub fn record_file(&self) -> PathBuf {
+        self.home.accounts().join(format!("{YOU}.json"))
+    }
+
+    /// Signs in with a person who opens the address at once.
+    pub async fn sign_in(&self, address: &str, password: NewPassword) -> Result<SignedIn, SignInError> {
+        let settings = Settings::load(&self.home, None).unwrap();
+        let address = Address::parse(address).unwrap();
+        let request =
+            Request { address: &address, password, replace_password: false, key_file: None };
+        let (urls, mut opened) = mpsc::unbounded_channel::<String>();
+        let tell = move |progress: Progress<'_>| {
+            if let Progress::Authorize(url) = progress {
+                let _ = urls.send(url.to_string());
+            }
+        };
+        tokio::spawn(async move {
+            if let Some(url) = opened.recv().await {
+                let _ = browser().get(url).send().await;
+            }
+        });
+        let (_keep, pasted) = mpsc::channel(1);
+        let store = Store::new(self.home.accounts());
+        timeout(PATIENCE, sign_in(&settings, &store, request, pasted, &tell)).await.expect("in time")
+    }
+
+    /// An IMAP client before its sign-on; the greeting is read.
+    pub async fn imap(&self) -> Client {
+        let mut client = Client::connect(&self.server().status().listeners["imap"]).await;
+        assert!(client.line().await.starts_with("* OK [CAPABILITY "));
+        client
+    }
+
+    /// An IMAP client that has signed on.
+    pub async fn signed_on(&self) -> Client {
+        let mut client = self.imap().await;
+        let answer = client.log_in(self.password.expose()).await;
+        assert!(answer.starts_with("in OK"), "{answer}");
+        client
+    }
+
+    /// An SMTP client before its sign-on; the greeting is read.
+    pub async fn smtp(&self) -> Client {
+        let mut client = Client::connect(&self.server().status().listeners["smtp"]).await;
+        assert!(client.line().await.starts_with("220 "));
+        client
+    }
+
+    /// An SMTP client that has signed on.
+    pub async fn smtp_signed_on(&self) -> Client {
+        use base64::Engine as _;
+        let mut client = self.smtp().await;
+        client.send("EHLO test\r\n").await;
+        client.reply().await;
+        let plain = format!("\0{YOU}\0{}", self.password.expose());
+        let plain = base64::engine::general_purpose::STANDARD.encode(plain);
+        let answer = client.ask(&format!("AUTH PLAIN {plain}")).await;
+        assert!(answer.starts_with("235 "), "{answer}");
+        client
+    }
+}
+
+/// A browser: it follows redirects, and trusts nobody in particular.
+pub fn browser() -> reqwest::Client {
+    let tls = gatepost::tls::client_config(None).unwrap();
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tokio_rustls::rustls::ClientConfig::clone(&tls))
+        .no_proxy()
+        .build()
+        .unwrap()
+}
+
+/// A mail client that speaks by the line.
+pub struct Client {
+    pub stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Client {
+    pub async fn connect(address: &str) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, buffer: Vec::new() }
+    }
+
+    pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    /// The next line without its CRLF; empty at the end of the connection.
+    pub async fn line(&mut self) -> String {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.buffer.drain(..=end).collect();
+                return String::from_utf8_lossy(&line).trim_end().to_owned();
+            }
+            if self.read().await == 0 {
+                return String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned();
+            }
+        }
+    }
+
+    /// Exactly so many bytes.
+    pub async fn bytes(&mut self, count: usize) -> Vec<u8> {
+        while self.buffer.len() < count {
+            assert!(self.read().await > 0, "the connection ended after {} bytes", self.buffer.len());
+        }
+        self.buffer.drain(..count).collect()
+    }
+
+    /// Lines up to and with the one that begins with `start`; the last of them.
+    pub async fn until(&mut self, start: &str) -> String {
+        loop {
+            let line = self.line().await;
+            if line.starts_with(start) {
+                return line;
+            }
+            assert!(!line.is_empty(), "the connection ended before “{start}”");
+        }
+    }
+
+    /// Everything that still comes.
+    pub async fn rest(&mut self) -> String {
+        while self.read().await > 0 {}
+        String::from_utf8_lossy(&std::mem::take(&mut self.buffer)).into_owned()
+    }
+
+    /// An SMTP reply, whole; its last line.
+    pub async fn reply(&mut self) -> String {
+        loop {
+            let line = self.line().await;
+            if line.as_bytes().get(3) != Some(&b'-') {
+                return line;
+            }
+        }
+    }
+
+    /// An SMTP command and its reply.
+    pub async fn ask(&mut self, command: &str) -> String {
+        self.send(format!("{command}\r\n")).await;
+        self.reply().await
+    }
+
+    /// `in LOGIN`, and its tagged answer, or the first `* BYE`.
+    pub async fn log_in(&mut self, password: &str) -> String {
+        self.send(format!("in LOGIN {YOU} \"{password}\"\r\n")).await;
+        loop {
+            let line = self.line().await;
+            if line.is_empty() || line.starts_with("in ") || line.starts_with("* BYE") {
+                return line;
+            }
+        }
+    }
+
+    async fn read(&mut self) -> usize {
+        let read = timeout(PATIENCE, self.stream.read_buf(&mut self.buffer)).await;
+        // A reset is an end as well.
+        read.expect("something comes in time").unwrap_or(0)
+    }
+}
