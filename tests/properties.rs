@@ -1,11 +1,7 @@
 //! What holds for every dialogue, not only for those that somebody thought of: dialogues are
 //! generated, so that the test knows their structure without reading them.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "properties/imap.rs"]
 mod imap;
@@ -29,11 +25,7 @@ const MOST_HELD: usize = 32 * 1024;
 fn cases(cases: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
     ProptestConfig {
-        cases: if default.cases > 256 {
-            default.cases
-        } else {
-            cases
-        },
+        cases: if default.cases > 256 { default.cases } else { cases },
         failure_persistence: None,
         max_shrink_time: 20_000,
         ..default
@@ -94,10 +86,7 @@ fn play<D: Dialogue>(
         }
     };
     if client == Client::Eager {
-        let all: Vec<u8> = exchanges
-            .iter()
-            .flat_map(|each| each.client.clone())
-            .collect();
+        let all: Vec<u8> = exchanges.iter().flat_map(|each| each.client.clone()).collect();
         cut(&all, &mut |piece| relay.client_sent(piece));
     }
     for exchange in exchanges {
@@ -116,10 +105,7 @@ fn check_end<D: Dialogue>(
     client: Client,
 ) -> Result<(), TestCaseError> {
     prop_assert_eq!(relay.stopped, None);
-    let to_server: Vec<u8> = exchanges
-        .iter()
-        .flat_map(|each| each.to_server.clone())
-        .collect();
+    let to_server: Vec<u8> = exchanges.iter().flat_map(|each| each.to_server.clone()).collect();
     prop_assert_eq!(
         relay.to_server.escape_ascii().to_string(),
         to_server.escape_ascii().to_string()

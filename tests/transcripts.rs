@@ -1,11 +1,7 @@
 //! Every file of `tests/transcripts` is played whole, byte by byte and at random splits, with the
 //! same result each time. A bug in a protocol first becomes a scene there.
 
-#![allow(
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a test fails by panicking"
-)]
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 #[path = "support/player.rs"]
 mod player;
@@ -88,15 +84,9 @@ fn play_scene(settings: &Settings, rounds: &[Round], split: Split) -> Result<(),
         let heard = player.heard();
         // How it ended stays so.
         end = round.heard.end.clone().or(end);
-        let expected = Heard {
-            end: end.clone(),
-            ..round.heard.clone()
-        };
+        let expected = Heard { end: end.clone(), ..round.heard.clone() };
         if heard != expected {
-            return Err(format!(
-                "line {}:\n  expected\n{expected:?}  but\n{heard:?}",
-                round.line
-            ));
+            return Err(format!("line {}:\n  expected\n{expected:?}  but\n{heard:?}", round.line));
         }
         let is = player.state();
         if let Some(wanted) = round.states.iter().find(|wanted| **wanted != is) {
@@ -121,19 +111,11 @@ fn play_at_once(settings: &Settings, scene: &Scene) -> Result<(), String> {
     let Some(first) = rounds.first() else {
         return Ok(());
     };
-    let mut all = Round {
-        line: first.line,
-        speaker: Some(Side::Client),
-        ..Round::default()
-    };
+    let mut all = Round { line: first.line, speaker: Some(Side::Client), ..Round::default() };
     for round in rounds {
         all.said.extend_from_slice(&round.said);
-        all.heard
-            .by_client
-            .extend_from_slice(&round.heard.by_client);
-        all.heard
-            .by_server
-            .extend_from_slice(&round.heard.by_server);
+        all.heard.by_client.extend_from_slice(&round.heard.by_client);
+        all.heard.by_server.extend_from_slice(&round.heard.by_server);
         all.heard.asked.extend_from_slice(&round.heard.asked);
         all.heard.end = round.heard.end.clone().or(all.heard.end);
     }

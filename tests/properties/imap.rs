@@ -41,12 +41,7 @@ fn strings(plus: &'static str) -> impl Strategy<Value = Vec<u8>> {
 /// One untagged response of the server's: what it says, and what reaches the client.
 fn untagged() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
     let same = |bytes: Vec<u8>| (bytes.clone(), bytes);
-    let kind = prop_oneof![
-        Just("* LIST "),
-        Just("* 5 FETCH ("),
-        Just("* X "),
-        Just("* 7 ")
-    ];
+    let kind = prop_oneof![Just("* LIST "), Just("* 5 FETCH ("), Just("* X "), Just("* 7 ")];
     let data = (kind, strings("")).prop_map(|(kind, rest)| [kind.as_bytes(), &rest].concat());
     let word = prop_oneof![
         Just("* OK "),
@@ -62,22 +57,15 @@ fn untagged() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
 }
 
 fn capability() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
-    let shown = prop_oneof![
-        Just("IDLE"),
-        Just("X-GM-EXT-1"),
-        Just("MOVE"),
-        Just("AUTHX")
-    ];
+    let shown = prop_oneof![Just("IDLE"), Just("X-GM-EXT-1"), Just("MOVE"), Just("AUTHX")];
     let hidden = prop_oneof![
         Just("AUTH=XOAUTH2"),
         Just("compress=deflate"),
         Just("STARTTLS"),
         Just("LOGINDISABLED"),
     ];
-    let name = prop_oneof![
-        shown.prop_map(|name| (name, true)),
-        hidden.prop_map(|name| (name, false)),
-    ];
+    let name =
+        prop_oneof![shown.prop_map(|name| (name, true)), hidden.prop_map(|name| (name, false)),];
     let frame = prop_oneof![
         Just(("* CAPABILITY IMAP4rev1", "\r\n")),
         Just(("* OK [CAPABILITY IMAP4rev1", "] {5}\r\n")),
@@ -115,12 +103,7 @@ fn act() -> impl Strategy<Value = Act> {
         .prop_map(|(literal, accepted)| Act::Append { literal, accepted });
     let word = prop_oneof![Just("LOGIN"), Just("authenticate"), Just("STARTTLS")];
     let refused = (word, strings("+")).prop_map(|(word, rest)| Act::Refused { word, rest });
-    prop_oneof![
-        strings("+").prop_map(Act::Command),
-        append,
-        Just(Act::Idle),
-        refused,
-    ]
+    prop_oneof![strings("+").prop_map(Act::Command), append, Just(Act::Idle), refused,]
 }
 
 /// The exchanges of an act, with `between` said by the server before its answer.

@@ -95,10 +95,7 @@ fn talk<D: Dialogue>(
             }
             let (client, server, _) = relay.held();
             if relay.stopped.is_none() {
-                prop_assert!(
-                    server <= MOST_HELD,
-                    "{server} bytes of the server's are held back"
-                );
+                prop_assert!(server <= MOST_HELD, "{server} bytes of the server's are held back");
                 // Only the server's word can set free more.
                 prop_assert!(client <= MOST_HELD || relay.dialogue.awaits_answer());
             }
@@ -137,10 +134,7 @@ fn never_ends(
                 silent = 0;
                 said = next(None);
             }
-            prop_assert!(
-                silent <= MOST_WITHOUT_A_WORD + size,
-                "{silent} bytes without a word"
-            );
+            prop_assert!(silent <= MOST_WITHOUT_A_WORD + size, "{silent} bytes without a word");
             prop_assert!(total <= MOST_BEFORE_THE_END, "{total} bytes without an end");
         }
     }

@@ -39,9 +39,7 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
     let line = line.prop_filter("is no end", |line| line != b".");
     vec(line, 0..8).prop_map(|lines| {
         let ended = lines.into_iter().chain([b".".to_vec()]);
-        ended
-            .flat_map(|line| [line, b"\r\n".to_vec()].concat())
-            .collect()
+        ended.flat_map(|line| [line, b"\r\n".to_vec()].concat()).collect()
     })
 }
 
@@ -56,13 +54,8 @@ fn passes(client: &[u8], reply: Vec<u8>) -> Exchange {
 }
 
 fn act() -> impl Strategy<Value = Vec<Exchange>> {
-    let verb = prop_oneof![
-        Just("MAIL FROM: <"),
-        Just("RCPT TO:<"),
-        Just("NOOP"),
-        Just("x"),
-        Just("")
-    ];
+    let verb =
+        prop_oneof![Just("MAIL FROM: <"), Just("RCPT TO:<"), Just("NOOP"), Just("x"), Just("")];
     let code = prop_oneof![reply("250"), reply("550"), reply("452")];
     let command = (verb, text(), code, any::<bool>()).prop_map(|(verb, text, reply, lf_only)| {
         // A text that makes no other command of the verb.
@@ -82,34 +75,19 @@ fn act() -> impl Strategy<Value = Vec<Exchange>> {
             [b"AUTH ", text.as_slice(), b"\r\n"].concat(),
             "503 5.5.1 Already signed on\r\n"
         )),
-        Just((
-            b"starttls\r\n".to_vec(),
-            "502 5.5.1 STARTTLS is not offered\r\n"
-        )),
-        Just((
-            b"NO\rOP\r\n".to_vec(),
-            "500 5.5.2 A line ends in CR LF and has no NUL\r\n"
-        )),
+        Just((b"starttls\r\n".to_vec(), "502 5.5.1 STARTTLS is not offered\r\n")),
+        Just((b"NO\rOP\r\n".to_vec(), "500 5.5.2 A line ends in CR LF and has no NUL\r\n")),
         vec(any::<u8>(), 0..3000).prop_map(|chunk| {
             let line = format!("BDAT {} LAST\r\n", chunk.len());
-            (
-                [line.into_bytes(), chunk].concat(),
-                "502 5.5.1 BDAT is not offered\r\n",
-            )
+            ([line.into_bytes(), chunk].concat(), "502 5.5.1 BDAT is not offered\r\n")
         }),
     ];
     let own = own.prop_map(|(client, answer)| {
-        vec![Exchange {
-            client,
-            answer: answer.into(),
-            ..Exchange::default()
-        }]
+        vec![Exchange { client, answer: answer.into(), ..Exchange::default() }]
     });
     let hello = (any::<bool>(), any::<bool>()).prop_map(|(size, auth)| {
-        let (size, auth) = (
-            if size { "250-SIZE 5\r\n" } else { "" },
-            if auth { "250-AUTH X\r\n" } else { "" },
-        );
+        let (size, auth) =
+            (if size { "250-SIZE 5\r\n" } else { "" }, if auth { "250-AUTH X\r\n" } else { "" });
         let mut exchange = passes(
             b"EHLO [::1]\r\n",
             format!("250-host\r\n{size}{auth}250 STARTTLS\r\n").into_bytes(),
@@ -128,17 +106,13 @@ fn normalized(text: &str) -> String {
     while !rest.is_empty() {
         let end = rest.find(['\r', '\n']).unwrap_or(rest.len());
         let (line, behind) = rest.split_at(end);
-        let newline = ["\r\n", "\r", "\n", ""]
-            .into_iter()
-            .find(|newline| behind.starts_with(newline));
+        let newline =
+            ["\r\n", "\r", "\n", ""].into_iter().find(|newline| behind.starts_with(newline));
         let newline = newline.unwrap_or_default();
         let bare = newline.len() == 1;
         let stuff = line.starts_with('.') && after_bare || line == "." && bare;
         let stuffing = if stuff { "." } else { "" };
-        lines.push(format!(
-            "{stuffing}{line}{}",
-            if newline.is_empty() { "" } else { "\r\n" }
-        ));
+        lines.push(format!("{stuffing}{line}{}", if newline.is_empty() { "" } else { "\r\n" }));
         rest = &behind[newline.len()..];
         after_bare = bare;
     }

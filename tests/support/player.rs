@@ -103,10 +103,7 @@ impl ImapSignOn {
         Self {
             settings: settings.clone(),
             machine: Some(machine),
-            heard: Heard {
-                by_client,
-                ..Heard::default()
-            },
+            heard: Heard { by_client, ..Heard::default() },
         }
     }
 }
@@ -181,10 +178,7 @@ impl SmtpSignOn {
         Self {
             settings: settings.clone(),
             machine: Some(machine),
-            heard: Heard {
-                by_client,
-                ..Heard::default()
-            },
+            heard: Heard { by_client, ..Heard::default() },
         }
     }
 }

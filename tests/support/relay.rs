@@ -47,11 +47,7 @@ impl<D: Dialogue> Relay<D> {
 
     /// The client's bytes that are held back, the server's, and the proxy's own for the client.
     pub(crate) fn held(&self) -> (usize, usize, usize) {
-        (
-            self.from_client.len(),
-            self.from_server.len(),
-            self.answers.len(),
-        )
+        (self.from_client.len(), self.from_server.len(), self.answers.len())
     }
 
     fn run(&mut self) {

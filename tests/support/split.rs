@@ -11,9 +11,7 @@ pub(crate) enum Split {
 
 /// Whole, byte by byte, and at random places.
 pub(crate) fn every_way() -> impl Iterator<Item = Split> {
-    [Split::Whole, Split::Bytes]
-        .into_iter()
-        .chain((1..=16).map(Split::Random))
+    [Split::Whole, Split::Bytes].into_iter().chain((1..=16).map(Split::Random))
 }
 
 impl Split {

@@ -110,10 +110,7 @@ pub(crate) fn parse(text: &str) -> Result<Transcript, String> {
             continue;
         }
         if let Some(title) = line.strip_prefix("== ") {
-            scenes.push(Scene {
-                title: title.to_owned(),
-                rounds: Vec::new(),
-            });
+            scenes.push(Scene { title: title.to_owned(), rounds: Vec::new() });
             continue;
         }
         let (key, value) = line.split_once(':').ok_or_else(|| fail("no `:`"))?;
@@ -177,11 +174,7 @@ fn dialogue_line(scene: &mut Scene, line: usize, key: &str, value: &str) -> Resu
         says.is_none() || (round.speaker == says && both && round.states.is_empty())
     });
     if !goes_on {
-        scene.rounds.push(Round {
-            line,
-            speaker: says,
-            ..Round::default()
-        });
+        scene.rounds.push(Round { line, speaker: says, ..Round::default() });
     }
     let Some(round) = scene.rounds.last_mut() else {
         return Err("no round".into());
