@@ -173,11 +173,21 @@ fn exchanges(
 
 fn session() -> impl Strategy<Value = Vec<Exchange>> {
     let step = (act(), vec(untagged(), 0..4), any::<bool>());
-    vec(step, 1..7).prop_map(|steps| {
+    (vec(step, 1..7), 0_usize..60).prop_map(|(steps, held_up)| {
         let steps = steps.into_iter().enumerate();
-        steps
+        let mut session: Vec<Exchange> = steps
             .flat_map(|(index, (act, between, late))| exchanges(index, act, &between, late))
-            .collect()
+            .collect();
+        // What the proxy answers itself comes while the server is in the middle of something.
+        for next in 1..session.len() {
+            let waits = session[next - 1].client.ends_with(b"}\r\n");
+            if !session[next].answer.is_empty() && !waits {
+                let before = &mut session[next - 1].server;
+                let late = before.split_off(before.len().saturating_sub(held_up));
+                session[next].server.splice(0..0, late);
+            }
+        }
+        session
     })
 }
 
