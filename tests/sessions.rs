@@ -257,6 +257,19 @@ async fn smuggled_messages_are_refused_and_the_session_goes_on() {
 }
 
 #[tokio::test]
+async fn a_client_whose_message_has_no_end_is_told_all_the_same() {
+    let world = World::new().await;
+    let mut client = world.smtp_signed_on().await;
+    client.ask(&format!("MAIL FROM:<{YOU}>")).await;
+    client.ask(&format!("RCPT TO:<{YOU}>")).await;
+    assert!(client.ask("DATA").await.starts_with("354"));
+    client.send("Subject: scan\n\nline\n.\nQUIT\n").await;
+    let heard = client.rest().await;
+    assert!(heard.starts_with("550 5.6.0") && heard.lines().count() == 1, "{heard}");
+    assert!(world.google.smtp().transactions().is_empty());
+}
+
+#[tokio::test]
 async fn bare_newlines_may_be_made_good() {
     let world = World::with("bare_newlines = \"normalize\"").await;
     let mut client = world.smtp_signed_on().await;

@@ -139,7 +139,14 @@ impl Relay {
             {
                 self.down.interject(std::mem::take(&mut self.interjections));
             }
-            let mut judge = |bytes: &[u8]| dialogue.server_sent(bytes);
+            let interjections = &mut self.interjections;
+            let mut judge = |bytes: &[u8]| {
+                // A reply of the proxy's own goes before what the provider says later.
+                if !interjections.is_empty() && dialogue.may_interject() {
+                    return Verdict::Replace { take: 0, with: std::mem::take(interjections) };
+                }
+                dialogue.server_sent(bytes)
+            };
             if let Poll::Ready(broken) =
                 self.down.poll(cx, upstream, client, &mut judge, &|bytes| meter.to_client(bytes))
             {
@@ -149,13 +156,11 @@ impl Relay {
                     Broken::Writer => End::ClientLeft,
                 });
             }
-            if let Some(end) = self.end(cx, dialogue) {
-                return Poll::Ready(end);
+            // What one direction did may let the other go on: no end before both stand still.
+            if moved != self.up.moved + self.down.moved {
+                continue;
             }
-            // What one direction did may let the other go on.
-            if moved == self.up.moved + self.down.moved {
-                return Poll::Pending;
-            }
+            return self.end(cx, dialogue).map_or(Poll::Pending, Poll::Ready);
         }
     }
 
@@ -416,3 +421,7 @@ fn written(result: io::Result<usize>) -> io::Result<usize> {
         length => Ok(length),
     }
 }
+
+#[cfg(test)]
+#[path = "relay_tests.rs"]
+mod tests;

@@ -1,5 +1,7 @@
 //! One session of an SMTP client.
 
+use std::time::Duration;
+
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -18,6 +20,9 @@ const OWN_NAME: &str = "[127.0.0.1]";
 const BARE_NEWLINE: &[u8] =
     b"550 5.6.0 The message has a bare CR or LF (RFC 5321 2.3.8) and was not sent. \
 If its program can't be mended, set bare_newlines = \"normalize\" in Gatepost's configuration.\r\n";
+
+/// How long a client may be silent in the middle of a message that was refused.
+const WITHOUT_END: Duration = Duration::from_secs(5);
 
 /// A client that was let in.
 struct Entered {
@@ -66,7 +71,10 @@ pub(super) async fn serve(mut stream: TcpStream, context: Context) {
     finish(member, &end, &dialogue, &mut stream, upstream).await;
 }
 
-/// Reads the rest of a refused message; gives what came behind it, or `None` if the client left.
+/// Reads the rest of a refused message; gives what came behind it, or `None` if the session ends
+/// here. A client that ends its lines in LF alone never sends the end of a message: it is told
+/// once it falls silent, and nothing more of it is read, since what it takes for a command and
+/// what for mail can't be told apart.
 async fn swallow(
     stream: &mut TcpStream,
     context: &Context,
@@ -80,8 +88,12 @@ async fn swallow(
         if ended {
             return Some(buffered);
         }
-        match client.read(context, None).await {
+        match client.read(context, Some(Instant::now() + WITHOUT_END)).await {
             Read::Bytes(bytes) => buffered.extend_from_slice(bytes),
+            Read::Due => {
+                client.close(BARE_NEWLINE).await;
+                return None;
+            }
             _ => return None,
         }
     }

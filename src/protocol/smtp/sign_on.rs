@@ -190,7 +190,7 @@ impl SignOn {
                 self.state = State::Waiting;
                 Event::Credentials(credentials)
             }
-            Err(error) => self.bad(&format!("501 5.5.2 The response is {error}")),
+            Err(error) => self.bad(&format!("501 5.5.2 Not accepted: {error}")),
         }
     }
 

@@ -1,0 +1,115 @@
+use std::future::pending;
+
+use tokio::io::{
+    AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex, split,
+};
+
+use super::*;
+use crate::protocol::smtp::{BareNewlines, Dialogue as Smtp};
+use crate::protocol::{imap, smtp};
+
+struct NoMeter;
+
+impl Meter for NoMeter {
+    fn to_client(&self, _: usize) {}
+    fn to_upstream(&self, _: usize) {}
+}
+
+/// Answers every line with `250` and the line itself.
+async fn parrot(stream: DuplexStream) -> Vec<String> {
+    let (read, mut write) = split(stream);
+    let mut lines = BufReader::new(read).lines();
+    let mut heard = Vec::new();
+    while let Ok(Some(line)) = lines.next_line().await {
+        write.write_all(format!("250 {line}\r\n").as_bytes()).await.unwrap();
+        heard.push(line);
+    }
+    heard
+}
+
+/// Runs an SMTP session through pipes of `size` bytes; gives what the client heard and what the
+/// server heard.
+async fn session(size: usize, sent: &'static str) -> (String, Vec<String>) {
+    let (mut client, near) = duplex(size);
+    let (far, server) = duplex(size);
+    let relayed = tokio::spawn(async move {
+        let (mut near, mut far) = (near, far);
+        let mut dialogue = smtp::Dialogue::new(BareNewlines::Refuse);
+        let ended =
+            relay(&mut near, &mut far, &mut dialogue, Carry::default(), pending(), &NoMeter).await;
+        assert!(matches!(ended.why, End::ClientLeft), "{:?}", ended.why);
+    });
+    let server = tokio::spawn(parrot(server));
+    let (mut read, mut write) = split(&mut client);
+    let mut heard = String::new();
+    let (written, read) = tokio::join!(
+        async {
+            write.write_all(sent.as_bytes()).await?;
+            write.shutdown().await
+        },
+        read.read_to_string(&mut heard)
+    );
+    written.unwrap();
+    read.unwrap();
+    relayed.await.unwrap();
+    (heard, server.await.unwrap())
+}
+
+#[tokio::test]
+async fn replies_of_the_proxys_own_keep_their_place() {
+    let sent = "NOOP one\r\nAUTH PLAIN AAAA\r\nNOOP two\r\nBDAT 4 LAST\r\nabcdNOOP three\r\n";
+    for size in [1, 3, 16, 4096] {
+        let (heard, server) = session(size, sent).await;
+        assert_eq!(
+            heard,
+            "250 NOOP one\r\n503 5.5.1 Already signed on\r\n250 NOOP two\r\n\
+             502 5.5.1 BDAT is not offered\r\n250 NOOP three\r\n",
+            "pipes of {size}"
+        );
+        assert_eq!(server, ["NOOP one", "NOOP two", "NOOP three"]);
+    }
+}
+
+#[tokio::test]
+async fn what_was_read_before_is_carried_in_order() {
+    let (mut client, mut near) = duplex(64);
+    let (mut far, mut server) = duplex(64);
+    let carry = Carry { from_client: b"a NO".to_vec(), from_upstream: b"* 1 EXI".to_vec() };
+    let relayed = tokio::spawn(async move {
+        let mut dialogue = imap::Dialogue::default();
+        relay(&mut near, &mut far, &mut dialogue, carry, pending(), &NoMeter).await.why
+    });
+    client.write_all(b"OP\r\n").await.unwrap();
+    server.write_all(b"STS\r\na OK done\r\n* BYE end\r\n").await.unwrap();
+    let mut heard = vec![0; 8];
+    server.read_exact(&mut heard).await.unwrap();
+    assert_eq!(heard, b"a NOOP\r\n");
+    drop(server);
+    let mut heard = String::new();
+    client.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, "* 1 EXISTS\r\na OK done\r\n* BYE end\r\n");
+    assert!(matches!(relayed.await.unwrap(), End::UpstreamLeft));
+}
+
+#[tokio::test]
+async fn a_session_leaves_when_it_is_quiet_and_not_before() {
+    let (mut client, mut near) = duplex(4096);
+    let (mut far, mut server) = duplex(4096);
+    let (leave, left) = tokio::sync::oneshot::channel::<String>();
+    let relayed = tokio::spawn(async move {
+        let mut dialogue = Smtp::new(BareNewlines::Refuse);
+        let leave = async { left.await.unwrap() };
+        relay(&mut near, &mut far, &mut dialogue, Carry::default(), leave, &NoMeter).await.why
+    });
+    client.write_all(b"NOOP\r\n").await.unwrap();
+    let mut heard = vec![0; 6];
+    server.read_exact(&mut heard).await.unwrap();
+    leave.send("bye".into()).unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(!relayed.is_finished());
+    server.write_all(b"250 OK\r\n").await.unwrap();
+    assert!(matches!(relayed.await.unwrap(), End::Leaving(words) if words == "bye"));
+    let mut heard = String::new();
+    client.read_to_string(&mut heard).await.unwrap();
+    assert_eq!(heard, "250 OK\r\n");
+}
