@@ -5,7 +5,7 @@ use tokio::net::TcpStream;
 use super::entrance::{Denied, OpenImap};
 use super::household::{Kind, Presence};
 use super::relay::{Carry, relay};
-use super::session::{Client, Context, Read, finish, log_intruder};
+use super::session::{Client, Context, Protocol, Read, TurnedAway, finish};
 use crate::protocol::imap::{Accepted, Dialogue, Event, SignOn};
 use crate::protocol::sasl::Credentials;
 
@@ -48,7 +48,7 @@ async fn sign_on(stream: &mut TcpStream, context: &Context) -> Option<Entered> {
     let mut dialogue = SignOn::new(settings.provider.imap_capabilities);
     let mut client = Client::new(stream);
     client.send(&dialogue.greeting()).await.ok()?;
-    loop {
+    let turned_away = 'speaking: loop {
         while let Some(event) = dialogue.next_event() {
             match event {
                 Event::Reply(reply) => client.send(&reply).await.ok()?,
@@ -59,38 +59,22 @@ async fn sign_on(stream: &mut TcpStream, context: &Context) -> Option<Entered> {
                     }
                     Err(Denied::Wrong) => client.send(&dialogue.refuse()).await.ok()?,
                     Err(Denied::Trouble(trouble)) => {
-                        tracing::warn!("{trouble}");
-                        client.close(&trouble.imap()).await;
-                        return None;
+                        break 'speaking TurnedAway::Trouble(trouble);
                     }
                 },
-                Event::Close { reply, why } => {
-                    if let Some(why) = why {
-                        tracing::warn!("an IMAP client was turned away: {why}");
-                    }
-                    client.close(&reply).await;
-                    return None;
-                }
-                Event::Intruder(intruder) => {
-                    log_intruder(intruder, "IMAP");
-                    client.close(b"* BYE This port speaks IMAP without TLS\r\n").await;
-                    return None;
-                }
+                Event::Close { reply, why } => break 'speaking TurnedAway::Answered { reply, why },
+                Event::Intruder(intruder) => break 'speaking TurnedAway::Intruder(intruder),
             }
         }
         match client.read(context, None).await {
             Read::Bytes(bytes) => dialogue.receive(bytes),
             Read::Gone | Read::Due => return None,
-            Read::Silent => {
-                client.close(b"* BYE Too long without a sign-on\r\n").await;
-                return None;
-            }
-            Read::Stopping => {
-                client.close(b"* BYE Gatepost is stopping\r\n").await;
-                return None;
-            }
+            Read::Silent => break TurnedAway::Silent,
+            Read::Stopping => break TurnedAway::Stopping,
         }
-    }
+    };
+    client.turn_away(Protocol::Imap, turned_away).await;
+    None
 }
 
 async fn check(

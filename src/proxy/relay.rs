@@ -11,8 +11,8 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::{Sleep, timeout};
 
 use crate::protocol::dialogue::Violation;
 use crate::protocol::{Dialogue, Verdict};
@@ -23,7 +23,8 @@ const FIRST_BUFFER: usize = 4 * 1024;
 const LARGEST_BUFFER: usize = 64 * 1024;
 /// How long the provider may take to answer a client that has shut its writing side.
 const LINGER: Duration = Duration::from_secs(60);
-/// How long a provider that takes no bytes any more is listened to: it may have said why.
+/// How long a provider that takes no bytes any more is listened to, since it may have said why; and
+/// how long a client has for what it was still to be sent.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What was read before the relay began, by either side's sign-on.
@@ -83,6 +84,15 @@ where
     };
     let mut leave = pin!(leave);
     let why = poll_fn(|cx| relay.poll(cx, client, upstream, dialogue, leave.as_mut(), meter)).await;
+    if matches!(why, End::Stopped(_)) {
+        // What was let through to the client still reaches it: whatever it is told next must not
+        // stand in the middle of a line.
+        let mut last = relay.down.unwritten().concat();
+        if dialogue.may_interject() {
+            last.append(&mut relay.interjections);
+        }
+        let _ = timeout(LAST_WORDS, client.write_all(&last)).await;
+    }
     Ended { why, from_client: relay.up.take_rest() }
 }
 
@@ -260,6 +270,11 @@ impl Pipe {
     /// Nothing can be written any more.
     fn give_up(&mut self) {
         *self = Self { ended: true, moved: self.moved + 1, ..Self::new(Vec::new()) };
+    }
+
+    /// What was let through and not written yet.
+    fn unwritten(&self) -> [&[u8]; 2] {
+        [&self.own[self.own_written..], &self.buffer[self.start..self.start + self.pass]]
     }
 
     fn take_rest(mut self) -> Vec<u8> {

@@ -113,3 +113,23 @@ async fn a_session_leaves_when_it_is_quiet_and_not_before() {
     client.read_to_string(&mut heard).await.unwrap();
     assert_eq!(heard, "250 OK\r\n");
 }
+
+#[tokio::test]
+async fn what_was_let_through_is_written_before_a_stop() {
+    let (mut client, mut near) = duplex(4096);
+    // A client that reads slowly: the pipe to it holds a few bytes only.
+    let (mut reading, writing) = duplex(4);
+    let (mut far, mut server) = duplex(4096);
+    let relayed = tokio::spawn(async move {
+        let mut near = tokio::io::join(&mut near, writing);
+        let mut dialogue = Smtp::new(BareNewlines::Refuse);
+        relay(&mut near, &mut far, &mut dialogue, Carry::default(), pending(), &NoMeter).await.why
+    });
+    client.write_all(b"DATA\r\ntext\nmore").await.unwrap();
+    server.write_all(b"354 Go ahead, and take your time\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let mut heard = vec![0; 34];
+    reading.read_exact(&mut heard).await.unwrap();
+    assert_eq!(heard, b"354 Go ahead, and take your time\r\n");
+    assert!(matches!(relayed.await.unwrap(), End::Stopped(Violation::BareNewline)));
+}

@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 use super::entrance::{Denied, Entrance};
 use super::household::Member;
 use super::relay::End;
+use super::trouble::Trouble;
 use crate::protocol::Dialogue;
 use crate::protocol::intruder::Intruder;
 use crate::protocol::sasl::Credentials;
@@ -148,14 +149,77 @@ pub(super) async fn finish(
     let _ = tokio::join!(say_goodbye(client, &farewell), close_upstream);
 }
 
-/// Logs what isn't a mail client, with what to change.
-pub(super) fn log_intruder(intruder: Intruder, protocol: &str) {
-    match intruder {
-        Intruder::Tls => tracing::warn!(
-            "a client speaks TLS to the plain {protocol} port: set its encryption to “None” for this account"
-        ),
-        Intruder::Http => tracing::warn!(
-            "an HTTP request came to the {protocol} port and was refused: this is no web page"
-        ),
+/// A mail protocol, as far as a client that is turned away hears it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Imap,
+    Smtp,
+}
+
+impl Protocol {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Imap => "IMAP",
+            Self::Smtp => "SMTP",
+        }
+    }
+
+    /// The last words to a client; `code` is SMTP's enhanced status code (RFC 3463).
+    fn goodbye(self, code: &str, words: &str) -> Vec<u8> {
+        match self {
+            Self::Imap => format!("* BYE {words}\r\n"),
+            Self::Smtp => format!("421 {code} {words}\r\n"),
+        }
+        .into_bytes()
+    }
+}
+
+/// Why a client goes before it has signed on.
+pub(super) enum TurnedAway {
+    /// It said goodbye itself, or broke a rule; `why` is for the log.
+    Answered { reply: Vec<u8>, why: Option<String> },
+    /// It is no mail client.
+    Intruder(Intruder),
+    /// It may be right and can't be served.
+    Trouble(Trouble),
+    /// It was silent for too long.
+    Silent,
+    /// The proxy is stopping.
+    Stopping,
+}
+
+impl Client<'_> {
+    /// Tells the client and the log, and closes.
+    pub(super) async fn turn_away(self, protocol: Protocol, why: TurnedAway) {
+        let name = protocol.name();
+        let words = match why {
+            TurnedAway::Answered { reply, why } => {
+                if let Some(why) = why {
+                    tracing::warn!("an {name} client was turned away: {why}");
+                }
+                reply
+            }
+            TurnedAway::Intruder(intruder) => {
+                match intruder {
+                    Intruder::Tls => tracing::warn!(
+                        "a client speaks TLS to the plain {name} port: set its encryption to “None” for this account"
+                    ),
+                    Intruder::Http => tracing::warn!(
+                        "an HTTP request came to the {name} port and was refused: this is no web page"
+                    ),
+                }
+                protocol.goodbye("4.7.0", &format!("This port speaks {name} without TLS"))
+            }
+            TurnedAway::Trouble(trouble) => {
+                tracing::warn!("{trouble}");
+                match protocol {
+                    Protocol::Imap => trouble.imap(),
+                    Protocol::Smtp => trouble.smtp(),
+                }
+            }
+            TurnedAway::Silent => protocol.goodbye("4.4.2", "Too long without a sign-on"),
+            TurnedAway::Stopping => protocol.goodbye("4.3.2", "Gatepost is stopping"),
+        };
+        self.close(&words).await;
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::entrance::{AHEAD_LIFE, Ahead, Denied};
 use super::household::{Kind, Presence};
 use super::relay::{Carry, End, relay};
-use super::session::{Client, Context, Read, finish, log_intruder, say_goodbye};
+use super::session::{Client, Context, Protocol, Read, TurnedAway, finish, say_goodbye};
 use crate::protocol::dialogue::Violation;
 use crate::protocol::sasl::Credentials;
 use crate::protocol::smtp::{DataSink, Dialogue, Event, SignOn};
@@ -105,7 +105,7 @@ async fn sign_on(stream: &mut TcpStream, context: &Context) -> Option<Entered> {
     let mut ahead: Option<(Ahead, Instant)> = None;
     let mut client = Client::new(stream);
     client.send(&dialogue.greeting()).await.ok()?;
-    loop {
+    let turned_away = 'speaking: loop {
         while let Some(event) = dialogue.next_event() {
             match event {
                 Event::Reply(reply) => client.send(&reply).await.ok()?,
@@ -131,40 +131,24 @@ async fn sign_on(stream: &mut TcpStream, context: &Context) -> Option<Entered> {
                         }
                         Err(Denied::Wrong) => client.send(&dialogue.refuse()).await.ok()?,
                         Err(Denied::Trouble(trouble)) => {
-                            tracing::warn!("{trouble}");
-                            client.close(&trouble.smtp()).await;
-                            return None;
+                            break 'speaking TurnedAway::Trouble(trouble);
                         }
                     }
                 }
-                Event::Close { reply, why } => {
-                    if let Some(why) = why {
-                        tracing::warn!("an SMTP client was turned away: {why}");
-                    }
-                    client.close(&reply).await;
-                    return None;
-                }
-                Event::Intruder(intruder) => {
-                    log_intruder(intruder, "SMTP");
-                    client.close(b"421 4.7.0 This port speaks SMTP without TLS\r\n").await;
-                    return None;
-                }
+                Event::Close { reply, why } => break 'speaking TurnedAway::Answered { reply, why },
+                Event::Intruder(intruder) => break 'speaking TurnedAway::Intruder(intruder),
             }
         }
         match client.read(context, ahead.as_ref().map(|(_, until)| *until)).await {
             Read::Bytes(bytes) => dialogue.receive(bytes),
             Read::Due => ahead = None,
             Read::Gone => return None,
-            Read::Silent => {
-                client.close(b"421 4.4.2 Too long without a sign-on\r\n").await;
-                return None;
-            }
-            Read::Stopping => {
-                client.close(b"421 4.3.2 Gatepost is stopping\r\n").await;
-                return None;
-            }
+            Read::Silent => break TurnedAway::Silent,
+            Read::Stopping => break TurnedAway::Stopping,
         }
-    }
+    };
+    client.turn_away(Protocol::Smtp, turned_away).await;
+    None
 }
 
 async fn check(
