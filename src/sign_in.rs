@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::accounts::{
     Address, Grant, GrantFacts, KeyFile, NewPassword, Record, RecordError, Store, StoreError,
 };
-use crate::secret::{AccessToken, LocalPassword};
+use crate::secret::LocalPassword;
 use crate::settings::Settings;
 use crate::token::{Authorization, AuthorizationServer, AuthorizeError, Cause, Identity, NewGrant};
 use crate::upstream::UpstreamError;
@@ -18,7 +18,8 @@ use crate::upstream::UpstreamError;
 pub const PATIENCE: Duration = Duration::from_secs(600);
 /// The pause before something that failed for now is tried again.
 const TRY_AGAIN: Duration = Duration::from_secs(3);
-/// A code is used up by the first answer to it; only a request that got none is repeated.
+/// A code is used up by the answer to it; only a request that got none, or one that the server was
+/// in no state to act on, is repeated.
 const EXCHANGE_TRIES: u32 = 3;
 
 /// What is to be signed in.
@@ -122,12 +123,13 @@ pub async fn sign_in(
     let outcome = match redirect.unwrap_or(Err(Cause::NobodySignedIn)) {
         Err(cause) => Err(SignInError::Cause(cause)),
         Ok(redirect) => {
-            let outcome = timeout_at(deadline, async {
+            let outcome = async {
                 let grant = exchange(&mut authorization, &redirect, tell).await?;
-                let name = prove(settings, &server, request.address, &grant, tell).await?;
+                let until = Until { deadline, tell };
+                let name = prove(settings, &server, request.address, &grant, &until).await?;
                 keep(store, settings, request, name, grant).await
-            });
-            let outcome = outcome.await.unwrap_or(Err(SignInError::Cause(Cause::NobodySignedIn)));
+            };
+            let outcome = outcome.await;
             match &outcome {
                 Ok(_) => redirect.finish(Ok(address)),
                 Err(error) => redirect.finish(Err((&error.to_string(), &error.remedy(address)))),
@@ -148,12 +150,40 @@ async fn exchange(
     loop {
         match authorization.exchange(redirect).await {
             Ok(grant) => return Ok(grant),
-            Err(cause) if cause.is_transient() && tries < EXCHANGE_TRIES => {
+            Err(cause) if is_unanswered(&cause) && tries < EXCHANGE_TRIES => {
                 tell(Progress::TryingAgain(&cause.sentence()));
                 tries += 1;
                 sleep(TRY_AGAIN).await;
             }
             Err(cause) => return Err(SignInError::Cause(cause)),
+        }
+    }
+}
+
+fn is_unanswered(cause: &Cause) -> bool {
+    matches!(cause, Cause::Unreachable(_) | Cause::ServerTrouble(_) | Cause::Busy)
+}
+
+/// How long something that fails for now is tried again, and who is told.
+struct Until<'t> {
+    deadline: Instant,
+    tell: &'t (dyn Fn(Progress<'_>) + Sync),
+}
+
+impl Until<'_> {
+    /// Repeats `attempt` for as long as it fails for now; at the end its last failure is the answer.
+    async fn settled<T>(
+        &self,
+        attempt: impl AsyncFn() -> Result<T, (bool, SignInError)>,
+    ) -> Result<T, SignInError> {
+        loop {
+            match attempt().await {
+                Err((true, error)) if Instant::now() + TRY_AGAIN < self.deadline => {
+                    (self.tell)(Progress::TryingAgain(&error.to_string()));
+                    sleep(TRY_AGAIN).await;
+                }
+                settled => return settled.map_err(|(_, error)| error),
+            }
         }
     }
 }
@@ -165,52 +195,25 @@ async fn prove(
     server: &AuthorizationServer,
     address: &Address,
     grant: &NewGrant,
-    tell: &(dyn Fn(Progress<'_>) + Sync),
+    until: &Until<'_>,
 ) -> Result<String, SignInError> {
-    let Identity { email } = until_settled(tell, async || {
+    let identity = until.settled(async || {
         let identity = server.identity(&grant.access_token).await;
         identity.map_err(|cause| (cause.is_transient(), SignInError::Cause(cause)))
-    })
-    .await?;
+    });
+    let Identity { email } = identity.await?;
     let consented =
         Address::parse(&email).map_err(|_| SignInError::Cause(Cause::AccountUnknown))?;
     if consented != *address {
         return Err(SignInError::Cause(Cause::OtherAccount { signed_in: consented.to_string() }));
     }
     let name = consented.to_string();
-    until_settled(tell, async || mailbox_opens(settings, &name, &grant.access_token).await).await?;
+    let opens = until.settled(async || {
+        let opened = settings.upstream.imap(&name, &grant.access_token).await;
+        opened.map(drop).map_err(|error| (error.is_transient(), SignInError::Proof(error)))
+    });
+    opens.await?;
     Ok(name)
-}
-
-async fn mailbox_opens(
-    settings: &Settings,
-    name: &str,
-    token: &AccessToken,
-) -> Result<(), (bool, SignInError)> {
-    match settings.upstream.imap(name, token).await {
-        Ok(session) => {
-            drop(session);
-            Ok(())
-        }
-        Err(error) => Err((error.is_transient(), SignInError::Proof(error))),
-    }
-}
-
-/// Repeats `attempt` for as long as it fails for now.
-async fn until_settled<T>(
-    tell: &(dyn Fn(Progress<'_>) + Sync),
-    attempt: impl AsyncFn() -> Result<T, (bool, SignInError)>,
-) -> Result<T, SignInError> {
-    loop {
-        match attempt().await {
-            Ok(done) => return Ok(done),
-            Err((true, error)) => {
-                tell(Progress::TryingAgain(&error.to_string()));
-                sleep(TRY_AGAIN).await;
-            }
-            Err((false, error)) => return Err(error),
-        }
-    }
 }
 
 async fn keep(
@@ -221,7 +224,7 @@ async fn keep(
     grant: NewGrant,
 ) -> Result<SignedIn, SignInError> {
     let granted = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let grant_expires = grant.grant_life.map(|life| granted + life.as_secs());
+    let grant_expires = grant.grant_life.map(|life| granted.saturating_add(life.as_secs()));
     let facts = GrantFacts { sign_in_name, granted, grant_expires };
     let sealed = Grant { refresh_token: grant.refresh_token };
     let provider = settings.provider.name.clone();

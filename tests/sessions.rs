@@ -325,6 +325,16 @@ async fn a_reload_takes_up_listeners_and_keeps_sessions() {
     drop(Client::connect(&after).await);
     client.send("a NOOP\r\n").await;
     client.until("a OK").await;
+    // The same port under another of its names is kept, not fought over.
+    let port = after.rsplit(':').next().unwrap();
+    for name in ["[::1]", "localhost", "127.0.0.1", "localhost"] {
+        let named = format!("imap = \"{name}:{port}\"");
+        std::fs::write(file, config.replacen("imap = \"127.0.0.1:0\"", &named, 1)).unwrap();
+        world.server().reload().unwrap();
+        let address = world.server().status().listeners["imap"].clone();
+        Client::connect(&address).await.line().await;
+    }
+    let after = world.server().status().listeners["imap"].clone();
     // A wrong configuration changes nothing.
     std::fs::write(file, config.replacen("imap =", "impa =", 1)).unwrap();
     assert!(world.server().reload().is_err());

@@ -194,3 +194,25 @@ fn auth_plain(world: &World) -> String {
     let message = format!("\0{YOU}\0{}", world.password.expose());
     format!("AUTH PLAIN {}", base64::engine::general_purpose::STANDARD.encode(message))
 }
+
+#[tokio::test]
+async fn a_failure_of_the_old_grant_is_not_the_new_ones() {
+    let world = World::new().await;
+    // The old grant is ended at Google; the person has no live token.
+    drop(world.signed_on().await);
+    world.authorization().expire_access_tokens();
+    world.authorization().revoke_grants();
+    // A mail client comes; the refresh with the old grant is slow.
+    world.authorization().fail_token(TokenFault::Slow(Duration::from_secs(3)), Times::Next(1));
+    let mut early = world.imap().await;
+    let password = world.password.expose().to_owned();
+    let early = tokio::spawn(async move { early.log_in(&password).await });
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    // Meanwhile the person signs in again, and `login` asks the proxy to look.
+    world.sign_in(YOU, NewPassword::generate().unwrap()).await.unwrap();
+    world.server().reload().unwrap();
+    let early = early.await.unwrap();
+    let mut late = world.imap().await;
+    let late = late.log_in(world.password.expose()).await;
+    assert!(late.starts_with("in OK"), "{early} then {late}; {:?}", world.account());
+}

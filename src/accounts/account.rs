@@ -68,13 +68,13 @@ pub enum GrantError {
 impl Account {
     pub(super) fn new(
         record: Record,
-        stamp: Option<Stamp>,
         store: Store,
         key_file: Option<Arc<KeyFile>>,
         slow: Arc<Mutex<()>>,
     ) -> Self {
         let address = record.address().clone();
-        let inner = Inner { record: Arc::new(record), stamp, key: None, verified: None };
+        // No stamp: the file may have changed since it was read, and the first look reads it again.
+        let inner = Inner { record: Arc::new(record), stamp: None, key: None, verified: None };
         let account = Self { address, store, key_file, slow, inner: Mutex::new(inner) };
         account.unlock_with_key_file();
         account
@@ -134,9 +134,12 @@ impl Account {
         })?;
         let verified = slow.then(|| Verified::new(password)).flatten();
         let mut inner = self.lock();
-        // The record may have changed meanwhile; a key that isn't its own is of no use.
+        // The record may have changed meanwhile; a key that isn't its own is of no use, and what
+        // was right for another password slot may not be right for this one.
         if inner.record.has_key(&key) {
-            inner.verified = verified.or(inner.verified.take());
+            if Arc::ptr_eq(&inner.record, &record) {
+                inner.verified = verified.or(inner.verified.take());
+            }
             if inner.key.is_none() {
                 inner.key = Some(Arc::new(key));
             }
@@ -204,7 +207,8 @@ impl Account {
             Ok::<_, StoreError>(Some(record))
         })?;
         if let Some(record) = written {
-            self.take_over(record, self.store.stamp(&self.address));
+            // No stamp: another process may have written since, and the next look reads it.
+            self.take_over(record, None);
         }
         Ok(())
     }

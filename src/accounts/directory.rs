@@ -96,10 +96,9 @@ impl Directory {
             known.refresh()?;
             return Ok(known);
         }
-        let stamp = self.store.stamp(record.address());
         let (store, key_file, slow) =
             (self.store.clone(), self.key_file.clone(), self.slow.clone());
-        let account = Arc::new(Account::new(record, stamp, store, key_file, slow));
+        let account = Arc::new(Account::new(record, store, key_file, slow));
         let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
         Ok(accounts.entry(name).or_insert(account).clone())
     }

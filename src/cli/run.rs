@@ -26,9 +26,23 @@ pub(super) fn run(home: Home) -> Result<ExitCode, Failure> {
             "Make the folder writable, or name another home with --home.",
         )
     })?;
+    raise_descriptor_limit();
     block_on(serve(home, &config))?;
     Ok(ExitCode::SUCCESS)
 }
+
+/// Each session has two descriptors; the soft limit of many systems is 1,024, the hard one far more.
+#[cfg(unix)]
+fn raise_descriptor_limit() {
+    match rlimit::increase_nofile_limit(u64::MAX) {
+        Ok(limit) => tracing::debug!(limit, "descriptors"),
+        Err(error) => tracing::debug!("the limit of descriptors stays as it is ({error})"),
+    }
+}
+
+/// Windows has no such limit.
+#[cfg(windows)]
+fn raise_descriptor_limit() {}
 
 async fn serve(home: Home, config: &Config) -> Result<(), Failure> {
     let signals = Signals::listen().map_err(|error| {

@@ -233,18 +233,22 @@ fn parse_host(text: &str) -> Option<Host> {
     (plain && port > 0).then(|| Host { name: name.to_owned(), port, security })
 }
 
-/// An OAuth address: a token travels there, so only loopback may do without TLS.
-fn oauth_url(typed: &str) -> Result<Url, String> {
-    let url = Url::parse(typed).map_err(|error| format!("“{typed}” is no address: {error}"))?;
-    let loopback = match url.host() {
+/// True if an address is on this machine, by its host alone.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
         Some(url::Host::Domain(name)) => name == "localhost",
         Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
         Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
         None => false,
-    };
+    }
+}
+
+/// An OAuth address: a token travels there, so only loopback may do without TLS.
+fn oauth_url(typed: &str) -> Result<Url, String> {
+    let url = Url::parse(typed).map_err(|error| format!("“{typed}” is no address: {error}"))?;
     match url.scheme() {
         "https" => Ok(url),
-        "http" if loopback => Ok(url),
+        "http" if is_loopback(&url) => Ok(url),
         _ => Err(format!("“{typed}” must begin with https:// (http:// is for loopback only)")),
     }
 }

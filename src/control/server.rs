@@ -8,7 +8,7 @@ use std::time::Duration;
 use subtle::ConstantTimeEq;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::{Address, Answer, Envelope, MAX_LINE, Request};
@@ -19,6 +19,8 @@ use crate::sign_in;
 
 /// How long a command may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Commands at once; a person runs one.
+const AT_ONCE: usize = 32;
 /// The pause after a connection that could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
@@ -70,11 +72,14 @@ impl Drop for Channel {
 
 async fn accept(listener: TcpListener, server: Arc<Server>, token: String, stop: mpsc::Sender<()>) {
     let token: Arc<str> = token.into();
+    let places = Arc::new(Semaphore::new(AT_ONCE));
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
+                let Ok(place) = places.clone().acquire_owned().await else { return };
                 let (server, token, stop) = (server.clone(), token.clone(), stop.clone());
                 tokio::spawn(async move {
+                    let _place = place;
                     if let Ok(Err(error)) =
                         timeout(PATIENCE * 6, serve(stream, &server, &token, &stop)).await
                     {

@@ -17,7 +17,13 @@ use crate::upstream::{ImapSession, SmtpGreeted, SmtpSession, UpstreamError};
 
 /// Mail clients give up on a LOGIN after a minute; Outlook does by default. This leaves them time
 /// to read the answer.
-const SIGN_ON_DEADLINE: Duration = Duration::from_secs(50);
+const SIGN_ON_DEADLINE: Duration = Duration::from_secs(48);
+/// Clients that have not signed on, all listeners together: far below the usual 1,024 descriptors,
+/// and far above what mail programs open at once.
+const BEFORE_SIGN_ON: usize = 512;
+/// How long a client waits for its turn where a chosen password has to be derived; together with
+/// [`SIGN_ON_DEADLINE`] a client waits for less than its minute.
+const DERIVATION_WAIT: Duration = Duration::from_secs(5);
 /// Connections to the provider for clients that have not signed on: silent sockets must not
 /// become many handshakes with it.
 const AHEAD: usize = 4;
@@ -32,7 +38,10 @@ const EXTENSIONS_LIFE: Duration = Duration::from_secs(600);
 pub(super) struct Entrance {
     pub(super) household: Household,
     settings: watch::Receiver<Arc<Settings>>,
+    places: Arc<Semaphore>,
     ahead: Arc<Semaphore>,
+    /// Slow derivations run one at a time, and wait here and not on the threads that others need.
+    derivation: Semaphore,
     extensions: Mutex<Option<(Instant, Extensions)>>,
 }
 
@@ -62,7 +71,9 @@ impl Entrance {
         Self {
             household,
             settings,
+            places: Arc::new(Semaphore::new(BEFORE_SIGN_ON)),
             ahead: Arc::new(Semaphore::new(AHEAD)),
+            derivation: Semaphore::new(1),
             extensions: Mutex::new(None),
         }
     }
@@ -74,6 +85,11 @@ impl Entrance {
 
     pub(super) fn settings_channel(&self) -> &watch::Receiver<Arc<Settings>> {
         &self.settings
+    }
+
+    /// A place for a client that has not signed on, if there is one left.
+    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        self.places.clone().try_acquire_owned().ok()
     }
 
     /// Checks a user name and a local password.
@@ -89,6 +105,11 @@ impl Entrance {
         };
         let account = member.account.clone();
         let checked = if account.is_slow() {
+            let Ok(Ok(_turn)) = timeout(DERIVATION_WAIT, self.derivation.acquire()).await else {
+                let sentence = "Too many passwords are being checked.".to_owned();
+                let remedy = "Nothing to do: the next sign-on tries again.";
+                return Err(Denied::Trouble(Trouble::limit(sentence, remedy)));
+            };
             let checked = tokio::task::spawn_blocking(move || check(&account, &credentials)).await;
             checked.unwrap_or(Err(CheckError::Wrong))
         } else {

@@ -208,7 +208,7 @@ impl Member {
             let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
             if budget.limit != limit {
                 // Sessions that hold a permit of the old budget keep it; they end sooner or later.
-                let permits = limit.unwrap_or(Semaphore::MAX_PERMITS);
+                let permits = limit.unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
                 *budget = Budget { limit, free: Arc::new(Semaphore::new(permits)) };
             }
             budget.free.clone()

@@ -1,6 +1,7 @@
 //! One session of an IMAP client.
 
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::entrance::{Denied, OpenImap};
 use super::household::{Kind, Presence};
@@ -16,9 +17,10 @@ struct Entered {
     accepted: Accepted,
 }
 
-/// Serves a client from its greeting to its end.
-pub(super) async fn serve(mut stream: TcpStream, context: Context) {
+/// Serves a client from its greeting to its end; `place` is its own until it has signed on.
+pub(super) async fn serve(mut stream: TcpStream, context: Context, place: OwnedSemaphorePermit) {
     let Some(entered) = sign_on(&mut stream, &context).await else { return };
+    drop(place);
     let Entered { presence, open, accepted } = entered;
     let OpenImap { session, permit } = open;
     let member = &presence.member;

@@ -1,14 +1,15 @@
 //! One listening address: sockets, and a task for each client that comes.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
-use super::session::Context;
+use super::session::{Context, Protocol, one_too_many};
 use super::{imap, smtp};
 use crate::config::{Endpoint, EndpointHost};
 use crate::upstream::set_socket_options;
@@ -19,23 +20,6 @@ const BACKLOG: u32 = 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Other free ports that are tried, where one is free on one of localhost's addresses only.
 const PORT_TRIES: usize = 16;
-
-/// What is spoken on a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Service {
-    Imap,
-    Smtp,
-}
-
-impl Service {
-    /// As in the configuration and in `status`.
-    pub(super) fn key(self) -> &'static str {
-        match self {
-            Self::Imap => "imap",
-            Self::Smtp => "smtp",
-        }
-    }
-}
 
 /// An address can't be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -64,107 +48,149 @@ pub enum ListenError {
     },
 }
 
-/// Sockets that listen, and are not served yet.
+/// A listener in the making: sockets that listen and are not served yet, beside those of the
+/// listener before it that it goes on with.
 pub(super) struct Bound {
-    service: Service,
-    pub(super) endpoint: Endpoint,
+    protocol: Protocol,
+    endpoint: Endpoint,
     sockets: Vec<TcpListener>,
-    /// The first of them, which says the port.
-    pub(super) address: SocketAddr,
+    /// The first address, which says the port.
+    address: SocketAddr,
 }
 
-/// A listener that is served.
+/// A listener that is served: one task for each of its sockets.
 pub(super) struct Listener {
     pub(super) endpoint: Endpoint,
     pub(super) address: SocketAddr,
-    tasks: Vec<JoinHandle<()>>,
+    tasks: BTreeMap<SocketAddr, AbortOnDrop>,
 }
 
-impl Drop for Listener {
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
+        self.0.abort();
     }
 }
 
 impl Bound {
-    /// Listens on every address of `endpoint`.
+    /// Listens on every address of `endpoint` that `before` doesn't listen on.
     pub(super) fn bind(
-        service: Service,
+        protocol: Protocol,
         endpoint: Endpoint,
+        before: Option<&Listener>,
         config: &str,
     ) -> Result<Self, ListenError> {
-        let sockets = bind_all(endpoint);
-        let first = sockets.and_then(|sockets| {
-            let address = sockets.first().ok_or(io::ErrorKind::AddrNotAvailable)?.local_addr()?;
-            Ok((sockets, address))
-        });
-        match first {
-            Ok((sockets, address)) => Ok(Self { service, endpoint, sockets, address }),
+        let is_kept =
+            |address: &SocketAddr| before.is_some_and(|it| it.tasks.contains_key(address));
+        match bind_all(endpoint, &is_kept) {
+            Ok((address, sockets)) => Ok(Self { protocol, endpoint, sockets, address }),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(ListenError::Taken {
                 port: endpoint.port,
-                service: service.key(),
+                service: protocol.key(),
                 config: config.to_owned(),
             }),
             Err(error) => Err(ListenError::Other {
                 endpoint: endpoint.to_string(),
-                service: service.key(),
+                service: protocol.key(),
                 error,
             }),
         }
     }
 
-    /// Serves what comes; `context` makes what each session needs.
+    /// What is spoken on it.
+    pub(super) fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Serves what comes; `context` makes what each session needs. Sockets of `before` that the
+    /// endpoint still names go on; its others are closed.
     pub(super) fn serve(
         self,
+        before: Option<Listener>,
         context: impl Fn() -> Context + Clone + Send + Sync + 'static,
     ) -> Listener {
-        let Self { service, endpoint, sockets, address } = self;
-        let tasks = sockets
-            .into_iter()
-            .map(|socket| tokio::spawn(accept(socket, service, context.clone())))
-            .collect();
+        let Self { protocol, endpoint, sockets, address } = self;
+        tracing::info!(%address, "{} is served", protocol.key());
+        let mut tasks = before.map(|before| before.tasks).unwrap_or_default();
+        tasks.retain(|address, _| names(endpoint, *address));
+        for socket in sockets {
+            let Ok(address) = socket.local_addr() else { continue };
+            let task = tokio::spawn(accept(socket, protocol, context.clone()));
+            tasks.insert(address, AbortOnDrop(task));
+        }
         Listener { endpoint, address, tasks }
     }
 }
 
-fn bind_all(endpoint: Endpoint) -> io::Result<Vec<TcpListener>> {
-    let EndpointHost::Ip(ip) = endpoint.host else { return bind_localhost(endpoint.port) };
-    Ok(vec![listen(ip, endpoint.port)?])
+/// The first address of an endpoint, and its sockets.
+type Sockets = (SocketAddr, Vec<TcpListener>);
+
+/// True if `endpoint` is, or has among its addresses, this one. A free port is a new one each time.
+fn names(endpoint: Endpoint, address: SocketAddr) -> bool {
+    let host = match endpoint.host {
+        EndpointHost::Localhost => address.ip().is_loopback(),
+        EndpointHost::Ip(ip) => address.ip() == ip,
+    };
+    host && endpoint.port == address.port()
+}
+
+fn bind_all(endpoint: Endpoint, is_kept: &dyn Fn(&SocketAddr) -> bool) -> io::Result<Sockets> {
+    let EndpointHost::Ip(ip) = endpoint.host else {
+        return bind_localhost(endpoint.port, is_kept);
+    };
+    let address = SocketAddr::new(ip, endpoint.port);
+    if is_kept(&address) {
+        return Ok((address, Vec::new()));
+    }
+    let socket = listen(address)?;
+    Ok((socket.local_addr()?, vec![socket]))
 }
 
 /// 127.0.0.1 and ::1 on one port. A machine without IPv6 has the first only.
-fn bind_localhost(port: u16) -> io::Result<Vec<TcpListener>> {
+fn bind_localhost(port: u16, is_kept: &dyn Fn(&SocketAddr) -> bool) -> io::Result<Sockets> {
     let mut tries = PORT_TRIES;
     loop {
-        let v4 = listen(Ipv4Addr::LOCALHOST.into(), port)?;
-        match listen(Ipv6Addr::LOCALHOST.into(), v4.local_addr()?.port()) {
-            Ok(v6) => return Ok(vec![v4, v6]),
+        let mut sockets = Vec::new();
+        let mut first = SocketAddr::new(Ipv4Addr::LOCALHOST.into(), port);
+        if !is_kept(&first) {
+            let v4 = listen(first)?;
+            first = v4.local_addr()?;
+            sockets.push(v4);
+        }
+        let second = SocketAddr::new(Ipv6Addr::LOCALHOST.into(), first.port());
+        if is_kept(&second) {
+            return Ok((first, sockets));
+        }
+        match listen(second) {
+            Ok(v6) => sockets.push(v6),
             // A free port on the one may be taken on the other.
             Err(error) if error.kind() == io::ErrorKind::AddrInUse && port == 0 && tries > 0 => {
                 tries -= 1;
+                continue;
             }
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => return Err(error),
             Err(error) => {
                 tracing::info!("::1 can't be listened on ({error}); 127.0.0.1 is");
-                return Ok(vec![v4]);
             }
         }
+        return Ok((first, sockets));
     }
 }
 
-fn listen(ip: IpAddr, port: u16) -> io::Result<TcpListener> {
-    let socket = if ip.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // On Unix this lets a restart take its port back at once; on Windows it would let another
     // program share it.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
-    socket.bind(SocketAddr::new(ip, port))?;
+    socket.bind(address)?;
     socket.listen(BACKLOG)
 }
 
 async fn accept(
     socket: TcpListener,
-    service: Service,
+    service: Protocol,
     context: impl Fn() -> Context + Send + 'static,
 ) {
     loop {
@@ -182,7 +208,7 @@ async fn accept(
     }
 }
 
-async fn serve(stream: TcpStream, service: Service, context: Context) {
+async fn serve(stream: TcpStream, service: Protocol, context: Context) {
     if let Err(error) = set_socket_options(&stream) {
         tracing::debug!("the client is gone already ({error})");
         return;
@@ -191,8 +217,9 @@ async fn serve(stream: TcpStream, service: Service, context: Context) {
         peer = stream.peer_addr().ok().map(|peer| peer.to_string()),
         "client connected"
     );
-    match service {
-        Service::Imap => imap::serve(stream, context).await,
-        Service::Smtp => smtp::serve(stream, context).await,
+    match (service, context.entrance.place()) {
+        (Protocol::Imap, Some(place)) => imap::serve(stream, context, place).await,
+        (Protocol::Smtp, Some(place)) => smtp::serve(stream, context, place).await,
+        (protocol, None) => one_too_many(stream, protocol).await,
     }
 }

@@ -26,6 +26,8 @@ const LINGER: Duration = Duration::from_secs(60);
 /// How long a provider that takes no bytes any more is listened to, since it may have said why; and
 /// how long a client has for what it was still to be sent.
 const LAST_WORDS: Duration = Duration::from_secs(2);
+/// How long a session that is to end may go on before it is cut off.
+const LEAVING: Duration = Duration::from_secs(10);
 
 /// What was read before the relay began, by either side's sign-on.
 #[derive(Default)]
@@ -49,7 +51,8 @@ pub(super) enum End {
     UpstreamLeft,
     /// The dialogue can't go on.
     Stopped(Violation),
-    /// The proxy ends the session, for this reason; nothing was cut off.
+    /// The proxy ends the session, for this reason: as soon as nothing is cut off by it, and after
+    /// ten seconds in any case.
     Leaving(String),
 }
 
@@ -79,8 +82,10 @@ where
         down: Pipe { never_waits: true, ..Pipe::new(carry.from_upstream) },
         interjections: Vec::new(),
         leaving: None,
+        leave_by: None,
         upstream_deaf: false,
         linger: None,
+        heard: 0,
     };
     let mut leave = pin!(leave);
     let why = poll_fn(|cx| relay.poll(cx, client, upstream, dialogue, leave.as_mut(), meter)).await;
@@ -104,9 +109,12 @@ struct Relay {
     /// The proxy's own replies to the client, which wait for a gap in the provider's.
     interjections: Vec<u8>,
     leaving: Option<String>,
+    leave_by: Option<Pin<Box<Sleep>>>,
     /// The provider takes nothing any more; what it still has to say is awaited.
     upstream_deaf: bool,
     linger: Option<Pin<Box<Sleep>>>,
+    /// How far the provider had come when the linger began anew.
+    heard: u64,
 }
 
 impl Relay {
@@ -128,11 +136,21 @@ impl Relay {
             && let Poll::Ready(words) = leave.poll(cx)
         {
             self.leaving = Some(words);
+            self.leave_by = Some(Box::pin(tokio::time::sleep(LEAVING)));
+        }
+        if self.leave_by.as_mut().is_some_and(|by| by.as_mut().poll(cx).is_ready()) {
+            return Poll::Ready(End::Leaving(self.leaving.take().unwrap_or_default()));
         }
         loop {
             let moved = self.up.moved + self.down.moved;
             let interjections = &mut self.interjections;
-            let mut judge = |bytes: &[u8]| take_answer(dialogue.client_sent(bytes), interjections);
+            let mut judge = |bytes: &[u8]| {
+                // A client that doesn't read its answers isn't read either.
+                if interjections.len() >= LARGEST_BUFFER {
+                    return Verdict::Wait;
+                }
+                take_answer(dialogue.client_sent(bytes), interjections)
+            };
             if let Poll::Ready(broken) =
                 self.up.poll(cx, client, upstream, &mut judge, &|bytes| meter.to_upstream(bytes))
             {
@@ -175,24 +193,30 @@ impl Relay {
     }
 
     fn end(&mut self, cx: &mut Context<'_>, dialogue: &impl Dialogue) -> Option<End> {
-        if !self.down.is_between() || !self.interjections.is_empty() {
+        if !self.down.is_between() {
             return None;
         }
+        // A reply of the proxy's own that is still here waits for the end of a line that never comes.
         if self.down.ended {
             return Some(End::UpstreamLeft);
         }
-        if self.leaving.is_some() && self.up.is_between() && dialogue.is_quiet() {
+        let answered = self.interjections.is_empty();
+        if self.leaving.is_some() && answered && self.up.is_between() && dialogue.is_quiet() {
             return self.leaving.take().map(End::Leaving);
         }
         if self.up.ended {
             let patience = if self.upstream_deaf { LAST_WORDS } else { LINGER };
             let linger = self.linger.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+            if !self.upstream_deaf && self.heard != self.down.moved {
+                self.heard = self.down.moved;
+                linger.as_mut().reset(tokio::time::Instant::now() + LINGER);
+            }
             let over = linger.as_mut().poll(cx).is_ready();
             if self.upstream_deaf {
                 return over.then_some(End::UpstreamLeft);
             }
             // What the client asked is still answered; what it can't ask any more isn't waited for.
-            if over || !dialogue.awaits_answer() {
+            if over || (answered && !dialogue.awaits_answer()) {
                 return Some(End::ClientLeft);
             }
         }

@@ -133,3 +133,91 @@ async fn what_was_let_through_is_written_before_a_stop() {
     assert_eq!(heard, b"354 Go ahead, and take your time\r\n");
     assert!(matches!(relayed.await.unwrap(), End::Stopped(Violation::BareNewline)));
 }
+
+// ---- review ----
+#[tokio::test]
+async fn a_waiting_reply_does_not_outlive_the_provider() {
+    let (mut client, mut near) = duplex(4096);
+    let (mut far, mut server) = duplex(4096);
+    let relayed = tokio::spawn(async move {
+        let mut dialogue = imap::Dialogue::default();
+        relay(&mut near, &mut far, &mut dialogue, Carry::default(), pending(), &NoMeter).await.why
+    });
+    client.write_all(b"a FETCH 1 BODY[]\r\n").await.unwrap();
+    server.write_all(b"* 1 FETCH (BODY[] {1000}\r\nhalf").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    client.write_all(b"b COMPRESS DEFLATE\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    drop(server);
+    drop(client);
+    let ended = timeout(Duration::from_secs(5), relayed).await;
+    assert!(ended.is_ok(), "both sides are gone and the relay waits for ever");
+}
+
+#[tokio::test]
+async fn replies_of_the_proxys_own_are_bounded() {
+    let (mut client, mut near) = duplex(4096);
+    let (mut far, _server) = duplex(4096);
+    tokio::spawn(async move {
+        let mut dialogue = imap::Dialogue::default();
+        relay(&mut near, &mut far, &mut dialogue, Carry::default(), pending(), &NoMeter).await.why
+    });
+    // A client that never reads.
+    let line = [&[b't'; 1000][..], b" LOGIN a b\r\n"].concat();
+    let mut taken = 0;
+    while taken < 64 << 20 {
+        match timeout(Duration::from_secs(2), client.write_all(&line)).await {
+            Ok(done) => done.unwrap(),
+            Err(_) => break,
+        }
+        taken += line.len();
+    }
+    assert!(
+        taken < 1 << 20,
+        "{taken} bytes of refused commands were taken and answered into memory"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_answer_outlives_the_linger() {
+    let (mut client, mut near) = duplex(4096);
+    let (mut far, mut server) = duplex(4096);
+    tokio::spawn(async move {
+        let mut dialogue = imap::Dialogue::default();
+        relay(&mut near, &mut far, &mut dialogue, Carry::default(), pending(), &NoMeter).await.why
+    });
+    client.write_all(b"a FETCH 1:90 FLAGS\r\nb LOGOUT\r\n").await.unwrap();
+    client.shutdown().await.unwrap();
+    tokio::spawn(async move {
+        for n in 1..=90 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            if server.write_all(format!("* {n} FETCH (FLAGS ())\r\n").as_bytes()).await.is_err() {
+                return;
+            }
+        }
+        let _ = server.write_all(b"a OK done\r\n* BYE x\r\nb OK bye\r\n").await;
+    });
+    let mut heard = String::new();
+    client.read_to_string(&mut heard).await.unwrap();
+    assert!(heard.contains("a OK done"), "cut off after {} lines", heard.lines().count());
+}
+
+#[tokio::test]
+async fn the_answer_to_done_is_a_reply_too() {
+    let (mut client, mut near) = duplex(4096);
+    let (mut far, mut server) = duplex(4096);
+    tokio::spawn(async move {
+        let mut dialogue = imap::Dialogue::default();
+        relay(&mut near, &mut far, &mut dialogue, Carry::default(), pending(), &NoMeter).await.why
+    });
+    client.write_all(b"a IDLE\r\n").await.unwrap();
+    server.write_all(b"+ idling\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    client.write_all(b"DONE\r\n").await.unwrap();
+    client.shutdown().await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let _ = server.write_all(b"a OK IDLE terminated\r\n").await;
+    let mut heard = String::new();
+    client.read_to_string(&mut heard).await.unwrap();
+    assert!(heard.contains("a OK"), "{heard:?}");
+}

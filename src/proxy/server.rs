@@ -11,8 +11,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::entrance::Entrance;
 use super::household::{AccountStatus, Household};
-use super::listener::{Bound, ListenError, Listener, Service};
-use super::session::Context;
+use super::listener::{Bound, ListenError, Listener};
+use super::session::{Context, Protocol};
 use crate::accounts::{Directory, KeyFile, KeyFileError, Store, StoreError};
 use crate::config::{Config, Endpoint, Home};
 use crate::settings::{Settings, SettingsError};
@@ -111,16 +111,12 @@ impl Server {
     pub fn reload(&self) -> Result<Reloaded, ServeError> {
         let settings = Arc::new(Settings::load(&self.home, None)?);
         let bound = bind(&self.home, &settings.config, &self.lock())?;
+        self.entrance.household.rescan(self.entrance.settings_channel())?;
         let wanted = wanted(&settings.config);
         self.settings.send_replace(settings);
         self.entrance.forget();
-        self.lock().retain(|key, listener| {
-            wanted
-                .iter()
-                .any(|(service, endpoint)| service.key() == *key && *endpoint == listener.endpoint)
-        });
         self.serve(bound);
-        self.entrance.household.rescan(self.entrance.settings_channel())?;
+        self.lock().retain(|key, _| wanted.iter().any(|(protocol, _)| protocol.key() == *key));
         Ok(Reloaded { accounts: self.entrance.household.all().len() })
     }
 
@@ -158,13 +154,12 @@ impl Server {
         }
     }
 
-    fn serve(&self, bound: Vec<(Service, Bound)>) {
+    fn serve(&self, bound: Vec<Bound>) {
         let Some(alive) = self.alive.lock().unwrap_or_else(PoisonError::into_inner).clone() else {
             return;
         };
         let alive = alive.downgrade();
-        for (service, bound) in bound {
-            tracing::info!(address = %bound.address, "{} is served", service.key());
+        for bound in bound {
             let (entrance, stopping) = (self.entrance.clone(), self.stopping.subscribe());
             let (alive, sessions) = (alive.clone(), self.sessions.clone());
             let context = move || Context {
@@ -173,7 +168,10 @@ impl Server {
                 stopping: stopping.clone(),
                 _alive: alive.upgrade(),
             };
-            self.lock().insert(service.key(), bound.serve(context));
+            let mut listeners = self.lock();
+            let key = bound.protocol().key();
+            let before = listeners.remove(key);
+            listeners.insert(key, bound.serve(before, context));
         }
     }
 
@@ -182,23 +180,18 @@ impl Server {
     }
 }
 
-fn wanted(config: &Config) -> Vec<(Service, Endpoint)> {
-    let both = [(Service::Imap, config.listen.imap), (Service::Smtp, config.listen.smtp)];
+fn wanted(config: &Config) -> Vec<(Protocol, Endpoint)> {
+    let both = [(Protocol::Imap, config.listen.imap), (Protocol::Smtp, config.listen.smtp)];
     both.into_iter().filter_map(|(service, endpoint)| Some((service, endpoint?))).collect()
 }
 
 /// Listens on what is wanted and not there yet.
-fn bind(
-    home: &Home,
-    config: &Config,
-    there: &Listeners,
-) -> Result<Vec<(Service, Bound)>, ListenError> {
+fn bind(home: &Home, config: &Config, there: &Listeners) -> Result<Vec<Bound>, ListenError> {
     let file = home.config_file().display().to_string();
-    wanted(config)
-        .into_iter()
-        .filter(|(service, endpoint)| {
-            there.get(service.key()).is_none_or(|listener| listener.endpoint != *endpoint)
-        })
-        .map(|(service, endpoint)| Ok((service, Bound::bind(service, endpoint, &file)?)))
-        .collect()
+    let bound = wanted(config).into_iter().filter_map(|(protocol, endpoint)| {
+        let before = there.get(protocol.key());
+        let is_there = before.is_some_and(|listener| listener.endpoint == endpoint);
+        (!is_there).then(|| Bound::bind(protocol, endpoint, before, &file))
+    });
+    bound.collect()
 }

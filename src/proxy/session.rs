@@ -22,11 +22,15 @@ use crate::upstream::Stream;
 /// How long a client may be silent before it has signed on. RFC 9051 §5.4 asks for 30 minutes after
 /// it only; Dovecot gives three here, and Outlook asks its person for a password meanwhile.
 const SILENCE: Duration = Duration::from_secs(180);
+/// How long a sign-on may take in all, however its bytes dribble in.
+const SIGN_ON_IN_ALL: Duration = Duration::from_secs(300);
 /// What a wrong password costs. It doesn't grow: everything comes from one address, and some
 /// clients first try an empty password, which costs nothing.
 const WRONG_PASSWORD: Duration = Duration::from_secs(1);
 /// How long a client may take to read the last words.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+/// How long a client that is one too many has for the one line that tells it so.
+const ONE_LINE: Duration = Duration::from_millis(500);
 /// How long the provider may take to close.
 const CLOSING: Duration = Duration::from_millis(500);
 
@@ -64,8 +68,9 @@ impl Context {
 
 /// A client that has not signed on yet.
 pub(super) struct Client<'c> {
-    pub(super) stream: &'c mut TcpStream,
+    stream: &'c mut TcpStream,
     buffer: Zeroizing<Vec<u8>>,
+    until: Instant,
 }
 
 /// What came of waiting for a client.
@@ -83,7 +88,8 @@ pub(super) enum Read<'b> {
 
 impl<'c> Client<'c> {
     pub(super) fn new(stream: &'c mut TcpStream) -> Self {
-        Self { stream, buffer: Zeroizing::new(vec![0; 1024]) }
+        let until = Instant::now() + SIGN_ON_IN_ALL;
+        Self { stream, buffer: Zeroizing::new(vec![0; 1024]), until }
     }
 
     pub(super) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -101,7 +107,7 @@ impl<'c> Client<'c> {
             },
             _ = stopping.wait_for(|stopping| *stopping) => Read::Stopping,
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => Read::Due,
-            () = tokio::time::sleep(SILENCE) => Read::Silent,
+            () = sleep_until(self.until.min(Instant::now() + SILENCE)) => Read::Silent,
         }
     }
 
@@ -149,7 +155,7 @@ pub(super) async fn finish(
     let _ = tokio::join!(say_goodbye(client, &farewell), close_upstream);
 }
 
-/// A mail protocol, as far as a client that is turned away hears it.
+/// What is spoken on a listener.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Protocol {
     Imap,
@@ -157,6 +163,14 @@ pub(super) enum Protocol {
 }
 
 impl Protocol {
+    /// As in the configuration and in `status`.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Imap => "imap",
+            Self::Smtp => "smtp",
+        }
+    }
+
     fn name(self) -> &'static str {
         match self {
             Self::Imap => "IMAP",
@@ -172,6 +186,13 @@ impl Protocol {
         }
         .into_bytes()
     }
+}
+
+/// Tells a client that there are too many already. It isn't waited for: the next one is.
+pub(super) async fn one_too_many(mut stream: TcpStream, protocol: Protocol) {
+    tracing::warn!("too many clients that have not signed on; this one is turned away");
+    let words = protocol.goodbye("4.7.0", "Too many clients at once, try again later");
+    let _ = timeout(ONE_LINE, stream.write_all(&words)).await;
 }
 
 /// Why a client goes before it has signed on.

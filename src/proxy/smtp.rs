@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::entrance::{AHEAD_LIFE, Ahead, Denied};
@@ -33,9 +34,10 @@ struct Entered {
     rest: Vec<u8>,
 }
 
-/// Serves a client from its greeting to its end.
-pub(super) async fn serve(mut stream: TcpStream, context: Context) {
+/// Serves a client from its greeting to its end; `place` is its own until it has signed on.
+pub(super) async fn serve(mut stream: TcpStream, context: Context, place: OwnedSemaphorePermit) {
     let Some(entered) = sign_on(&mut stream, &context).await else { return };
+    drop(place);
     let Entered { presence, mut session, client_name, accepted, mut rest } = entered;
     let member = &presence.member;
     if Client::new(&mut stream).send(accepted).await.is_err() {

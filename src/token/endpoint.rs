@@ -14,9 +14,10 @@ use oauth2::{
 };
 use serde::{Deserialize, Serialize};
 use tokio_rustls::rustls::ClientConfig;
+use url::Url;
 
 use super::google::{Cause, ErrorBody, Step};
-use crate::config::{OauthClient, Provider};
+use crate::config::{OauthClient, Provider, is_loopback};
 use crate::secret::{AccessToken, RefreshToken};
 
 /// A mail client waits a minute for its LOGIN; two requests must fit in.
@@ -61,7 +62,12 @@ pub struct AuthorizationServer {
 }
 
 /// The HTTP client: bounded answers, no redirects.
-struct Http(reqwest::Client);
+struct Http {
+    /// By the proxy that the environment names, if it names one.
+    proxied: reqwest::Client,
+    /// For addresses on loopback, which no proxy can reach and which may do without TLS.
+    direct: reqwest::Client,
+}
 
 /// Why the HTTP client can't be set up.
 #[derive(Debug, thiserror::Error)]
@@ -83,7 +89,8 @@ pub struct NewGrant {
 /// What a refresh gave.
 #[derive(Debug)]
 pub(super) struct Refreshed {
-    pub(super) access_token: AccessToken,
+    /// `Err` where the answer holds none that can be used.
+    pub(super) access_token: Result<AccessToken, Cause>,
     pub(super) life: Duration,
     /// A new refresh token in place of the old one (RFC 6749 §6).
     pub(super) rotated: Option<RefreshToken>,
@@ -107,6 +114,8 @@ enum HttpError {
     TooLong,
     #[error("{0}")]
     Http(#[from] oauth2::http::Error),
+    #[error("{0}")]
+    Url(#[from] url::ParseError),
 }
 
 impl AuthorizationServer {
@@ -116,17 +125,19 @@ impl AuthorizationServer {
         client: &OauthClient,
         tls: Arc<ClientConfig>,
     ) -> Result<Self, SetupError> {
-        let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(ClientConfig::clone(&tls))
-            // A redirect would carry the secret to another address.
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            // An idle connection is a descriptor and a wake-up; a refresh an hour needs none.
-            .pool_max_idle_per_host(0)
-            .user_agent(concat!("gatepost/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(SetupError)?;
+        let client_builder = || {
+            reqwest::Client::builder()
+                .tls_backend_preconfigured(ClientConfig::clone(&tls))
+                // A redirect would carry the secret to another address.
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(REQUEST_TIMEOUT)
+                // An idle connection is a descriptor and a wake-up; a refresh an hour needs none.
+                .pool_max_idle_per_host(0)
+                .user_agent(concat!("gatepost/", env!("CARGO_PKG_VERSION")))
+        };
+        let proxied = client_builder().build().map_err(SetupError)?;
+        let direct = client_builder().no_proxy().build().map_err(SetupError)?;
         let mut oauth = oauth2::Client::new(ClientId::new(client.id.clone()))
             .set_auth_uri(AuthUrl::from_url(provider.authorize_url.clone()))
             .set_token_uri(TokenUrl::from_url(provider.token_url.clone()))
@@ -134,7 +145,7 @@ impl AuthorizationServer {
         if let Some(secret) = &client.secret {
             oauth = oauth.set_client_secret(oauth2::ClientSecret::new(secret.expose().to_owned()));
         }
-        Ok(Self { client: oauth, provider, http: Http(http) })
+        Ok(Self { client: oauth, provider, http: Http { proxied, direct } })
     }
 
     /// Turns the code that the browser brought back into a grant (RFC 6749 §4.1.3, RFC 7636 §4.5).
@@ -177,7 +188,7 @@ impl AuthorizationServer {
             .map(|token| RefreshToken::new(token.secret().clone()))
             .filter(|token| !token.is_empty() && token != refresh_token);
         Ok(Refreshed {
-            access_token: access_token(&answer)?,
+            access_token: access_token(&answer),
             life: answer.expires_in().unwrap_or(DEFAULT_LIFE),
             rotated,
         })
@@ -187,7 +198,7 @@ impl AuthorizationServer {
     pub async fn identity(&self, token: &AccessToken) -> Result<Identity, Cause> {
         let request = self
             .http
-            .0
+            .to(&self.provider.userinfo_url)
             .get(self.provider.userinfo_url.clone())
             .bearer_auth(token.expose())
             .build()
@@ -203,7 +214,7 @@ impl AuthorizationServer {
     pub async fn revoke(&self, refresh_token: &RefreshToken) -> Result<(), Cause> {
         let request = self
             .http
-            .0
+            .to(&self.provider.revoke_url)
             .post(self.provider.revoke_url.clone())
             .form(&[("token", refresh_token.expose())])
             .build()
@@ -219,19 +230,21 @@ impl AuthorizationServer {
 }
 
 impl Http {
+    /// The client for an address.
+    fn to(&self, url: &Url) -> &reqwest::Client {
+        if is_loopback(url) { &self.direct } else { &self.proxied }
+    }
+
     async fn send(&self, request: HttpRequest) -> Result<HttpResponse, HttpError> {
         let (parts, body) = request.into_parts();
-        let request = self
-            .0
-            .request(parts.method, parts.uri.to_string())
-            .headers(parts.headers)
-            .body(body)
-            .build()?;
-        self.execute(request).await
+        let url = Url::parse(&parts.uri.to_string())?;
+        let request = self.to(&url).request(parts.method, url).headers(parts.headers).body(body);
+        self.execute(request.build()?).await
     }
 
     async fn execute(&self, request: reqwest::Request) -> Result<HttpResponse, HttpError> {
-        let mut answer = self.0.execute(request).await?;
+        let client = self.to(request.url());
+        let mut answer = client.execute(request).await?;
         let status = answer.status();
         if status.is_server_error() || status.is_redirection() || status.as_u16() == 429 {
             return Err(HttpError::Status(status.as_u16()));
@@ -284,7 +297,7 @@ fn http_cause(error: HttpError) -> Cause {
         HttpError::Status(429) => Cause::Busy,
         HttpError::Status(status) if status < 500 => Cause::Unreadable,
         HttpError::Status(status) => Cause::ServerTrouble(status),
-        HttpError::TooLong | HttpError::Http(_) => Cause::Unreadable,
+        HttpError::TooLong | HttpError::Http(_) | HttpError::Url(_) => Cause::Unreadable,
     }
 }
 

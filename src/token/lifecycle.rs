@@ -9,6 +9,9 @@ use super::state::{Decision, Now, State, TokenState};
 use crate::accounts::{Account, Grant, GrantError};
 use crate::secret::AccessToken;
 
+/// Requests for one that waits: another one follows only where a person signed in again meanwhile.
+const MAX_REQUESTS: u32 = 3;
+
 /// The life of an account's tokens.
 pub struct Lifecycle {
     account: Arc<Account>,
@@ -103,63 +106,72 @@ impl Lifecycle {
         refused: Option<u64>,
     ) -> Result<TokenUse, Trouble> {
         let _flight = self.flight.lock().await;
-        match self.decide(refused) {
-            Decision::Use { token, version } => return Ok(TokenUse { token, version }),
-            Decision::GiveUp(cause) => return Err(Trouble::Cause(cause)),
-            Decision::Refresh => {}
-        }
-        let (grant_id, grant) = self.account.grant().map_err(|error| match error {
-            GrantError::Locked => Trouble::Locked,
-            GrantError::Record(error) => Trouble::Record(error.to_string()),
-        })?;
-        // A rotation that could not be written: what is on disk is the older token.
-        let unsaved = self.tokens().unsaved.clone();
-        let grant = unsaved.unwrap_or(grant);
-        tracing::debug!(account = %self.account.address(), "refreshing the access token");
-        match server.refresh(&grant.refresh_token).await {
-            Ok(refreshed) => {
-                let rotated = refreshed.rotated.map(|refresh_token| Grant { refresh_token });
-                self.save(&grant_id, rotated);
-                tracing::info!(
-                    account = %self.account.address(),
-                    seconds = refreshed.life.as_secs(),
-                    "access token refreshed"
-                );
-                self.tokens().state.refreshed(Now::read(), refreshed.access_token, refreshed.life);
-            }
-            Err(cause) => {
-                let cause = self.with_what_is_known(cause);
-                tracing::warn!(
-                    account = %self.account.address(),
-                    cause = cause.code(),
-                    "{} {}",
-                    cause.sentence(),
-                    cause.remedy(self.account.address().as_str())
-                );
-                self.tokens().state.failed(Now::read(), cause);
+        for _ in 0..MAX_REQUESTS {
+            match self.decide(refused) {
+                Decision::Use { token, version } => return Ok(TokenUse { token, version }),
+                Decision::GiveUp(cause) => return Err(Trouble::Cause(cause)),
+                Decision::Refresh => self.ask(server).await?,
             }
         }
         match self.decide(refused) {
             Decision::Use { token, version } => Ok(TokenUse { token, version }),
             Decision::GiveUp(cause) => Err(Trouble::Cause(cause)),
-            // Only a token that ends the moment it comes leads here.
+            // Tokens that end the moment they come.
             Decision::Refresh => Err(Trouble::Cause(Cause::Unreadable)),
         }
+    }
+
+    /// One request, and its answer written down – for the grant that it was about: a person may
+    /// have signed in again meanwhile, and the new grant has nothing to do with the old one's end.
+    async fn ask(&self, server: &AuthorizationServer) -> Result<(), Trouble> {
+        let (grant_id, grant) = self.account.grant().map_err(|error| match error {
+            GrantError::Locked => Trouble::Locked,
+            GrantError::Record(error) => Trouble::Record(error.to_string()),
+        })?;
+        // A rotation that could not be written: what is on disk is the older token.
+        let unsaved = self.tokens_of(&grant_id).and_then(|tokens| tokens.unsaved.clone());
+        let grant = unsaved.unwrap_or(grant);
+        let account = self.account.address();
+        tracing::debug!(%account, "refreshing the access token");
+        let answer = match server.refresh(&grant.refresh_token).await {
+            Ok(refreshed) => {
+                let rotated = refreshed.rotated.map(|refresh_token| Grant { refresh_token });
+                self.save(&grant_id, rotated);
+                refreshed.access_token.map(|token| (token, refreshed.life))
+            }
+            Err(cause) => Err(self.with_what_is_known(cause)),
+        };
+        let Some(mut tokens) = self.tokens_of(&grant_id) else {
+            tracing::debug!(%account, "the answer is about an older grant");
+            return Ok(());
+        };
+        match answer {
+            Ok((token, life)) => {
+                tracing::info!(%account, seconds = life.as_secs(), "access token refreshed");
+                tokens.state.refreshed(Now::read(), token, life);
+            }
+            Err(cause) => {
+                let (sentence, remedy) = (cause.sentence(), cause.remedy(account.as_str()));
+                tracing::warn!(%account, cause = cause.code(), "{sentence} {remedy}");
+                tokens.state.failed(Now::read(), cause);
+            }
+        }
+        Ok(())
     }
 
     /// Writes a rotated refresh token before its access token is used: the authorization server
     /// may have ended the old one already.
     fn save(&self, grant_id: &str, rotated: Option<Grant>) {
-        let unsaved = self.tokens().unsaved.take();
-        let Some(grant) = rotated.or(unsaved) else {
-            return;
-        };
+        let unsaved = self.tokens_of(grant_id).and_then(|mut tokens| tokens.unsaved.take());
+        let Some(grant) = rotated.or(unsaved) else { return };
         if let Err(error) = self.account.rotate(grant_id, &grant) {
             tracing::error!(
                 account = %self.account.address(),
                 "the new refresh token can't be stored ({error}); it is kept in memory and tried again"
             );
-            self.tokens().unsaved = Some(grant);
+            if let Some(mut tokens) = self.tokens_of(grant_id) {
+                tokens.unsaved = Some(grant);
+            }
         }
     }
 
@@ -171,6 +183,11 @@ impl Lifecycle {
             }
             cause => cause,
         }
+    }
+
+    /// The state, if it is still about this grant.
+    fn tokens_of(&self, grant_id: &str) -> Option<MutexGuard<'_, Tokens>> {
+        Some(self.tokens()).filter(|tokens| tokens.grant_id == grant_id)
     }
 
     /// The state of the grant that is on disk now; a new grant starts afresh.

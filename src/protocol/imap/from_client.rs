@@ -53,7 +53,12 @@ impl FromClient {
                         self.state = State::Line { passes: true };
                         ledger.command_begun();
                     }
-                    Start::Untagged(length) => at += length,
+                    Start::Untagged(length) => {
+                        if rest[..length].trim_ascii().eq_ignore_ascii_case(b"DONE") {
+                            ledger.done_sent();
+                        }
+                        at += length;
+                    }
                     // What came before goes on first, however the bytes arrived.
                     Start::TooLong | Start::Refuse { .. } if at > 0 => return Verdict::Pass(at),
                     Start::TooLong => return Verdict::Stop(Violation::ClientLineTooLong),

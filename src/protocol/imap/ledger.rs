@@ -28,6 +28,8 @@ struct Continuation {
     idle: bool,
     /// For an IDLE: the `+` came, so that only the client's `DONE` is awaited.
     idling: bool,
+    /// For an IDLE: the client has ended it.
+    done: bool,
 }
 
 /// What the server said to a synchronizing literal.
@@ -65,6 +67,13 @@ impl Ledger {
         self.expect(tag, true)
     }
 
+    /// The client has ended its IDLE: the tagged response is awaited now.
+    pub(super) fn done_sent(&mut self) {
+        if let Some(open) = self.continuations.iter_mut().find(|open| open.idle && !open.done) {
+            open.done = true;
+        }
+    }
+
     /// A synchronizing literal was announced. False if too much is open.
     pub(super) fn literal_announced(&mut self, tag: &[u8]) -> bool {
         self.literal = LiteralAnswer::None;
@@ -72,7 +81,8 @@ impl Ledger {
     }
 
     fn expect(&mut self, tag: &[u8], idle: bool) -> bool {
-        self.continuations.push_back(Continuation { tag: tag.into(), idle, idling: false });
+        let open = Continuation { tag: tag.into(), idle, idling: false, done: false };
+        self.continuations.push_back(open);
         self.continuations.len() <= MAX_CONTINUATIONS
     }
 
@@ -126,7 +136,7 @@ impl Ledger {
     }
 
     pub(super) fn only_idles(&self) -> bool {
-        let idles = self.continuations.iter().filter(|open| open.idling).count();
+        let idles = self.continuations.iter().filter(|open| open.idling && !open.done).count();
         self.in_flight as usize <= idles && self.continuations.len() == idles
     }
 }
