@@ -55,7 +55,7 @@ impl Settings {
     /// Reads the configuration of `home`. `client` goes before the file that an earlier login
     /// kept, and that before the configuration.
     pub fn load(home: &Home, client: Option<OauthClient>) -> Result<Self, SettingsError> {
-        let config = Config::load(home.config_file())?;
+        let config = Config::of(home)?;
         let provider = Arc::new(config.provider.clone());
         let tls = tls::client_config(provider.ca_file.as_deref())?;
         let client = match client {

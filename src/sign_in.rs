@@ -40,6 +40,8 @@ pub enum Progress<'p> {
     Authorize(&'p url::Url),
     /// Something can't be reached just now; it is tried again, and nothing is lost.
     TryingAgain(&'p str),
+    /// What was pasted is of no use; this is why.
+    BadPaste(&'p str),
 }
 
 /// An account that is stored.
@@ -79,7 +81,7 @@ impl SignInError {
     pub fn remedy(&self, address: &str) -> String {
         match self {
             Self::NoClient => format!(
-                "Register one (docs/google-client.md, ten minutes, once), then run `gatepost login {address} --client FILE` with the JSON file that the console downloads."
+                "Register one (docs/google-client.md, half an hour, once), then run `gatepost login {address} --client FILE` with the JSON file that the console downloads."
             ),
             Self::Cause(cause) => cause.remedy(address),
             Self::Begin(_) => "End other programs that hold many ports, and try again.".into(),
@@ -119,7 +121,9 @@ pub async fn sign_in(
     let address = request.address.as_str();
     let mut authorization = Authorization::begin(server.clone(), address).await?;
     tell(Progress::Authorize(authorization.url()));
-    let redirect = timeout_at(deadline, authorization.redirected(&mut pasted, address)).await;
+    let bad_paste = |why: &str| tell(Progress::BadPaste(why));
+    let redirect =
+        timeout_at(deadline, authorization.redirected(&mut pasted, address, &bad_paste)).await;
     let outcome = match redirect.unwrap_or(Err(Cause::NobodySignedIn)) {
         Err(cause) => Err(SignInError::Cause(cause)),
         Ok(redirect) => {

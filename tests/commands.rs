@@ -66,6 +66,7 @@ fn mistakes_and_their_words() {
     ] {
         said.push_str(&told(home, arguments).replace(&home.display().to_string(), "HOME"));
     }
+    said.push_str(&told(home, &["--config", "nowhere.toml", "run"]));
     file("config.toml", "[listen]\n\nimap_port = 143\n");
     said.push_str(&told(home, &["run"]));
     file("config.toml", "[provider.gmail]\nclient_id = \"a\"\nca_file = \"web.json\"\n");

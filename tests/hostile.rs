@@ -36,7 +36,7 @@ async fn a_wrong_password_costs_a_second_and_nothing_else() {
     assert_eq!(world.authorization().refreshes(), refreshes, "no token was touched");
 }
 
-// PEERS, email-oauth2-proxy 9: Outlook 2010 first tries an empty password.
+// email-oauth2-proxy#321: Outlook 2010 first tries an empty password.
 #[tokio::test]
 async fn an_empty_password_is_refused_at_once() {
     let world = World::new().await;

@@ -112,7 +112,7 @@ async fn idle_is_told_of_new_mail() {
     client.until("b OK").await;
 }
 
-// PEERS, email-oauth2-proxy 8: replies are lost when a client shuts its writing side.
+// A defect of email-oauth2-proxy: replies are lost when a client shuts its writing side.
 #[tokio::test]
 async fn a_client_that_shuts_its_writing_side_still_gets_every_reply() {
     let world = World::new().await;
@@ -305,6 +305,7 @@ async fn the_connection_budget_is_kept_and_told() {
     let mut third = world.imap().await;
     let heard = third.log_in(world.password.expose()).await;
     assert!(heard.starts_with("* BYE All 2 connections of this account are in use"), "{heard}");
+    assert_eq!(world.account().state, "ready", "a limit of its own says nothing of Google");
     drop(first);
     drop(world.signed_on().await);
 }

@@ -23,7 +23,7 @@ async fn twenty_clients_at_once_cost_one_refresh() {
     assert_eq!(world.authorization().refreshes() - before, 1);
 }
 
-// PEERS, email-oauth2-proxy 2: a revoked access token hangs LOGIN and AUTH PLAIN there.
+// A defect of email-oauth2-proxy: a revoked access token hangs LOGIN and AUTH PLAIN there.
 #[tokio::test]
 async fn a_token_that_died_early_is_replaced_once_for_all_and_nobody_notices() {
     let world = World::with("connections = 0").await;
@@ -103,11 +103,27 @@ async fn an_ended_grant_is_a_goodbye_and_never_a_wrong_password() {
 
     // Signing in again beside the running proxy: the old password goes on, without a restart.
     world.sign_in(YOU, NewPassword::generate().unwrap()).await.unwrap();
+    world.server().reload().unwrap();
+    assert_eq!(world.account().trouble, None, "what was wrong with the old grant is mended");
     drop(world.signed_on().await);
     assert_eq!(world.account().state, "ready");
 }
 
-// PEERS, email-oauth2-proxy 3: two HTTP 400s wipe the refresh token there.
+#[tokio::test]
+async fn a_testing_grant_that_ends_before_its_time_was_ended_by_somebody() {
+    let world = World::signed_out("").await;
+    world.authorization().set_testing(true);
+    let mut world = world;
+    let signed_in = world.sign_in(YOU, NewPassword::generate().unwrap()).await.unwrap();
+    world.password = signed_in.password.unwrap();
+    world.start();
+    world.authorization().revoke_grants();
+    let mut client = world.imap().await;
+    let heard = client.log_in(world.password.expose()).await;
+    assert!(heard.contains("it was revoked") && !heard.contains("Testing"), "{heard}");
+}
+
+// A defect of email-oauth2-proxy: two HTTP 400s wipe the refresh token there.
 #[tokio::test]
 async fn trouble_at_the_authorization_server_loses_nothing() {
     let world = World::new().await;
@@ -173,6 +189,7 @@ async fn gmails_own_refusals_are_passed_on_in_words() {
         let mut client = world.imap().await;
         let heard = client.log_in(world.password.expose()).await;
         assert!(heard.starts_with("* BYE ") && heard.contains(words), "{text}: {heard}");
+        assert!(!heard.contains(".."), "{heard}");
         assert!(world.account().trouble.unwrap().contains(words));
     }
     drop(world.signed_on().await);
@@ -187,6 +204,8 @@ async fn a_damaged_record_is_told_and_left_as_it_is() {
     let heard = client.log_in(world.password.expose()).await;
     assert!(heard.starts_with("* BYE "), "{heard}");
     assert_eq!(std::fs::read(world.record_file()).unwrap(), b"{ damaged");
+    world.server().reload().unwrap();
+    assert!(world.server().status().damaged[0].contains("you@gmail.com.json"));
 }
 
 fn auth_plain(world: &World) -> String {

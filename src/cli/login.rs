@@ -159,6 +159,7 @@ impl Login {
                 say("Waiting for you, ten minutes at most …");
             }
             Progress::TryingAgain(why) => say(&format!("{why} Trying again …")),
+            Progress::BadPaste(why) => say(&format!("{why} Still waiting …")),
         }
     }
 

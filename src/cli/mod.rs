@@ -36,7 +36,7 @@ Examples:
 /// Where things lie.
 #[derive(Args)]
 struct Place {
-    /// One folder with everything: configuration, accounts, logs
+    /// One folder with everything: configuration, accounts, client
     #[arg(long, value_name = "DIR", env = "GATEPOST_HOME", global = true)]
     home: Option<PathBuf>,
     /// Another configuration file

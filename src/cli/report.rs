@@ -7,6 +7,7 @@ use crate::accounts::{KeyFileError, StoreError};
 use crate::control::{AlreadyRunning, ChannelError, ControlError};
 use crate::proxy::{ListenError, ServeError};
 use crate::settings::SettingsError;
+use crate::tls::TlsError;
 
 /// What a command that did not do its work says.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub(super) struct Failure {
     pub(super) exit: Exit,
 }
 
-/// The exit codes of the contract.
+/// The exit codes that scripts rely on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
     Failed = 1,
@@ -69,7 +70,10 @@ impl From<SettingsError> for Failure {
             SettingsError::Config(_) => {
                 "Mend the configuration; config/gatepost.toml has every key with its default."
             }
-            SettingsError::Tls(_) => {
+            SettingsError::Tls(TlsError::BadCaFile { .. }) => {
+                "Name a file of certificates in PEM form in `ca_file`, or leave `ca_file` out."
+            }
+            SettingsError::Tls(TlsError::NoRoots(_)) => {
                 "Install the system's certificates (Debian: apt install ca-certificates), or mend `ca_file`."
             }
             SettingsError::ClientFile { .. } => {

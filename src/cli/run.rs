@@ -15,7 +15,7 @@ use crate::settings::SettingsError;
 
 pub(super) fn run(home: Home) -> Result<ExitCode, Failure> {
     log::start(LevelFilter::INFO)?;
-    let config = Config::load(home.config_file()).map_err(SettingsError::Config)?;
+    let config = Config::of(&home).map_err(SettingsError::Config)?;
     // Held to the end: nobody else writes what this process reads.
     let _lock = InstanceLock::take(&home)?;
     // One that was killed left its address behind; nobody is to knock there.
@@ -67,7 +67,7 @@ fn hints(server: &Server) {
         tracing::warn!(
             "there is no Google client yet: run `gatepost login you@gmail.com --client FILE` (docs/google-client.md)"
         );
-    } else if server.status().accounts.is_empty() {
+    } else if server.status().accounts.is_empty() && server.status().damaged.is_empty() {
         tracing::warn!("there is no account yet: run `gatepost login you@gmail.com`");
     }
     for account in server.status().accounts {

@@ -75,7 +75,10 @@ fn show(status: &ProxyStatus) {
     for (service, address) in &status.listeners {
         put(&format!("  {service:<5}{address}"));
     }
-    if status.accounts.is_empty() {
+    for damage in &status.damaged {
+        put(&format!("{damage}."));
+    }
+    if status.accounts.is_empty() && status.damaged.is_empty() {
         put("No account yet: run `gatepost login you@gmail.com`.");
     }
     for account in &status.accounts {

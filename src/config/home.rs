@@ -8,6 +8,8 @@ use directories::ProjectDirs;
 #[derive(Debug, Clone)]
 pub struct Home {
     config_file: PathBuf,
+    /// Somebody named the configuration file, so that it must be there.
+    config_is_named: bool,
     data: PathBuf,
 }
 
@@ -28,12 +30,17 @@ impl Home {
             }
         };
         let config_file = config.map_or_else(|| config_folder.join("config.toml"), Path::to_owned);
-        Ok(Self { config_file, data })
+        Ok(Self { config_file, config_is_named: config.is_some(), data })
     }
 
     /// The configuration, which a person writes and Gatepost only reads.
     pub fn config_file(&self) -> &Path {
         &self.config_file
+    }
+
+    /// True if the configuration file must be there: somebody named it.
+    pub fn config_is_named(&self) -> bool {
+        self.config_is_named
     }
 
     /// The folder of everything that Gatepost writes; owner-only.

@@ -99,6 +99,22 @@ impl std::fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
+/// The parser's words for a wrong kind of value, in a person's.
+fn in_plain_words(message: &str) -> String {
+    let message = message.replace('\n', ", ");
+    for (theirs, ours) in [
+        ("expected usize", "a whole number is wanted, 0 or more, as in 12"),
+        ("expected a string", "a text in quotation marks is wanted, as in \"localhost:10143\""),
+        ("expected a boolean", "true or false is wanted"),
+        ("expected a sequence", "a list is wanted, as in [\"openid\", \"email\"]"),
+    ] {
+        if let Some(found) = message.strip_suffix(theirs) {
+            return format!("{found}{ours}");
+        }
+    }
+    message
+}
+
 /// A configuration's text, for finding lines in it.
 pub(super) struct Source<'a> {
     pub(super) file: &'a Path,
@@ -139,7 +155,7 @@ impl Source<'_> {
             file: self.file.to_owned(),
             line: error.span().map(|span| self.line_at(span.start)),
             key: error.span().and_then(|span| self.key_at(span.start)),
-            problem: error.message().trim().replace('\n', ", "),
+            problem: in_plain_words(error.message().trim()),
         }
     }
 
@@ -218,8 +234,20 @@ impl Source<'_> {
 
     /// The key that a line sets, for an error inside its value.
     fn key_at(&self, byte: usize) -> Option<String> {
-        let line = self.text.lines().nth(self.line_at(byte) - 1)?;
-        let (key, _) = line.split_once('=')?;
-        Some(key.trim().to_owned()).filter(|key| !key.is_empty() && !key.contains(['#', '[', ' ']))
+        let number = self.line_at(byte);
+        let (key, _) = self.text.lines().nth(number - 1)?.split_once('=')?;
+        let key = key.trim();
+        if key.is_empty() || key.contains(['#', '[', ' ']) {
+            return None;
+        }
+        let headers = self
+            .text
+            .lines()
+            .take(number)
+            .filter_map(|line| line.trim().strip_prefix('[')?.split(']').next());
+        Some(match headers.last() {
+            Some(section) => format!("{}.{key}", section.trim()),
+            None => key.to_owned(),
+        })
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::client::OauthClient;
+use super::home::Home;
 use super::provider::{GMAIL, Host, Preset, Provider, Security};
 use super::raw::{ConfigError, RawListen, RawProvider, Source};
 use crate::secret::ClientSecret;
@@ -68,6 +69,16 @@ impl std::fmt::Display for Endpoint {
 }
 
 impl Config {
+    /// Reads the configuration of a home. A file that somebody named must be there.
+    pub fn of(home: &Home) -> Result<Self, ConfigError> {
+        let file = home.config_file();
+        if home.config_is_named() && !file.exists() {
+            let problem = "there is no such file".to_owned();
+            return Err(ConfigError { file: file.to_owned(), line: None, key: None, problem });
+        }
+        Self::load(file)
+    }
+
     /// Reads a file; one that isn't there is the same as an empty one.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
         let text = match std::fs::read_to_string(file) {
@@ -106,10 +117,14 @@ fn listen(source: &Source<'_>, raw: &RawListen) -> Result<Listen, ConfigError> {
     // holds without it.
     endpoint(source, "status", raw.status.as_deref(), "localhost:10180")?;
     let _ = raw.allow_lan;
-    Ok(Listen {
-        imap: endpoint(source, "imap", raw.imap.as_deref(), "localhost:10143")?,
-        smtp: endpoint(source, "smtp", raw.smtp.as_deref(), "localhost:10587")?,
-    })
+    let imap = endpoint(source, "imap", raw.imap.as_deref(), "localhost:10143")?;
+    let smtp = endpoint(source, "smtp", raw.smtp.as_deref(), "localhost:10587")?;
+    let port = |endpoint: Option<Endpoint>| endpoint.map(|it| it.port).filter(|port| *port > 0);
+    if port(imap).is_some() && port(imap) == port(smtp) {
+        let problem = "imap and smtp can't share a port; give one of them another";
+        return Err(source.error("listen", "smtp", problem));
+    }
+    Ok(Listen { imap, smtp })
 }
 
 fn endpoint(
@@ -309,6 +324,8 @@ mod tests {
             "[listen]\nimap = \"localhost\"\n",
             "[listen]\nimap = \"0.0.0.0:10143\"\n",
             "[listen]\nimaps = \"localhost:10993\"\n",
+            "[listen]\nimap = \"localhost:1\"\nsmtp = \"127.0.0.1:1\"\n",
+            "[provider.gmail]\nconnections = -1\n",
             "[provider.gmail]\ntoken_url = \"http://example.com/token\"\n",
             "[provider.gmail]\nimap = \"imap.gmail.com\"\n",
             "[provider.gmail]\nscopes = [\"openid\"]\n",

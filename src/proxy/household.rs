@@ -24,6 +24,7 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 pub(super) struct Household {
     pub(super) directory: Directory,
     members: Mutex<BTreeMap<String, Arc<Member>>>,
+    damaged: Mutex<Vec<String>>,
 }
 
 /// One account in use.
@@ -38,7 +39,8 @@ pub(super) struct Member {
     smtp_sessions: AtomicUsize,
     bytes_down: AtomicU64,
     bytes_up: AtomicU64,
-    last_trouble: Mutex<Option<String>>,
+    /// What went wrong last, and the grant that it was with.
+    last_trouble: Mutex<Option<(String, Trouble)>>,
     /// Set when the account is forgotten: its sessions end.
     gone: watch::Sender<bool>,
 }
@@ -72,7 +74,7 @@ pub struct AccountStatus {
     /// Seconds; `null` while there is no token.
     pub token_expires_in: Option<u64>,
     /// Unix seconds, for a grant that the provider limits (a Google client in Testing).
-    pub grant_expires: Option<u64>,
+    pub grant_expires_at: Option<u64>,
     /// Live sessions.
     pub sessions: Sessions,
     /// Bytes since the start.
@@ -94,7 +96,7 @@ pub struct Sessions {
 
 impl Household {
     pub(super) fn new(directory: Directory) -> Self {
-        Self { directory, members: Mutex::default() }
+        Self { directory, members: Mutex::default(), damaged: Mutex::default() }
     }
 
     /// The member that a mail client means by `user`.
@@ -111,9 +113,10 @@ impl Household {
         &self,
         settings: &watch::Receiver<Arc<Settings>>,
     ) -> Result<(), StoreError> {
-        for damage in self.directory.scan()? {
-            tracing::error!("{}", damage.error);
-        }
+        let damaged: Vec<String> =
+            self.directory.scan()?.iter().map(|damage| damage.error.to_string()).collect();
+        damaged.iter().for_each(|damage| tracing::error!("{damage}"));
+        *self.damaged.lock().unwrap_or_else(PoisonError::into_inner) = damaged;
         let all = self.directory.all();
         let there = |name: &String| all.iter().any(|account| account.address().canonical() == name);
         self.lock().retain(|name, member| {
@@ -128,6 +131,11 @@ impl Household {
             member.tokens.reconsider();
         }
         Ok(())
+    }
+
+    /// What was wrong with files in the folder of the accounts when it was read last.
+    pub(super) fn damaged(&self) -> Vec<String> {
+        self.damaged.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn all(&self) -> Vec<Arc<Member>> {
@@ -234,8 +242,9 @@ impl Member {
 
     /// Keeps what went wrong for `status`; `None` once it went right.
     pub(super) fn note(&self, trouble: Option<&Trouble>) {
-        let words = trouble.map(ToString::to_string);
-        *self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner) = words;
+        let grant = self.account.record().grant_id().to_owned();
+        let noted = trouble.map(|trouble| (grant, trouble.clone()));
+        *self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner) = noted;
     }
 
     /// Done when the account is forgotten.
@@ -248,11 +257,15 @@ impl Member {
     pub(super) fn status(&self) -> AccountStatus {
         let record = self.account.record();
         let trouble = self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        // What was wrong with an older grant is mended by the new one.
+        let trouble = trouble.filter(|(grant, _)| grant == record.grant_id()).map(|(_, it)| it);
+        // A limit of Gatepost's own says nothing of the provider.
+        let is_away = trouble.as_ref().is_some_and(|trouble| !trouble.is_limit);
         let (state, expires_in, cause) = match self.tokens.show() {
             TokenState::NeedsSignIn(cause) => ("needs_sign_in", None, Some(cause)),
             TokenState::Unreachable(cause) => ("unreachable", None, Some(cause)),
             TokenState::Idle if self.tokens.is_refreshing() => ("refreshing", None, None),
-            TokenState::Live(left) if trouble.is_none() => ("ready", Some(left), None),
+            TokenState::Live(left) if !is_away => ("ready", Some(left), None),
             TokenState::Live(left) => ("unreachable", Some(left), None),
             TokenState::Idle if self.account.is_locked() => ("locked", None, None),
             TokenState::Idle => ("ready", None, None),
@@ -264,14 +277,14 @@ impl Member {
             address: self.account.address().to_string(),
             state: state.to_owned(),
             token_expires_in: expires_in.map(|left| left.as_secs()),
-            grant_expires: record.grant_expires(),
+            grant_expires_at: record.grant_expires(),
             sessions: Sessions {
                 imap: self.imap_sessions.load(Ordering::Relaxed),
                 smtp: self.smtp_sessions.load(Ordering::Relaxed),
             },
             bytes_down: self.bytes_down.load(Ordering::Relaxed),
             bytes_up: self.bytes_up.load(Ordering::Relaxed),
-            trouble: words.or(trouble),
+            trouble: words.or(trouble.map(|trouble| trouble.to_string())),
         }
     }
 

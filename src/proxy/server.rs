@@ -61,6 +61,8 @@ pub struct Status {
     pub listeners: BTreeMap<String, String>,
     /// The accounts in the order of their addresses.
     pub accounts: Vec<AccountStatus>,
+    /// Files that are no usable accounts, each with what to do.
+    pub damaged: Vec<String>,
 }
 
 /// What a reload did.
@@ -131,6 +133,7 @@ impl Server {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             listeners,
             accounts: self.entrance.household.all().iter().map(|member| member.status()).collect(),
+            damaged: self.entrance.household.damaged(),
         }
     }
 

@@ -15,6 +15,8 @@ pub(super) struct Trouble {
     pub(super) remedy: String,
     /// True if nothing gets better before a person acts: then the client is given an alert.
     pub(super) needs_person: bool,
+    /// True if it is a limit of Gatepost's own, which says nothing of the provider.
+    pub(super) is_limit: bool,
     /// The enhanced status code (RFC 3463) behind SMTP's 421.
     code: &'static str,
 }
@@ -27,12 +29,14 @@ impl Trouble {
                 sentence: cause.sentence(),
                 remedy: cause.remedy(address),
                 needs_person: !cause.is_transient(),
+                is_limit: false,
                 code: if cause.is_transient() { "4.4.1" } else { "4.7.0" },
             },
             token::Trouble::Locked | token::Trouble::Record(_) => Self {
                 sentence: trouble.to_string(),
                 remedy: format!("Run `gatepost login {address}` to sign in again."),
                 needs_person: true,
+                is_limit: false,
                 code: "4.7.0",
             },
         }
@@ -44,18 +48,31 @@ impl Trouble {
             sentence: format!("{error}."),
             remedy: error.remedy().to_owned(),
             needs_person: !error.is_transient(),
+            is_limit: false,
             code: if error.is_transient() { "4.4.1" } else { "4.7.0" },
         }
     }
 
     /// A limit of Gatepost's own.
     pub(super) fn limit(sentence: String, remedy: &str) -> Self {
-        Self { sentence, remedy: remedy.to_owned(), needs_person: false, code: "4.7.0" }
+        Self {
+            sentence,
+            remedy: remedy.to_owned(),
+            needs_person: false,
+            is_limit: true,
+            code: "4.7.0",
+        }
     }
 
     /// This machine is at fault.
     pub(super) fn machine(sentence: String, remedy: &str) -> Self {
-        Self { sentence, remedy: remedy.to_owned(), needs_person: true, code: "4.3.0" }
+        Self {
+            sentence,
+            remedy: remedy.to_owned(),
+            needs_person: true,
+            is_limit: false,
+            code: "4.3.0",
+        }
     }
 
     /// The last words to an IMAP client.

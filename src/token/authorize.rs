@@ -25,6 +25,9 @@ const PAGE_PATIENCE: Duration = Duration::from_secs(120);
 /// How long the last page is given to reach the browser.
 const LAST_PAGE: Duration = Duration::from_secs(2);
 
+const NOT_THE_ADDRESS: &str = "That is not the address of the browser's last page, which begins with http://127.0.0.1: and has code= and state= in it.";
+const ANOTHER_SIGN_IN: &str = "That address does not belong to the sign-in that is under way.";
+
 /// A sign-in under way: a person has to open [`url`](Self::url).
 pub struct Authorization {
     server: Arc<AuthorizationServer>,
@@ -128,11 +131,13 @@ impl Authorization {
     /// What comes with another `state` is not an answer to this sign-in: it is turned away, and
     /// the wait goes on. `pasted` may end without an answer.
     ///
-    /// `address` is the account's, for the words on the page.
+    /// `address` is the account's, for the words on the page; `tell` hears what is wrong with
+    /// something pasted.
     pub async fn redirected(
         &mut self,
         pasted: &mut mpsc::Receiver<String>,
         address: &str,
+        tell: &(dyn Fn(&str) + Sync),
     ) -> Result<Redirect, Cause> {
         let mut pasting = true;
         loop {
@@ -147,11 +152,14 @@ impl Authorization {
                 },
             };
             let Some(arrival) = arrival else {
-                tracing::debug!("what was pasted is no address");
+                tell(NOT_THE_ADDRESS);
                 continue;
             };
-            if let Some(outcome) = self.read(arrival, address) {
-                return outcome;
+            let was_pasted = arrival.page.is_none();
+            match self.read(arrival, address) {
+                Some(outcome) => return outcome,
+                None if was_pasted => tell(ANOTHER_SIGN_IN),
+                None => {}
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Keeps one account's access token alive: one refresh at a time for all that wait.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::endpoint::AuthorizationServer;
 use super::google::Cause;
@@ -9,6 +9,8 @@ use super::state::{Decision, Now, State, TokenState};
 use crate::accounts::{Account, Grant, GrantError};
 use crate::secret::AccessToken;
 
+/// How far this machine's clock may be behind Google's, for a grant's last day.
+const CLOCK_SLACK: Duration = Duration::from_secs(3600);
 /// Requests for one that waits: another one follows only where a person signed in again meanwhile.
 const MAX_REQUESTS: u32 = 3;
 
@@ -179,7 +181,12 @@ impl Lifecycle {
     fn with_what_is_known(&self, cause: Cause) -> Cause {
         match cause {
             Cause::GrantEnded { .. } => {
-                Cause::GrantEnded { testing: self.account.record().grant_expires().is_some() }
+                let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                let ends = self.account.record().grant_expires();
+                // One that ends before its time was ended by somebody.
+                let testing =
+                    ends.is_some_and(|ends| now + CLOCK_SLACK >= Duration::from_secs(ends));
+                Cause::GrantEnded { testing }
             }
             cause => cause,
         }

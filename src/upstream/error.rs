@@ -42,7 +42,7 @@ pub enum UpstreamError {
         host: String,
     },
     /// The server knows the account and says no.
-    #[error("{host} refused the sign-on: {}", .refusal.sentence())]
+    #[error("{host} refused the sign-on: {}", .refusal.sentence().trim_end_matches('.'))]
     Refused {
         /// The server.
         host: String,

@@ -42,8 +42,9 @@ pub(super) enum Seen {
     Text(usize),
     /// This many bytes are the message's, and end it.
     End(usize),
-    /// The byte at the front is a bare CR or LF.
-    Bare,
+    /// So many bytes at the front are a line's end that isn't CRLF: a bare CR or LF, or several CRs
+    /// before an LF.
+    Bare(usize),
     /// The dot at the front begins a line that a bare CR or LF begins or ends: once those are made
     /// CRLF, it would read as stuffing or as the end of the message, so it wants a dot before it.
     BareDot,
@@ -54,17 +55,25 @@ pub(super) enum Seen {
 /// What the newline at the front of some bytes is.
 enum Newline {
     Crlf,
-    Bare,
+    Bare(usize),
     None,
     Unclear,
 }
 
+/// More CRs before one LF than this are no slip of a program that adds one to each.
+const MAX_CRS: usize = 8;
+
 fn newline(bytes: &[u8]) -> Newline {
-    match bytes {
-        [] | [b'\r'] => Newline::Unclear,
-        [b'\r', b'\n', ..] => Newline::Crlf,
-        [b'\r' | b'\n', ..] => Newline::Bare,
-        _ => Newline::None,
+    let crs = bytes.iter().take(MAX_CRS).take_while(|byte| **byte == b'\r').count();
+    match (crs, bytes.get(crs)) {
+        (1, Some(b'\n')) => Newline::Crlf,
+        (0, Some(b'\n')) => Newline::Bare(1),
+        (0, Some(_)) => Newline::None,
+        (0, None) => Newline::Unclear,
+        (1..MAX_CRS, None) => Newline::Unclear,
+        // CR CR LF, as a program sends that makes CRLF of each LF, and of those in CRLF too.
+        (_, Some(b'\n')) => Newline::Bare(crs + 1),
+        (_, _) => Newline::Bare(1),
     }
 }
 
@@ -111,10 +120,13 @@ impl Data {
                 }
                 _ if at > 0 => return Seen::Text(at),
                 Newline::Unclear => return Seen::Incomplete,
-                Newline::Bare | Newline::None => {
-                    self.line = Line::AfterBare;
-                    return Seen::Bare;
+                Newline::Bare(length) => {
+                    // Its last two bytes may be CRLF, and then the line behind it begins as any.
+                    let crlf = buffered[..length].ends_with(b"\r\n");
+                    self.line = if crlf { Line::Start } else { Line::AfterBare };
+                    return Seen::Bare(length);
                 }
+                Newline::None => self.line = Line::Inside,
             }
         }
         Seen::Text(at)
@@ -141,7 +153,8 @@ impl DataSink {
             match self.data.look(&buffered[at..]) {
                 Seen::Text(length) => at += length,
                 Seen::End(length) => return (at + length, true),
-                Seen::Bare | Seen::BareDot => at += 1,
+                Seen::Bare(length) => at += length,
+                Seen::BareDot => at += 1,
                 Seen::Incomplete => break,
             }
         }
@@ -166,10 +179,10 @@ mod tests {
                 let (take, end) = match data.look(&buffer) {
                     Seen::Text(n) => (n, false),
                     Seen::End(n) => (n, true),
-                    Seen::Bare if bare == BareNewlines::Refuse => return None,
-                    Seen::Bare => {
+                    Seen::Bare(_) if bare == BareNewlines::Refuse => return None,
+                    Seen::Bare(length) => {
                         out.extend_from_slice(b"\r\n");
-                        buffer.drain(..1);
+                        buffer.drain(..length);
                         continue;
                     }
                     Seen::BareDot if bare == BareNewlines::Refuse => return None,
@@ -212,6 +225,17 @@ mod tests {
             assert!(!sent.replace("\r\n", "").contains(['\r', '\n']), "{sent:?}");
             assert!(!sent.contains("\r\n.\r\n"), "{end:?} became {sent:?}");
         }
+    }
+
+    #[test]
+    fn a_cr_too_many_is_taken_away() {
+        let normal = |text: &str| run(&[text.as_bytes()], BareNewlines::Normalize).unwrap();
+        let (sent, rest) = normal("Subject: x\r\r\nFrom: y\r\r\n\r\r\nbody\r\r\n.\r\nQUIT");
+        assert_eq!(sent, b"Subject: x\r\nFrom: y\r\n\r\nbody\r\n.\r\n");
+        assert_eq!(rest, Some(b"QUIT".to_vec()));
+        let (sent, rest) = normal("a\r\r\n.\r\r\nb\r\rc\r\r\r\nz");
+        assert_eq!(sent, b"a\r\n..\r\nb\r\n\r\nc\r\nz");
+        assert_eq!(rest, None);
     }
 
     proptest! {

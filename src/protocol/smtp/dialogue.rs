@@ -126,11 +126,11 @@ impl Dialogue {
                 Verdict::Pass(length)
             }
             (Seen::Incomplete, _) => Verdict::Wait,
-            (Seen::Bare | Seen::BareDot, BareNewlines::Refuse) => {
+            (Seen::Bare(_) | Seen::BareDot, BareNewlines::Refuse) => {
                 Verdict::Stop(Violation::BareNewline)
             }
-            (Seen::Bare, BareNewlines::Normalize) => {
-                Verdict::Replace { take: 1, with: b"\r\n".to_vec() }
+            (Seen::Bare(take), BareNewlines::Normalize) => {
+                Verdict::Replace { take, with: b"\r\n".to_vec() }
             }
             (Seen::BareDot, BareNewlines::Normalize) => {
                 Verdict::Replace { take: 1, with: b"..".to_vec() }
