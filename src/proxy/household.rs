@@ -234,6 +234,11 @@ impl Member {
         }
     }
 
+    /// Done once no token is being got.
+    pub(super) async fn at_rest(&self) {
+        self.tokens.at_rest().await;
+    }
+
     /// Counts a session in.
     pub(super) fn enter(self: &Arc<Self>, kind: Kind) -> Presence {
         self.counter(kind).fetch_add(1, Ordering::Relaxed);

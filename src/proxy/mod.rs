@@ -7,12 +7,13 @@
 //! | `household` | the accounts in use: tokens, connection budget, counters |
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
 //! | `imap`, `smtp` | one session of a mail client |
-//! | `relay` | bytes both ways |
+//! | `relay`, `pipe` | bytes both ways; one direction of it |
 
 mod entrance;
 mod household;
 mod imap;
 mod listener;
+mod pipe;
 mod relay;
 mod server;
 mod session;

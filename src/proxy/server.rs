@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
@@ -19,6 +20,9 @@ use crate::settings::{Settings, SettingsError};
 
 /// How long sessions have to come to rest when the proxy stops.
 const DRAIN: Duration = Duration::from_secs(10);
+
+/// How long a refresh that is under way may take then: its answer may hold a new refresh token.
+const REFRESH: Duration = Duration::from_secs(5);
 
 /// The running proxy.
 pub struct Server {
@@ -154,6 +158,11 @@ impl Server {
         let Some(mut ended) = ended else { return };
         if tokio::time::timeout(DRAIN, ended.recv()).await.is_err() {
             tracing::warn!("some sessions were still busy and were cut off");
+        }
+        let refreshes = self.entrance.household.all();
+        let at_rest = join_all(refreshes.iter().map(|member| member.at_rest()));
+        if tokio::time::timeout(REFRESH, at_rest).await.is_err() {
+            tracing::warn!("a refresh was still under way and was cut off");
         }
     }
 

@@ -88,6 +88,11 @@ impl Lifecycle {
         self.flight.try_lock().is_err()
     }
 
+    /// Done once no request is under way, so that a rotated refresh token is on disk.
+    pub async fn at_rest(&self) {
+        drop(self.flight.lock().await);
+    }
+
     /// How long until a refresh ahead of the token's end is due; `None` while there is no token.
     pub fn next_refresh(&self) -> Option<Duration> {
         self.tokens().state.next_refresh(Now::read())

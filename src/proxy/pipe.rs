@@ -1,0 +1,246 @@
+//! One direction of a relayed session: a bounded buffer between a reader and a writer.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::protocol::Verdict;
+use crate::protocol::dialogue::Violation;
+
+/// A buffer's size when bytes begin to flow: most commands and answers are shorter.
+const FIRST_BUFFER: usize = 4 * 1024;
+/// Its largest size: four TLS records, and more than any line that a dialogue looks at whole.
+pub(super) const LARGEST_BUFFER: usize = 64 * 1024;
+
+/// One direction.
+pub(super) struct Pipe {
+    buffer: Vec<u8>,
+    /// What is in the buffer: from here …
+    start: usize,
+    /// … to here.
+    end: usize,
+    /// This much at the front may be written.
+    pass: usize,
+    /// This goes out before anything in the buffer.
+    own: Vec<u8>,
+    own_written: usize,
+    /// The reader has no more.
+    pub(super) ended: bool,
+    /// The writer has bytes that it may still hold.
+    flush: bool,
+    /// A full buffer that waits for more is an error: nothing but its own reader can help it.
+    never_waits: bool,
+    /// Counts steps forward, so that a standstill is known.
+    pub(super) moved: u64,
+}
+
+pub(super) enum Broken {
+    Reader,
+    Writer,
+    Stop(Violation),
+}
+
+impl Pipe {
+    pub(super) fn new(carry: Vec<u8>) -> Self {
+        let end = carry.len();
+        Self {
+            buffer: carry,
+            start: 0,
+            end,
+            pass: 0,
+            own: Vec::new(),
+            own_written: 0,
+            ended: false,
+            flush: false,
+            never_waits: false,
+            moved: 0,
+        }
+    }
+
+    /// A pipe for which a full buffer that waits for more is an error.
+    pub(super) fn never_waiting(carry: Vec<u8>) -> Self {
+        Self { never_waits: true, ..Self::new(carry) }
+    }
+
+    /// True if nothing that was let through is still to be written.
+    pub(super) fn is_between(&self) -> bool {
+        self.pass == 0 && self.own.is_empty() && !self.flush
+    }
+
+    pub(super) fn interject(&mut self, reply: Vec<u8>) {
+        self.own = reply;
+        self.own_written = 0;
+        self.moved += 1;
+    }
+
+    /// Nothing can be written any more.
+    pub(super) fn give_up(&mut self) {
+        *self = Self { ended: true, moved: self.moved + 1, ..Self::new(Vec::new()) };
+    }
+
+    /// What was let through and not written yet.
+    pub(super) fn unwritten(&self) -> [&[u8]; 2] {
+        [&self.own[self.own_written..], &self.buffer[self.start..self.start + self.pass]]
+    }
+
+    pub(super) fn take_rest(mut self) -> Vec<u8> {
+        self.buffer.truncate(self.end);
+        self.buffer.split_off(self.start)
+    }
+
+    /// Goes on until it has to wait; `Ready` only when it can't go on at all.
+    pub(super) fn poll<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut R,
+        writer: &mut W,
+        judge: &mut dyn FnMut(&[u8]) -> Verdict,
+        count: &dyn Fn(usize),
+    ) -> Poll<Broken>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        loop {
+            if ready!(self.poll_write(cx, writer, count)).is_err() {
+                return Poll::Ready(Broken::Writer);
+            }
+            let buffered = &self.buffer[self.start..self.end];
+            if !buffered.is_empty() {
+                match judge(buffered) {
+                    Verdict::Pass(length) => {
+                        self.pass = length.min(buffered.len());
+                        self.moved += 1;
+                        continue;
+                    }
+                    Verdict::Replace { take, with } | Verdict::Answer { take, reply: with } => {
+                        self.start += take.min(buffered.len());
+                        self.interject(with);
+                        continue;
+                    }
+                    Verdict::Stop(violation) => return Poll::Ready(Broken::Stop(violation)),
+                    Verdict::Wait => {}
+                }
+            }
+            if self.flush {
+                match ready!(Pin::new(&mut *writer).poll_flush(cx)) {
+                    Ok(()) => self.flush = false,
+                    Err(_) => return Poll::Ready(Broken::Writer),
+                }
+                self.moved += 1;
+            }
+            if self.ended {
+                return Poll::Pending;
+            }
+            if !self.make_room() {
+                if self.never_waits {
+                    return Poll::Ready(Broken::Stop(Violation::ServerReply));
+                }
+                // Nothing goes on before the other direction has moved: back-pressure.
+                return Poll::Pending;
+            }
+            match self.poll_read(cx, reader) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(Broken::Reader),
+                Poll::Pending => {
+                    self.rest();
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn poll_write<W: AsyncWrite + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        writer: &mut W,
+        count: &dyn Fn(usize),
+    ) -> Poll<io::Result<()>> {
+        while self.own_written < self.own.len() {
+            let bytes = &self.own[self.own_written..];
+            self.own_written += written(ready!(Pin::new(&mut *writer).poll_write(cx, bytes)))?;
+            self.flush = true;
+        }
+        self.own = Vec::new();
+        self.own_written = 0;
+        while self.pass > 0 {
+            let bytes = &self.buffer[self.start..self.start + self.pass];
+            let length = written(ready!(Pin::new(&mut *writer).poll_write(cx, bytes)))?;
+            self.start += length;
+            self.pass -= length;
+            self.flush = true;
+            self.moved += 1;
+            count(length);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Makes room to read into; false if the buffer is as large and as full as it may be.
+    fn make_room(&mut self) -> bool {
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+        if self.end < self.buffer.len() {
+            return true;
+        }
+        if self.start > 0 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+            return true;
+        }
+        // Full: bytes flow, or a long line wants to be seen whole.
+        let larger = (self.buffer.len() * 2).clamp(FIRST_BUFFER, LARGEST_BUFFER);
+        let grows = larger > self.buffer.len();
+        if grows {
+            self.buffer.resize(larger, 0);
+        }
+        grows
+    }
+
+    fn poll_read<R: AsyncRead + Unpin>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &mut R,
+    ) -> Poll<io::Result<()>> {
+        let mut room = ReadBuf::new(&mut self.buffer[self.end..]);
+        match ready!(Pin::new(reader).poll_read(cx, &mut room)) {
+            Ok(()) => match room.filled().len() {
+                0 => self.ended = true,
+                length => {
+                    self.end += length;
+                    // A read that filled the room: the next one is worth a larger buffer.
+                    let full = self.end == self.buffer.len() && self.start == 0;
+                    if full && self.buffer.len() < LARGEST_BUFFER {
+                        self.buffer.resize((self.buffer.len() * 2).min(LARGEST_BUFFER), 0);
+                    }
+                }
+            },
+            // A peer that closes TCP without TLS's close_notify has closed all the same.
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => self.ended = true,
+            Err(error) => return Poll::Ready(Err(error)),
+        }
+        self.moved += 1;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Gives the buffer back while there is nothing in it.
+    fn rest(&mut self) {
+        if self.start == self.end {
+            self.buffer = Vec::new();
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+}
+
+/// A writer that takes nothing never will.
+fn written(result: io::Result<usize>) -> io::Result<usize> {
+    match result? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        length => Ok(length),
+    }
+}
