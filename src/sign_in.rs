@@ -1,6 +1,5 @@
-//! Signing in, once: from the person's consent to a stored account, and back out again.
+//! Signing in, once: from the person's consent to a stored account.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
@@ -249,9 +248,4 @@ async fn keep(
         Ok::<_, SignInError>(Some(record))
     })?;
     Ok(SignedIn { password, grant_life: grant.grant_life })
-}
-
-/// Ends a grant at the provider, and with it every token of it on every machine.
-pub async fn revoke(server: &Arc<AuthorizationServer>, grant: &Grant) -> Result<(), Cause> {
-    server.revoke(&grant.refresh_token).await
 }

@@ -162,27 +162,8 @@ async fn a_testing_grant_is_known_by_its_life() {
 
 #[tokio::test]
 async fn the_person_sees_how_it_ended_and_a_stranger_changes_nothing() {
-    use gatepost::settings::Settings;
-    use gatepost::sign_in::{Progress, Request, sign_in};
     let world = World::signed_out("").await;
-    let settings = Settings::load(&world.home, None).unwrap();
-    let address = Address::parse(YOU).unwrap();
-    let request = Request {
-        address: &address,
-        password: generated(),
-        replace_password: false,
-        key_file: None,
-    };
-    let (urls, mut opened) = tokio::sync::mpsc::unbounded_channel::<url::Url>();
-    let tell = move |progress: Progress<'_>| {
-        if let Progress::Authorize(url) = progress {
-            urls.send(url.clone()).unwrap();
-        }
-    };
-    let (_keep, pasted) = tokio::sync::mpsc::channel(1);
-    let store = Store::new(world.home.accounts());
-    let person = async {
-        let url = opened.recv().await.unwrap();
+    let person = async |url: url::Url, _| {
         let query = |name: &str| {
             url.query_pairs()
                 .find(|(key, _)| key == name)
@@ -210,33 +191,13 @@ async fn the_person_sees_how_it_ended_and_a_stranger_changes_nothing() {
         );
         assert!(page.text().await.unwrap().contains("You are signed in"));
     };
-    let (signed_in, ()) = tokio::join!(sign_in(&settings, &store, request, pasted, &tell), person);
-    signed_in.unwrap();
+    world.sign_in_as(YOU, generated(), person).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_pasted_address_serves_as_well() {
-    use gatepost::settings::Settings;
-    use gatepost::sign_in::{Progress, Request, sign_in};
     let world = World::signed_out("").await;
-    let settings = Settings::load(&world.home, None).unwrap();
-    let address = Address::parse(YOU).unwrap();
-    let request = Request {
-        address: &address,
-        password: generated(),
-        replace_password: false,
-        key_file: None,
-    };
-    let (urls, mut opened) = tokio::sync::mpsc::unbounded_channel::<String>();
-    let tell = move |progress: Progress<'_>| {
-        if let Progress::Authorize(url) = progress {
-            urls.send(url.to_string()).unwrap();
-        }
-    };
-    let (lines, pasted) = tokio::sync::mpsc::channel(1);
-    let store = Store::new(world.home.accounts());
-    let person = async move {
-        let url = opened.recv().await.unwrap();
+    let person = async |url: url::Url, lines: tokio::sync::mpsc::Sender<String>| {
         let tls = gatepost::tls::client_config(None).unwrap();
         let elsewhere = reqwest::Client::builder()
             .tls_backend_preconfigured(tokio_rustls::rustls::ClientConfig::clone(&tls))
@@ -249,6 +210,6 @@ async fn a_pasted_address_serves_as_well() {
         lines.send("not an address".to_owned()).await.unwrap();
         lines.send(back).await.unwrap();
     };
-    let (signed_in, ()) = tokio::join!(sign_in(&settings, &store, request, pasted, &tell), person);
+    let signed_in = world.sign_in_as(YOU, generated(), person).await;
     assert!(signed_in.unwrap().password.is_some());
 }

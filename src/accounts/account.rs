@@ -16,8 +16,6 @@ pub struct Account {
     address: Address,
     store: Store,
     key_file: Option<Arc<KeyFile>>,
-    /// Argon2id takes 64 MiB; only one runs at a time, whichever account it is for.
-    slow: Arc<Mutex<()>>,
     inner: Mutex<Inner>,
 }
 
@@ -66,16 +64,11 @@ pub enum GrantError {
 }
 
 impl Account {
-    pub(super) fn new(
-        record: Record,
-        store: Store,
-        key_file: Option<Arc<KeyFile>>,
-        slow: Arc<Mutex<()>>,
-    ) -> Self {
+    pub(super) fn new(record: Record, store: Store, key_file: Option<Arc<KeyFile>>) -> Self {
         let address = record.address().clone();
         // No stamp: the file may have changed since it was read, and the first look reads it again.
         let inner = Inner { record: Arc::new(record), stamp: None, key: None, verified: None };
-        let account = Self { address, store, key_file, slow, inner: Mutex::new(inner) };
+        let account = Self { address, store, key_file, inner: Mutex::new(inner) };
         account.unlock_with_key_file();
         account
     }
@@ -111,7 +104,8 @@ impl Account {
 
     /// Checks a local password, and unlocks the account with it. It takes microseconds for a
     /// generated password; for a chosen one some tenth of a second the first time, and only
-    /// then: call it where blocking is allowed if [`is_slow`](Self::is_slow).
+    /// then: if [`is_slow`](Self::is_slow), call it where blocking is allowed, and one at a time,
+    /// since Argon2id takes 64 MiB.
     pub fn sign_on(&self, password: &LocalPassword) -> Result<(), CheckError> {
         if password.is_empty() {
             return Err(CheckError::Wrong);
@@ -120,19 +114,13 @@ impl Account {
             return if right { Ok(()) } else { Err(CheckError::Wrong) };
         }
         let record = self.record();
-        let slow = record.password_is_slow();
-        let _turn = slow.then(|| self.slow.lock().unwrap_or_else(PoisonError::into_inner));
-        // While this one waited, another may have found out.
-        if let Some(right) = self.known(password) {
-            return if right { Ok(()) } else { Err(CheckError::Wrong) };
-        }
         let key = record.unlock_with_password(password).map_err(|error| match error {
             UnlockError::WrongSecret => CheckError::Wrong,
             UnlockError::NoSuchSlot | UnlockError::Damaged => {
                 CheckError::Record { address: self.address.clone(), reason: error.to_string() }
             }
         })?;
-        let verified = slow.then(|| Verified::new(password)).flatten();
+        let verified = record.password_is_slow().then(|| Verified::new(password)).flatten();
         let mut inner = self.lock();
         // The record may have changed meanwhile; a key that isn't its own is of no use, and what
         // was right for another password slot may not be right for this one.

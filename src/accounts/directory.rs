@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use super::account::Account;
 use super::{Address, KeyFile, Listed, Record, Store, StoreError};
@@ -11,7 +11,6 @@ use super::{Address, KeyFile, Listed, Record, Store, StoreError};
 pub struct Directory {
     store: Store,
     key_file: Option<Arc<KeyFile>>,
-    slow: Arc<Mutex<()>>,
     accounts: RwLock<BTreeMap<String, Arc<Account>>>,
 }
 
@@ -27,12 +26,7 @@ pub struct Damage {
 impl Directory {
     /// Nothing is read before [`scan`](Self::scan) or [`find`](Self::find).
     pub fn new(store: Store, key_file: Option<KeyFile>) -> Self {
-        Self {
-            store,
-            key_file: key_file.map(Arc::new),
-            slow: Arc::default(),
-            accounts: RwLock::default(),
-        }
+        Self { store, key_file: key_file.map(Arc::new), accounts: RwLock::default() }
     }
 
     /// Reads the folder: takes up what is new, drops what is gone, and gives what is damaged.
@@ -96,9 +90,8 @@ impl Directory {
             known.refresh()?;
             return Ok(known);
         }
-        let (store, key_file, slow) =
-            (self.store.clone(), self.key_file.clone(), self.slow.clone());
-        let account = Arc::new(Account::new(record, store, key_file, slow));
+        let (store, key_file) = (self.store.clone(), self.key_file.clone());
+        let account = Arc::new(Account::new(record, store, key_file));
         let mut accounts = self.accounts.write().unwrap_or_else(PoisonError::into_inner);
         Ok(accounts.entry(name).or_insert(account).clone())
     }

@@ -14,7 +14,7 @@ use crate::config::Home;
 use crate::control::{Answer, Request, Running};
 use crate::secret::LocalPassword;
 use crate::settings::Settings;
-use crate::sign_in::{SignInError, revoke};
+use crate::sign_in::SignInError;
 
 /// End the grant at Google and forget the account
 #[derive(Args)]
@@ -76,7 +76,8 @@ impl Logout {
         })?;
         let grant = self.open(record, &settings)?;
         block_on(async {
-            revoke(&server, &grant).await.map_err(|cause| not_ended(&cause.sentence()))
+            let revoked = server.revoke(&grant.refresh_token).await;
+            revoked.map_err(|cause| not_ended(&cause.sentence()))
         })
     }
 

@@ -7,15 +7,15 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::report::{Failure, say};
 use super::{block_on, log, login};
-use crate::config::{Config, Home};
+use crate::config::Home;
 use crate::control::{Channel, InstanceLock};
 use crate::private_file;
 use crate::proxy::Server;
-use crate::settings::SettingsError;
+use crate::settings::Settings;
 
 pub(super) fn run(home: Home) -> Result<ExitCode, Failure> {
     log::start(LevelFilter::INFO)?;
-    let config = Config::of(&home).map_err(SettingsError::Config)?;
+    let settings = Settings::load(&home, None)?;
     // Held to the end: nobody else writes what this process reads.
     let _lock = InstanceLock::take(&home)?;
     // One that was killed left its address behind; nobody is to knock there.
@@ -27,7 +27,7 @@ pub(super) fn run(home: Home) -> Result<ExitCode, Failure> {
         )
     })?;
     raise_descriptor_limit();
-    block_on(serve(home, &config))?;
+    block_on(serve(home, settings))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -44,11 +44,12 @@ fn raise_descriptor_limit() {
 #[cfg(windows)]
 fn raise_descriptor_limit() {}
 
-async fn serve(home: Home, config: &Config) -> Result<(), Failure> {
+async fn serve(home: Home, settings: Settings) -> Result<(), Failure> {
     let signals = Signals::listen().map_err(|error| {
         Failure::failed(format!("Signals can't be listened for ({error})."), "Start it anew.")
     })?;
-    let server = Server::start(home, login::key_file_path(config))?;
+    let key_file = login::key_file_path(&settings.config);
+    let server = Server::start(home, settings, key_file)?;
     let mut channel = Channel::open(server.clone()).await?;
     hints(&server);
     say("ready");

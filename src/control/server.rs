@@ -15,7 +15,6 @@ use super::{Address, Answer, Envelope, MAX_LINE, Request};
 use crate::config::Home;
 use crate::private_file;
 use crate::proxy::Server;
-use crate::sign_in;
 
 /// How long a command may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -139,7 +138,7 @@ async fn answer(server: &Server, request: Request) -> Answer {
             else {
                 return Answer::Locked;
             };
-            match sign_in::revoke(&authorization, &grant).await {
+            match authorization.revoke(&grant.refresh_token).await {
                 Ok(()) => Answer::Done,
                 Err(cause) => Answer::Failed(cause.sentence()),
             }

@@ -120,6 +120,23 @@ impl StandIn {
         self.authorization.allow_user(email);
     }
 
+    /// The section of a configuration for which this is Google; `ca_file` holds
+    /// [`ca_pem`](Self::ca_pem).
+    pub fn provider_section(&self, ca_file: &str) -> String {
+        let urls = self.authorization.urls();
+        format!(
+            "[provider.gmail]\nimap = \"localhost:{}\"\nsmtp = \"localhost:{}\"\n\
+             authorize_url = \"{}\"\ntoken_url = \"{}\"\nrevoke_url = \"{}\"\nuserinfo_url = \"{}\"\n\
+             ca_file = \"{ca_file}\"\n",
+            self.imap_address().port(),
+            self.smtp_address().port(),
+            urls.authorize_url,
+            urls.token_url,
+            urls.revoke_url,
+            urls.userinfo_url,
+        )
+    }
+
     /// The authorization server.
     pub fn authorization(&self) -> &Authorization {
         &self.authorization

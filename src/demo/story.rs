@@ -141,8 +141,8 @@ impl Story {
         );
         narrate("3. The terminal showed a local password for the mail client, this once.");
 
-        let server =
-            Server::start(home, None).map_err(|error| broken("Starting the proxy", text(error)))?;
+        let server = Server::start(home, settings, None)
+            .map_err(|error| broken("Starting the proxy", text(error)))?;
         let story = Self { google, server, password, _folder: folder };
         narrate(&format!(
             "4. `gatepost run` serves IMAP on {} and SMTP on {}.",
@@ -277,19 +277,8 @@ fn write_home(folder: &Path, google: &StandIn) -> Outcome<Home> {
     let home = Home::locate(Some(folder), None).map_err(text)?;
     let ca_file = folder.join("stand-in.pem");
     std::fs::write(&ca_file, google.ca_pem()).map_err(text)?;
-    let urls = google.authorization().urls();
-    let config = format!(
-        "[listen]\nimap = \"127.0.0.1:0\"\nsmtp = \"127.0.0.1:0\"\nstatus = \"\"\n\
-         [provider.gmail]\nimap = \"localhost:{}\"\nsmtp = \"localhost:{}\"\n\
-         authorize_url = \"{}\"\ntoken_url = \"{}\"\nrevoke_url = \"{}\"\nuserinfo_url = \"{}\"\n\
-         ca_file = \"stand-in.pem\"\n",
-        google.imap_address().port(),
-        google.smtp_address().port(),
-        urls.authorize_url,
-        urls.token_url,
-        urls.revoke_url,
-        urls.userinfo_url,
-    );
+    let listen = "[listen]\nimap = \"127.0.0.1:0\"\nsmtp = \"127.0.0.1:0\"\nstatus = \"\"\n";
+    let config = [listen, &google.provider_section("stand-in.pem")].concat();
     std::fs::write(home.config_file(), config).map_err(text)?;
     let client = home.client_file("gmail");
     private_file::create_private_dir(&home.accounts()).map_err(text)?;

@@ -83,10 +83,6 @@ impl Entrance {
         self.settings.borrow().clone()
     }
 
-    pub(super) fn settings_channel(&self) -> &watch::Receiver<Arc<Settings>> {
-        &self.settings
-    }
-
     /// A place for a client that has not signed on, if there is one left.
     pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
         self.places.clone().try_acquire_owned().ok()
@@ -98,7 +94,7 @@ impl Entrance {
             tracing::error!("{error}");
             Denied::Trouble(Trouble::machine(format!("{error}."), "See Gatepost's log."))
         };
-        let found = self.household.find(&credentials.user, &self.settings);
+        let found = self.household.find(&credentials.user);
         let Some(member) = found.map_err(|error| storage(error.to_string()))? else {
             tracing::info!(user = shown(&credentials.user), "there is no such account");
             return Err(Denied::Wrong);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use super::relay::Meter;
-use super::trouble::Trouble;
+use super::trouble::{Protocol, Trouble};
 use crate::accounts::{Account, Directory, StoreError};
 use crate::settings::Settings;
 use crate::token::{Lifecycle, TokenState, TokenUse, Trouble as TokenTrouble};
@@ -22,7 +22,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 
 /// All accounts in use.
 pub(super) struct Household {
-    pub(super) directory: Directory,
+    directory: Directory,
+    settings: watch::Receiver<Arc<Settings>>,
     members: Mutex<BTreeMap<String, Arc<Member>>>,
     damaged: Mutex<Vec<String>>,
 }
@@ -51,17 +52,10 @@ struct Budget {
     free: Arc<Semaphore>,
 }
 
-/// Which of an account's counters a session belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    Imap,
-    Smtp,
-}
-
 /// One live session of an account; dropping it counts it out.
 pub(super) struct Presence {
     pub(super) member: Arc<Member>,
-    kind: Kind,
+    protocol: Protocol,
 }
 
 /// What `status` shows of an account.
@@ -95,24 +89,17 @@ pub struct Sessions {
 }
 
 impl Household {
-    pub(super) fn new(directory: Directory) -> Self {
-        Self { directory, members: Mutex::default(), damaged: Mutex::default() }
+    pub(super) fn new(directory: Directory, settings: watch::Receiver<Arc<Settings>>) -> Self {
+        Self { directory, settings, members: Mutex::default(), damaged: Mutex::default() }
     }
 
     /// The member that a mail client means by `user`.
-    pub(super) fn find(
-        &self,
-        user: &str,
-        settings: &watch::Receiver<Arc<Settings>>,
-    ) -> Result<Option<Arc<Member>>, StoreError> {
-        Ok(self.directory.find(user)?.map(|account| self.member(account, settings)))
+    pub(super) fn find(&self, user: &str) -> Result<Option<Arc<Member>>, StoreError> {
+        Ok(self.directory.find(user)?.map(|account| self.member(account)))
     }
 
     /// Reads the folder of the accounts again. Members whose record is gone are told to leave.
-    pub(super) fn rescan(
-        &self,
-        settings: &watch::Receiver<Arc<Settings>>,
-    ) -> Result<(), StoreError> {
+    pub(super) fn rescan(&self) -> Result<(), StoreError> {
         let damaged: Vec<String> =
             self.directory.scan()?.iter().map(|damage| damage.error.to_string()).collect();
         damaged.iter().for_each(|damage| tracing::error!("{damage}"));
@@ -127,7 +114,7 @@ impl Household {
             stays
         });
         for account in all {
-            let member = self.member(account, settings);
+            let member = self.member(account);
             member.tokens.reconsider();
         }
         Ok(())
@@ -142,11 +129,7 @@ impl Household {
         self.lock().values().cloned().collect()
     }
 
-    fn member(
-        &self,
-        account: Arc<Account>,
-        settings: &watch::Receiver<Arc<Settings>>,
-    ) -> Arc<Member> {
+    fn member(&self, account: Arc<Account>) -> Arc<Member> {
         let name = account.address().canonical().to_owned();
         let mut members = self.lock();
         if let Some(member) = members.get(&name)
@@ -155,7 +138,7 @@ impl Household {
             return member.clone();
         }
         let member = Arc::new(Member::new(account));
-        tokio::spawn(keep_fresh(Arc::downgrade(&member), settings.clone()));
+        tokio::spawn(keep_fresh(Arc::downgrade(&member), self.settings.clone()));
         if let Some(old) = members.insert(name, member.clone()) {
             old.gone.send_replace(true);
         }
@@ -240,9 +223,9 @@ impl Member {
     }
 
     /// Counts a session in.
-    pub(super) fn enter(self: &Arc<Self>, kind: Kind) -> Presence {
-        self.counter(kind).fetch_add(1, Ordering::Relaxed);
-        Presence { member: self.clone(), kind }
+    pub(super) fn enter(self: &Arc<Self>, protocol: Protocol) -> Presence {
+        self.counter(protocol).fetch_add(1, Ordering::Relaxed);
+        Presence { member: self.clone(), protocol }
     }
 
     /// Keeps what went wrong for `status`; `None` once it went right.
@@ -293,24 +276,24 @@ impl Member {
         }
     }
 
-    fn counter(&self, kind: Kind) -> &AtomicUsize {
-        match kind {
-            Kind::Imap => &self.imap_sessions,
-            Kind::Smtp => &self.smtp_sessions,
+    fn counter(&self, protocol: Protocol) -> &AtomicUsize {
+        match protocol {
+            Protocol::Imap => &self.imap_sessions,
+            Protocol::Smtp => &self.smtp_sessions,
         }
     }
 
     fn is_in_use(&self) -> bool {
         let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let sessions =
-            [Kind::Imap, Kind::Smtp].map(|kind| self.counter(kind).load(Ordering::Relaxed));
+        let sessions = [Protocol::Imap, Protocol::Smtp]
+            .map(|protocol| self.counter(protocol).load(Ordering::Relaxed));
         sessions.iter().any(|count| *count > 0) || used.elapsed() < KEEP_FRESH
     }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.member.counter(self.kind).fetch_sub(1, Ordering::Relaxed);
+        self.member.counter(self.protocol).fetch_sub(1, Ordering::Relaxed);
     }
 }
 

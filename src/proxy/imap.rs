@@ -4,9 +4,10 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::entrance::{Denied, OpenImap};
-use super::household::{Kind, Presence};
+use super::household::Presence;
 use super::relay::{Carry, relay};
-use super::session::{Client, Context, Protocol, Read, TurnedAway, finish};
+use super::session::{Client, Context, Read, TurnedAway, finish};
+use super::trouble::Protocol;
 use crate::protocol::imap::{Accepted, Dialogue, Event, SignOn};
 use crate::protocol::sasl::Credentials;
 
@@ -84,7 +85,7 @@ async fn check(
     credentials: Credentials,
 ) -> Result<(Presence, OpenImap), Denied> {
     let member = context.admit(credentials).await?;
-    let presence = member.enter(Kind::Imap);
+    let presence = member.enter(Protocol::Imap);
     let open = context.entrance.imap(&member).await.map_err(Denied::Trouble)?;
     tracing::info!(account = %member.account.address(), "IMAP client signed on");
     Ok((presence, open))

@@ -9,7 +9,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
-use super::session::{Context, Protocol, one_too_many};
+use super::session::{Context, one_too_many};
+use super::trouble::Protocol;
 use super::{imap, smtp};
 use crate::config::{Endpoint, EndpointHost};
 use crate::upstream::set_socket_options;

@@ -13,7 +13,8 @@ use tokio::sync::{mpsc, watch};
 use super::entrance::Entrance;
 use super::household::{AccountStatus, Household};
 use super::listener::{Bound, ListenError, Listener};
-use super::session::{Context, Protocol};
+use super::session::Context;
+use super::trouble::Protocol;
 use crate::accounts::{Directory, KeyFile, KeyFileError, Store, StoreError};
 use crate::config::{Config, Endpoint, Home};
 use crate::settings::{Settings, SettingsError};
@@ -77,16 +78,20 @@ pub struct Reloaded {
 }
 
 impl Server {
-    /// Listens and serves. When this returns, every listener accepts.
-    pub fn start(home: Home, key_file: Option<PathBuf>) -> Result<Arc<Self>, ServeError> {
-        let settings = Arc::new(Settings::load(&home, None)?);
-        let key_file = key_file.or_else(|| settings.config.key_file.clone());
+    /// Listens and serves. When this returns, every listener accepts. `key_file` opens accounts
+    /// without a person.
+    pub fn start(
+        home: Home,
+        settings: Settings,
+        key_file: Option<PathBuf>,
+    ) -> Result<Arc<Self>, ServeError> {
+        let settings = Arc::new(settings);
         let key_file = key_file.map(|path| KeyFile::read(&path)).transpose()?;
         let bound = bind(&home, &settings.config, &Listeners::new())?;
         let directory = Directory::new(Store::new(home.accounts()), key_file);
         let (settings, current) = watch::channel(settings);
-        let entrance = Arc::new(Entrance::new(Household::new(directory), current));
-        entrance.household.rescan(entrance.settings_channel())?;
+        let entrance = Arc::new(Entrance::new(Household::new(directory, current.clone()), current));
+        entrance.household.rescan()?;
         let (alive, ended) = mpsc::channel(1);
         let server = Arc::new(Self {
             home,
@@ -117,7 +122,7 @@ impl Server {
     pub fn reload(&self) -> Result<Reloaded, ServeError> {
         let settings = Arc::new(Settings::load(&self.home, None)?);
         let bound = bind(&self.home, &settings.config, &self.lock())?;
-        self.entrance.household.rescan(self.entrance.settings_channel())?;
+        self.entrance.household.rescan()?;
         let wanted = wanted(&settings.config);
         self.settings.send_replace(settings);
         self.entrance.forget();
@@ -143,8 +148,7 @@ impl Server {
 
     /// The refresh token of an account, where this proxy has it unlocked.
     pub fn grant(&self, address: &str) -> Option<crate::accounts::Grant> {
-        let member =
-            self.entrance.household.find(address, self.entrance.settings_channel()).ok()??;
+        let member = self.entrance.household.find(address).ok()??;
         member.account.grant().ok().map(|(_, grant)| grant)
     }
 

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::entrance::{Denied, Entrance};
 use super::household::Member;
 use super::relay::End;
-use super::trouble::Trouble;
+use super::trouble::{Protocol, Trouble};
 use crate::protocol::Dialogue;
 use crate::protocol::intruder::Intruder;
 use crate::protocol::sasl::Credentials;
@@ -155,39 +155,6 @@ pub(super) async fn finish(
     let _ = tokio::join!(say_goodbye(client, &farewell), close_upstream);
 }
 
-/// What is spoken on a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Protocol {
-    Imap,
-    Smtp,
-}
-
-impl Protocol {
-    /// As in the configuration and in `status`.
-    pub(super) fn key(self) -> &'static str {
-        match self {
-            Self::Imap => "imap",
-            Self::Smtp => "smtp",
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Imap => "IMAP",
-            Self::Smtp => "SMTP",
-        }
-    }
-
-    /// The last words to a client; `code` is SMTP's enhanced status code (RFC 3463).
-    fn goodbye(self, code: &str, words: &str) -> Vec<u8> {
-        match self {
-            Self::Imap => format!("* BYE {words}\r\n"),
-            Self::Smtp => format!("421 {code} {words}\r\n"),
-        }
-        .into_bytes()
-    }
-}
-
 /// Tells a client that there are too many already. It isn't waited for: the next one is.
 pub(super) async fn one_too_many(mut stream: TcpStream, protocol: Protocol) {
     tracing::warn!("too many clients that have not signed on; this one is turned away");
@@ -233,10 +200,7 @@ impl Client<'_> {
             }
             TurnedAway::Trouble(trouble) => {
                 tracing::warn!("{trouble}");
-                match protocol {
-                    Protocol::Imap => trouble.imap(),
-                    Protocol::Smtp => trouble.smtp(),
-                }
+                trouble.words(protocol)
             }
             TurnedAway::Silent => protocol.goodbye("4.4.2", "Too long without a sign-on"),
             TurnedAway::Stopping => protocol.goodbye("4.3.2", "Gatepost is stopping"),

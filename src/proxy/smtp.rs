@@ -7,9 +7,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::entrance::{AHEAD_LIFE, Ahead, Denied};
-use super::household::{Kind, Presence};
+use super::household::Presence;
 use super::relay::{Carry, End, relay};
-use super::session::{Client, Context, Protocol, Read, TurnedAway, finish, say_goodbye};
+use super::session::{Client, Context, Read, TurnedAway, finish, say_goodbye};
+use super::trouble::Protocol;
 use crate::protocol::dialogue::Violation;
 use crate::protocol::sasl::Credentials;
 use crate::protocol::smtp::{DataSink, Dialogue, Event, SignOn};
@@ -66,7 +67,7 @@ pub(super) async fn serve(mut stream: TcpStream, context: Context, place: OwnedS
         }
         match context.entrance.smtp(member, &client_name, None).await {
             Ok(again) => session = again,
-            Err(trouble) => return say_goodbye(&mut stream, &trouble.smtp()).await,
+            Err(trouble) => return say_goodbye(&mut stream, &trouble.words(Protocol::Smtp)).await,
         }
         rest = left;
     };
@@ -160,7 +161,7 @@ async fn check(
     ahead: Option<Ahead>,
 ) -> Result<(Presence, SmtpSession), Denied> {
     let member = context.admit(credentials).await?;
-    let presence = member.enter(Kind::Smtp);
+    let presence = member.enter(Protocol::Smtp);
     let session =
         context.entrance.smtp(&member, client_name, ahead).await.map_err(Denied::Trouble)?;
     tracing::info!(account = %member.account.address(), "SMTP client signed on");

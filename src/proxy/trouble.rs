@@ -6,6 +6,39 @@
 use crate::token;
 use crate::upstream::UpstreamError;
 
+/// What is spoken on a listener and in a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Imap,
+    Smtp,
+}
+
+impl Protocol {
+    /// As in the configuration and in `status`.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Imap => "imap",
+            Self::Smtp => "smtp",
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Imap => "IMAP",
+            Self::Smtp => "SMTP",
+        }
+    }
+
+    /// The last words to a client; `code` is SMTP's enhanced status code (RFC 3463).
+    pub(super) fn goodbye(self, code: &str, words: &str) -> Vec<u8> {
+        match self {
+            Self::Imap => format!("* BYE {words}\r\n"),
+            Self::Smtp => format!("421 {code} {words}\r\n"),
+        }
+        .into_bytes()
+    }
+}
+
 /// Why a mail client whose password is right is turned away.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Trouble {
@@ -75,8 +108,15 @@ impl Trouble {
         }
     }
 
-    /// The last words to an IMAP client.
-    pub(super) fn imap(&self) -> Vec<u8> {
+    /// The last words to a client.
+    pub(super) fn words(&self, protocol: Protocol) -> Vec<u8> {
+        match protocol {
+            Protocol::Imap => self.imap(),
+            Protocol::Smtp => self.smtp(),
+        }
+    }
+
+    fn imap(&self) -> Vec<u8> {
         let (sentence, remedy) = (ascii(&self.sentence), ascii(&self.remedy));
         if self.needs_person {
             format!("* OK [ALERT] Gatepost: {sentence} {remedy}\r\n* BYE {sentence}\r\n")
@@ -86,8 +126,7 @@ impl Trouble {
         }
     }
 
-    /// The last words to an SMTP client.
-    pub(super) fn smtp(&self) -> Vec<u8> {
+    fn smtp(&self) -> Vec<u8> {
         let text = ascii(&format!("{} {}", self.sentence, self.remedy));
         // RFC 5321 §4.5.3.1.5: a reply line has 512 bytes.
         let text: String = text.chars().take(490).collect();

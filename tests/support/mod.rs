@@ -56,21 +56,13 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::locate(Some(folder.path()), None).unwrap();
         std::fs::write(folder.path().join("ca.pem"), google.ca_pem()).unwrap();
-        let urls = google.authorization().urls();
         let client = google.authorization();
         let config = format!(
             "[listen]\nimap = \"127.0.0.1:0\"\nsmtp = \"127.0.0.1:0\"\nstatus = \"\"\n\
-             [provider.gmail]\nclient_id = \"{}\"\nclient_secret = \"{}\"\n\
-             imap = \"localhost:{}\"\nsmtp = \"localhost:{}\"\nca_file = \"ca.pem\"\n\
-             authorize_url = \"{}\"\ntoken_url = \"{}\"\nrevoke_url = \"{}\"\nuserinfo_url = \"{}\"\n{provider}\n",
+             {}client_id = \"{}\"\nclient_secret = \"{}\"\n{provider}\n",
+            google.provider_section("ca.pem"),
             client.client_id(),
             client.client_secret(),
-            google.imap_address().port(),
-            google.smtp_address().port(),
-            urls.authorize_url,
-            urls.token_url,
-            urls.revoke_url,
-            urls.userinfo_url,
         );
         std::fs::write(home.config_file(), config).unwrap();
         Self { google, home, folder, server: None, password: LocalPassword::new("") }
@@ -81,7 +73,8 @@ impl World {
     }
 
     pub fn start(&mut self) {
-        self.server = Some(Server::start(self.home.clone(), None).unwrap());
+        let settings = Settings::load(&self.home, None).unwrap();
+        self.server = Some(Server::start(self.home.clone(), settings, None).unwrap());
     }
 
     /// As after a reboot: what was in memory is gone.
@@ -108,26 +101,39 @@ impl World {
         address: &str,
         password: NewPassword,
     ) -> Result<SignedIn, SignInError> {
+        let person = async |url: url::Url, _: mpsc::Sender<String>| {
+            let _ = browser().get(url).send().await;
+        };
+        self.sign_in_as(address, password, person).await
+    }
+
+    /// Signs in; `person` is given the address, and where to paste.
+    pub async fn sign_in_as(
+        &self,
+        address: &str,
+        password: NewPassword,
+        person: impl AsyncFnOnce(url::Url, mpsc::Sender<String>),
+    ) -> Result<SignedIn, SignInError> {
         let settings = Settings::load(&self.home, None).unwrap();
         let address = Address::parse(address).unwrap();
         let request =
             Request { address: &address, password, replace_password: false, key_file: None };
-        let (urls, mut opened) = mpsc::unbounded_channel::<String>();
+        let (urls, mut opened) = mpsc::unbounded_channel::<url::Url>();
         let tell = move |progress: Progress<'_>| {
             if let Progress::Authorize(url) = progress {
-                let _ = urls.send(url.to_string());
+                let _ = urls.send(url.clone());
             }
         };
-        tokio::spawn(async move {
-            if let Some(url) = opened.recv().await {
-                let _ = browser().get(url).send().await;
-            }
-        });
-        let (_keep, pasted) = mpsc::channel(1);
+        let (lines, pasted) = mpsc::channel(1);
         let store = Store::new(self.home.accounts());
-        timeout(PATIENCE, sign_in(&settings, &store, request, pasted, &tell))
-            .await
-            .expect("in time")
+        let person = async {
+            if let Some(url) = opened.recv().await {
+                person(url, lines).await;
+            }
+        };
+        let signing_in = sign_in(&settings, &store, request, pasted, &tell);
+        let both = async { tokio::join!(signing_in, person).0 };
+        timeout(PATIENCE, both).await.expect("in time")
     }
 
     /// An IMAP client before its sign-on; the greeting is read.
