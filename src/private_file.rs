@@ -4,7 +4,7 @@
 //! files lie in the user's profile folder, whose access list already keeps other users out and is
 //! inherited by whatever is made in it.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -39,7 +39,7 @@ pub enum RightsError {
 pub fn create_private_dir(path: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
-    owner_only(&mut builder);
+    owner_only_folder(&mut builder);
     builder.create(path)
 }
 
@@ -65,6 +65,27 @@ pub fn create_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
     written.persist_noclobber(path).map_err(|refused| refused.error)?;
     sync_dir(folder_of(path))
 }
+
+/// Opens a file to add to its end; one that it makes is open to its owner only (0600 on Unix).
+///
+/// # Errors
+/// Whatever the system says.
+pub fn append_to(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.append(true).create(true);
+    owner_only(&mut options);
+    options.open(path)
+}
+
+/// Lets a file that is made with these options be open to its owner only.
+#[cfg(unix)]
+pub fn owner_only(options: &mut fs::OpenOptions) {
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+}
+
+/// The access list of the user's profile folder does it here.
+#[cfg(not(unix))]
+pub fn owner_only(_options: &mut fs::OpenOptions) {}
 
 /// Removes a file and makes the removal last.
 ///
@@ -131,13 +152,13 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 #[cfg(unix)]
-fn owner_only(builder: &mut fs::DirBuilder) {
+fn owner_only_folder(builder: &mut fs::DirBuilder) {
     use std::os::unix::fs::DirBuilderExt;
     builder.mode(0o700);
 }
 
 #[cfg(not(unix))]
-fn owner_only(_builder: &mut fs::DirBuilder) {}
+fn owner_only_folder(_builder: &mut fs::DirBuilder) {}
 
 #[cfg(unix)]
 fn replace(file: NamedTempFile, path: &Path) -> io::Result<()> {

@@ -207,7 +207,7 @@ impl Store {
         let path = self.dir.join(LOCK);
         let mut options = File::options();
         options.write(true).create(true).truncate(false);
-        owner_only(&mut options);
+        private_file::owner_only(&mut options);
         let take = || {
             let file = options.open(&path)?;
             loop {
@@ -286,14 +286,6 @@ fn inode(about: &fs::Metadata) -> u64 {
 fn inode(_about: &fs::Metadata) -> u64 {
     0
 }
-
-#[cfg(unix)]
-fn owner_only(options: &mut fs::OpenOptions) {
-    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
-}
-
-#[cfg(not(unix))]
-fn owner_only(_options: &mut fs::OpenOptions) {}
 
 #[cfg(test)]
 #[path = "store_tests.rs"]

@@ -48,8 +48,7 @@ struct Place {
 enum Command {
     /// Sign in to Google, once
     Login(login::Login),
-    /// Serve mail clients, in the foreground, until Ctrl-C or `gatepost stop`
-    Run,
+    Run(run::Run),
     /// Show accounts, tokens, listeners and sessions of the running proxy
     Status(running::Status),
     /// Let the running proxy read its configuration and its accounts again
@@ -79,7 +78,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::usage(format!("{error}."), "Name a folder with --home."))?;
     match cli.command {
         Command::Login(login) => login.run(&home),
-        Command::Run => run::run(home),
+        Command::Run(run) => run.run(home),
         Command::Status(status) => status.run(&home),
         Command::Reload => running::reload(&home),
         Command::Stop => running::stop(&home),

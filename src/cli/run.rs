@@ -3,21 +3,49 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use tracing_subscriber::filter::LevelFilter;
+use clap::Args;
 
+use super::log::Log;
 use super::report::{Failure, say};
-use super::{block_on, log, login};
+use super::{block_on, login};
+use crate::accounts::Address;
 use crate::config::Home;
 use crate::control::{Channel, InstanceLock};
 use crate::private_file;
 use crate::proxy::Server;
 use crate::settings::Settings;
 
-pub(super) fn run(home: Home) -> Result<ExitCode, Failure> {
-    log::start(LevelFilter::INFO)?;
-    let settings = Settings::load(&home, None)?;
-    // Held to the end: nobody else writes what this process reads.
-    let _lock = InstanceLock::take(&home)?;
+/// Serve mail clients, in the foreground, until Ctrl-C or `gatepost stop`
+#[derive(Args)]
+#[command(after_help = "Examples:
+  gatepost run                              serve
+  gatepost run --log-wire you@gmail.com     and write down what your mail program says")]
+pub(super) struct Run {
+    /// Write what this account's mail clients say and hear to logs/wire.log, without passwords and mail
+    #[arg(long, value_name = "ADDRESS")]
+    log_wire: Option<String>,
+}
+
+impl Run {
+    pub(super) fn run(self, home: Home) -> Result<ExitCode, Failure> {
+        let parsed = self.log_wire.map(|typed| (Address::parse(&typed), typed));
+        let log_wire = match parsed {
+            None => None,
+            Some((Ok(address), _)) => Some(address),
+            Some((Err(error), typed)) => {
+                let remedy = "Name the account's whole address, as in you@gmail.com.";
+                return Err(Failure::usage(format!("“{typed}” is no address: {error}."), remedy));
+            }
+        };
+        let settings = Settings::load(&home, None)?;
+        // Held to the end: nobody else writes what this process reads, or its log.
+        let _lock = InstanceLock::take(&home)?;
+        let log = Log::start(&settings.config.log, &home.logs(), log_wire)?;
+        run(home, settings, log)
+    }
+}
+
+fn run(home: Home, settings: Settings, log: Log) -> Result<ExitCode, Failure> {
     // One that was killed left its address behind; nobody is to knock there.
     let _ = private_file::remove(&home.control_file());
     private_file::create_private_dir(&home.accounts()).map_err(|error| {
@@ -27,7 +55,7 @@ pub(super) fn run(home: Home) -> Result<ExitCode, Failure> {
         )
     })?;
     raise_descriptor_limit();
-    block_on(serve(home, settings))?;
+    block_on(serve(home, settings, log))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -44,7 +72,7 @@ fn raise_descriptor_limit() {
 #[cfg(windows)]
 fn raise_descriptor_limit() {}
 
-async fn serve(home: Home, settings: Settings) -> Result<(), Failure> {
+async fn serve(home: Home, settings: Settings, log: Log) -> Result<(), Failure> {
     let signals = Signals::listen().map_err(|error| {
         Failure::failed(format!("Signals can't be listened for ({error})."), "Start it anew.")
     })?;
@@ -52,12 +80,19 @@ async fn serve(home: Home, settings: Settings) -> Result<(), Failure> {
     let server = Server::start(home, settings, key_file)?;
     let mut channel = Channel::open(server.clone()).await?;
     hints(&server);
+    let mut changes = server.changes();
+    let levels = tokio::spawn(async move {
+        while changes.changed().await.is_ok() {
+            log.reload(&changes.borrow_and_update().config.log);
+        }
+    });
     say("ready");
     notify(Stage::Ready);
     until_stopped(&server, &mut channel, signals).await;
     tracing::info!("stopping; sessions come to rest");
     notify(Stage::Stopping);
     server.stop().await;
+    levels.abort();
     tracing::info!("stopped");
     Ok(())
 }

@@ -58,6 +58,11 @@ impl Home {
         self.data.join("clients").join(format!("{provider}.json"))
     }
 
+    /// The running proxy's log.
+    pub fn logs(&self) -> PathBuf {
+        self.data.join("logs")
+    }
+
     /// How commands reach the running proxy.
     pub fn control_file(&self) -> PathBuf {
         self.data.join("control.json")

@@ -11,4 +11,4 @@ pub use client::{ClientFileError, OauthClient};
 pub use home::{Home, HomeError};
 pub use provider::{Host, Provider, Security};
 pub use raw::ConfigError;
-pub use resolved::{Config, Endpoint, EndpointHost, Listen, is_loopback};
+pub use resolved::{Config, Endpoint, EndpointHost, Listen, Log, is_loopback};

@@ -14,6 +14,7 @@ use crate::protocol::smtp::BareNewlines;
 pub(super) struct RawConfig {
     pub(super) listen: RawListen,
     pub(super) secrets: RawSecrets,
+    pub(super) log: RawLog,
     pub(super) provider: BTreeMap<String, RawProvider>,
 }
 
@@ -36,6 +37,13 @@ pub(super) struct RawSecrets {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub(super) struct RawLog {
+    pub(super) level: Option<String>,
+    pub(super) files: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct RawProvider {
     pub(super) client_id: Option<String>,
     pub(super) client_secret: Option<String>,
@@ -52,9 +60,10 @@ pub(super) struct RawProvider {
     pub(super) bare_newlines: Option<BareNewlines>,
 }
 
-const SECTIONS: &[&str] = &["listen", "secrets", "provider"];
+const SECTIONS: &[&str] = &["listen", "secrets", "log", "provider"];
 const LISTEN: &[&str] = &["imap", "smtp", "imaps", "smtps", "status", "allow_lan"];
 const SECRETS: &[&str] = &["key_file"];
+const LOG: &[&str] = &["level", "files"];
 const PROVIDER: &[&str] = &[
     "client_id",
     "client_secret",
@@ -169,6 +178,7 @@ impl Source<'_> {
             };
             match name.get_ref().as_ref() {
                 "listen" => self.known_all(section, "listen", LISTEN)?,
+                "log" => self.known_all(section, "log", LOG)?,
                 "secrets" => self.known_all(section, "secrets", SECRETS)?,
                 _ => {
                     let presets = super::provider::PRESETS.map(|preset| preset.name);

@@ -4,12 +4,13 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tracing::level_filters::LevelFilter;
 use url::Url;
 
 use super::client::OauthClient;
 use super::home::Home;
 use super::provider::{GMAIL, Host, Preset, Provider, Security};
-use super::raw::{ConfigError, RawListen, RawProvider, Source};
+use super::raw::{ConfigError, RawListen, RawLog, RawProvider, Source};
 use crate::secret::ClientSecret;
 
 /// Everything that a person can set.
@@ -21,6 +22,17 @@ pub struct Config {
     pub provider: Provider,
     /// A key that opens every account without a person (a server's).
     pub key_file: Option<PathBuf>,
+    /// What is logged by the running proxy.
+    pub log: Log,
+}
+
+/// What is logged by the running proxy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// From this level on.
+    pub level: LevelFilter,
+    /// How many files are kept; 0 is none.
+    pub files: usize,
 }
 
 /// Where mail clients connect; `None` is off.
@@ -100,6 +112,7 @@ impl Config {
         Ok(Self {
             listen: listen(&source, &raw.listen)?,
             provider: provider(&source, &GMAIL, gmail)?,
+            log: log(&source, &raw.log)?,
             key_file: raw.secrets.key_file.as_deref().and_then(|path| relative(file, path)),
         })
     }
@@ -125,6 +138,24 @@ fn listen(source: &Source<'_>, raw: &RawListen) -> Result<Listen, ConfigError> {
         return Err(source.error("listen", "smtp", problem));
     }
     Ok(Listen { imap, smtp })
+}
+
+fn log(source: &Source<'_>, raw: &RawLog) -> Result<Log, ConfigError> {
+    const DEFAULT_FILES: usize = 5;
+    const MOST_FILES: usize = 100;
+    let level = match &raw.level {
+        None => LevelFilter::INFO,
+        Some(typed) => typed.parse().map_err(|_| {
+            let levels = "off, error, warn, info, debug and trace";
+            source.error("log", "level", format!("“{typed}” is no level; levels are {levels}"))
+        })?,
+    };
+    let files = raw.files.unwrap_or(DEFAULT_FILES);
+    if files > MOST_FILES {
+        let problem = format!("{files} is too many; {MOST_FILES} is the most");
+        return Err(source.error("log", "files", problem));
+    }
+    Ok(Log { level, files })
 }
 
 fn endpoint(
@@ -332,6 +363,8 @@ mod tests {
             "[provider.gmail]\nconnection_wait = \"5 minutes\"\n",
             "[provider.gmail]\nbare_newlines = \"keep\"\n",
             "[provider.gmail]\nca_file = \"/nowhere/at/all.pem\"\n",
+            "[log]\nlevel = \"loud\"\n",
+            "[log]\nfiles = 1000\n",
             "[listen\n",
         ]
         .map(|text| parse(text).unwrap_err());

@@ -71,5 +71,28 @@ pub trait Dialogue {
     fn farewell(&self, words: &str) -> Option<Vec<u8>>;
 
     /// What the server gave as its reason when it announced the end of the session.
-    fn server_farewell(&self) -> Option<&str>;
+    fn server_farewell(&self) -> Option<&Farewell>;
+}
+
+/// A server's last words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Farewell {
+    /// IMAP's response code (RFC 9051 §7.1), as it is: `OVERQUOTA`. Empty where there is none.
+    pub code: String,
+    /// The words for a person: one line of a few hundred characters at most.
+    pub text: String,
+}
+
+/// The server's last words are kept up to here.
+const MAX_FAREWELL: usize = 200;
+
+impl Farewell {
+    /// Keeps what is fit for a log.
+    pub(super) fn new(code: &[u8], text: &[u8]) -> Self {
+        let kept = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes);
+            text.chars().filter(|c| !c.is_control()).take(MAX_FAREWELL).collect()
+        };
+        Self { code: kept(code), text: kept(text) }
+    }
 }

@@ -5,6 +5,8 @@
 //! password. [`imap::Dialogue`] and [`smtp::Dialogue`] then watch the bytes that a [relay] moves
 //! between the client and the provider, and change only what must differ.
 //!
+//! [`wire_log::WireLog`] reads along, for a person who wants to see what was said.
+//!
 //! [relay]: crate::proxy
 
 pub mod dialogue;
@@ -13,5 +15,6 @@ pub mod intruder;
 pub mod line;
 pub mod sasl;
 pub mod smtp;
+pub mod wire_log;
 
-pub use dialogue::{Dialogue, Verdict};
+pub use dialogue::{Dialogue, Farewell, Verdict};

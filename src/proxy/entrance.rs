@@ -11,6 +11,7 @@ use super::trouble::Trouble;
 use crate::accounts::{Account, Address, CheckError};
 use crate::protocol::sasl::Credentials;
 use crate::protocol::smtp::Extensions;
+use crate::protocol::wire_log;
 use crate::settings::Settings;
 use crate::token::TokenUse;
 use crate::upstream::{ImapSession, SmtpGreeted, SmtpSession, UpstreamError};
@@ -100,6 +101,7 @@ impl Entrance {
             return Err(Denied::Wrong);
         };
         let account = member.account.clone();
+        tracing::trace!(target: wire_log::TARGET, account = %account.address(), "asked for");
         let checked = if account.is_slow() {
             let Ok(Ok(_turn)) = timeout(DERIVATION_WAIT, self.derivation.acquire()).await else {
                 let sentence = "Too many passwords are being checked.".to_owned();

@@ -1,8 +1,8 @@
 //! One session of an IMAP client.
 
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::client_stream::ClientStream;
 use super::entrance::{Denied, OpenImap};
 use super::household::Presence;
 use super::relay::{Carry, relay};
@@ -19,7 +19,7 @@ struct Entered {
 }
 
 /// Serves a client from its greeting to its end; `place` is its own until it has signed on.
-pub(super) async fn serve(mut stream: TcpStream, context: Context, place: OwnedSemaphorePermit) {
+pub(super) async fn serve(mut stream: ClientStream, context: Context, place: OwnedSemaphorePermit) {
     let Some(entered) = sign_on(&mut stream, &context).await else { return };
     drop(place);
     let Entered { presence, open, accepted } = entered;
@@ -42,11 +42,11 @@ pub(super) async fn serve(mut stream: TcpStream, context: Context, place: OwnedS
     let ended =
         relay(&mut stream, &mut upstream, &mut dialogue, carry, leave, member.as_ref()).await;
     drop(permit);
-    finish(member, &ended.why, &dialogue, &mut stream, upstream).await;
+    finish(&context, member, &ended.why, &dialogue, &mut stream, upstream).await;
 }
 
 /// Speaks with the client until it is let in; `None` once it is gone.
-async fn sign_on(stream: &mut TcpStream, context: &Context) -> Option<Entered> {
+async fn sign_on(stream: &mut ClientStream, context: &Context) -> Option<Entered> {
     let settings = context.entrance.settings();
     let mut dialogue = SignOn::new(settings.provider.imap_capabilities);
     let mut client = Client::new(stream);
@@ -76,7 +76,7 @@ async fn sign_on(stream: &mut TcpStream, context: &Context) -> Option<Entered> {
             Read::Stopping => break TurnedAway::Stopping,
         }
     };
-    client.turn_away(Protocol::Imap, turned_away).await;
+    client.turn_away(context, Protocol::Imap, turned_away).await;
     None
 }
 

@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
+use super::client_stream::ClientStream;
 use super::session::{Context, one_too_many};
 use super::trouble::Protocol;
 use super::{imap, smtp};
@@ -198,7 +199,8 @@ async fn accept(
         match socket.accept().await {
             Ok((stream, _)) => {
                 let context = context();
-                let span = tracing::info_span!("session", id = context.id, kind = service.key());
+                // Of the highest level, so that it names the session at any level of the log.
+                let span = tracing::error_span!("session", id = context.id, kind = service.key());
                 tokio::spawn(serve(stream, service, context).instrument(span));
             }
             Err(error) => {
@@ -218,6 +220,7 @@ async fn serve(stream: TcpStream, service: Protocol, context: Context) {
         peer = stream.peer_addr().ok().map(|peer| peer.to_string()),
         "client connected"
     );
+    let stream = ClientStream::new(stream, service);
     match (service, context.entrance.place()) {
         (Protocol::Imap, Some(place)) => imap::serve(stream, context, place).await,
         (Protocol::Smtp, Some(place)) => smtp::serve(stream, context, place).await,

@@ -7,8 +7,10 @@
 //! | `household` | the accounts in use: tokens, connection budget, counters |
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
 //! | `imap`, `smtp` | one session of a mail client |
+//! | `client_stream` | the client's connection, read along for the wire log |
 //! | `relay`, `pipe` | bytes both ways; one direction of it |
 
+mod client_stream;
 mod entrance;
 mod household;
 mod imap;

@@ -117,6 +117,11 @@ impl Server {
         self.entrance.settings()
     }
 
+    /// The settings, as each reload replaces them.
+    pub fn changes(&self) -> watch::Receiver<Arc<Settings>> {
+        self.settings.subscribe()
+    }
+
     /// Reads the configuration and the accounts again. Sessions go on. If anything is wrong, the
     /// old configuration stays in use as a whole.
     pub fn reload(&self) -> Result<Reloaded, ServeError> {

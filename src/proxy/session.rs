@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use zeroize::Zeroizing;
 
+use super::client_stream::ClientStream;
 use super::entrance::{Denied, Entrance};
 use super::household::Member;
 use super::relay::End;
-use super::trouble::{Protocol, Trouble};
+use super::trouble::{Protocol, Trouble, signed};
 use crate::protocol::Dialogue;
 use crate::protocol::intruder::Intruder;
 use crate::protocol::sasl::Credentials;
@@ -68,7 +68,7 @@ impl Context {
 
 /// A client that has not signed on yet.
 pub(super) struct Client<'c> {
-    stream: &'c mut TcpStream,
+    stream: &'c mut ClientStream,
     buffer: Zeroizing<Vec<u8>>,
     until: Instant,
 }
@@ -87,7 +87,7 @@ pub(super) enum Read<'b> {
 }
 
 impl<'c> Client<'c> {
-    pub(super) fn new(stream: &'c mut TcpStream) -> Self {
+    pub(super) fn new(stream: &'c mut ClientStream) -> Self {
         let until = Instant::now() + SIGN_ON_IN_ALL;
         Self { stream, buffer: Zeroizing::new(vec![0; 1024]), until }
     }
@@ -119,7 +119,7 @@ impl<'c> Client<'c> {
 
 /// Sends the last words, shuts the writing side, and waits a moment for the client to go: a close
 /// with unread bytes would reset the connection and the words with it.
-pub(super) async fn say_goodbye(stream: &mut TcpStream, words: &[u8]) {
+pub(super) async fn say_goodbye(stream: &mut ClientStream, words: &[u8]) {
     let _ = timeout(LAST_WORDS, async {
         stream.write_all(words).await?;
         stream.shutdown().await?;
@@ -132,22 +132,25 @@ pub(super) async fn say_goodbye(stream: &mut TcpStream, words: &[u8]) {
 
 /// Logs how a relayed session ended, and closes both of its connections in order.
 pub(super) async fn finish(
+    context: &Context,
     member: &Member,
     end: &End,
     dialogue: &impl Dialogue,
-    client: &mut TcpStream,
+    client: &mut ClientStream,
     mut upstream: Stream,
 ) {
     let words = match end {
         End::ClientLeft => None,
-        End::UpstreamLeft => Some("The mail server has closed the connection".to_owned()),
-        End::Stopped(violation) => Some(format!("The session can't go on: {violation}")),
+        End::UpstreamLeft => Some(signed("The mail server has closed the connection", context.id)),
+        End::Stopped(violation) => {
+            Some(signed(&format!("The session can't go on: {violation}"), context.id))
+        }
         End::Leaving(words) => Some(words.clone()),
     };
     tracing::info!(
         account = %member.account.address(),
         why = ?end,
-        server = dialogue.server_farewell(),
+        server = dialogue.server_farewell().map(|said| said.text.as_str()),
         "session ended"
     );
     let farewell = words.and_then(|words| dialogue.farewell(&words)).unwrap_or_default();
@@ -156,7 +159,7 @@ pub(super) async fn finish(
 }
 
 /// Tells a client that there are too many already. It isn't waited for: the next one is.
-pub(super) async fn one_too_many(mut stream: TcpStream, protocol: Protocol) {
+pub(super) async fn one_too_many(mut stream: ClientStream, protocol: Protocol) {
     tracing::warn!("too many clients that have not signed on; this one is turned away");
     let words = protocol.goodbye("4.7.0", "Too many clients at once, try again later");
     let _ = timeout(ONE_LINE, stream.write_all(&words)).await;
@@ -178,7 +181,7 @@ pub(super) enum TurnedAway {
 
 impl Client<'_> {
     /// Tells the client and the log, and closes.
-    pub(super) async fn turn_away(self, protocol: Protocol, why: TurnedAway) {
+    pub(super) async fn turn_away(self, context: &Context, protocol: Protocol, why: TurnedAway) {
         let name = protocol.name();
         let words = match why {
             TurnedAway::Answered { reply, why } => {
@@ -200,7 +203,7 @@ impl Client<'_> {
             }
             TurnedAway::Trouble(trouble) => {
                 tracing::warn!("{trouble}");
-                trouble.words(protocol)
+                trouble.words(protocol, context.id)
             }
             TurnedAway::Silent => protocol.goodbye("4.4.2", "Too long without a sign-on"),
             TurnedAway::Stopping => protocol.goodbye("4.3.2", "Gatepost is stopping"),

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
+use super::client_stream::ClientStream;
 use super::entrance::{AHEAD_LIFE, Ahead, Denied};
 use super::household::Presence;
 use super::relay::{Carry, End, relay};
@@ -36,7 +36,7 @@ struct Entered {
 }
 
 /// Serves a client from its greeting to its end; `place` is its own until it has signed on.
-pub(super) async fn serve(mut stream: TcpStream, context: Context, place: OwnedSemaphorePermit) {
+pub(super) async fn serve(mut stream: ClientStream, context: Context, place: OwnedSemaphorePermit) {
     let Some(entered) = sign_on(&mut stream, &context).await else { return };
     drop(place);
     let Entered { presence, mut session, client_name, accepted, mut rest } = entered;
@@ -67,11 +67,13 @@ pub(super) async fn serve(mut stream: TcpStream, context: Context, place: OwnedS
         }
         match context.entrance.smtp(member, &client_name, None).await {
             Ok(again) => session = again,
-            Err(trouble) => return say_goodbye(&mut stream, &trouble.words(Protocol::Smtp)).await,
+            Err(trouble) => {
+                return say_goodbye(&mut stream, &trouble.words(Protocol::Smtp, context.id)).await;
+            }
         }
         rest = left;
     };
-    finish(member, &end, &dialogue, &mut stream, upstream).await;
+    finish(&context, member, &end, &dialogue, &mut stream, upstream).await;
 }
 
 /// Reads the rest of a refused message; gives what came behind it, or `None` if the session ends
@@ -79,7 +81,7 @@ pub(super) async fn serve(mut stream: TcpStream, context: Context, place: OwnedS
 /// once it falls silent, and nothing more of it is read, since what it takes for a command and
 /// what for mail can't be told apart.
 async fn swallow(
-    stream: &mut TcpStream,
+    stream: &mut ClientStream,
     context: &Context,
     mut sink: DataSink,
     mut buffered: Vec<u8>,
@@ -103,7 +105,7 @@ async fn swallow(
 }
 
 /// Speaks with the client until it is let in; `None` once it is gone.
-async fn sign_on(stream: &mut TcpStream, context: &Context) -> Option<Entered> {
+async fn sign_on(stream: &mut ClientStream, context: &Context) -> Option<Entered> {
     let mut dialogue = SignOn::default();
     let mut ahead: Option<(Ahead, Instant)> = None;
     let mut client = Client::new(stream);
@@ -150,7 +152,7 @@ async fn sign_on(stream: &mut TcpStream, context: &Context) -> Option<Entered> {
             Read::Stopping => break TurnedAway::Stopping,
         }
     };
-    client.turn_away(Protocol::Smtp, turned_away).await;
+    client.turn_away(context, Protocol::Smtp, turned_away).await;
     None
 }
 

@@ -108,29 +108,25 @@ impl Trouble {
         }
     }
 
-    /// The last words to a client.
-    pub(super) fn words(&self, protocol: Protocol) -> Vec<u8> {
-        match protocol {
-            Protocol::Imap => self.imap(),
-            Protocol::Smtp => self.smtp(),
-        }
-    }
-
-    fn imap(&self) -> Vec<u8> {
+    /// The last words to a client, with the number by which the log calls its session.
+    pub(super) fn words(&self, protocol: Protocol, session: u64) -> Vec<u8> {
         let (sentence, remedy) = (ascii(&self.sentence), ascii(&self.remedy));
-        if self.needs_person {
-            format!("* OK [ALERT] Gatepost: {sentence} {remedy}\r\n* BYE {sentence}\r\n")
-                .into_bytes()
-        } else {
-            format!("* BYE {sentence} {remedy}\r\n").into_bytes()
+        match protocol {
+            // The alert alone is the same each time: mail programs show it once.
+            Protocol::Imap if self.needs_person => {
+                let bye = signed(&sentence, session);
+                format!("* OK [ALERT] Gatepost: {sentence} {remedy}\r\n* BYE {bye}\r\n")
+            }
+            Protocol::Imap => {
+                format!("* BYE {}\r\n", signed(&format!("{sentence} {remedy}"), session))
+            }
+            Protocol::Smtp => {
+                // RFC 5321 §4.5.3.1.5: a reply line has 512 bytes.
+                let text: String = format!("{sentence} {remedy}").chars().take(460).collect();
+                format!("421 {} {}\r\n", self.code, signed(&text, session))
+            }
         }
-    }
-
-    fn smtp(&self) -> Vec<u8> {
-        let text = ascii(&format!("{} {}", self.sentence, self.remedy));
-        // RFC 5321 §4.5.3.1.5: a reply line has 512 bytes.
-        let text: String = text.chars().take(490).collect();
-        format!("421 {} {text}\r\n", self.code).into_bytes()
+        .into_bytes()
     }
 }
 
@@ -138,6 +134,11 @@ impl std::fmt::Display for Trouble {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} {}", self.sentence, self.remedy)
     }
+}
+
+/// Words with the number of their session, by which the log is found from a client's complaint.
+pub(super) fn signed(words: &str, session: u64) -> String {
+    format!("{words} (Gatepost session {session})")
 }
 
 /// Words that go on the wire: both protocols have ASCII only there, and one line.
@@ -162,13 +163,20 @@ mod tests {
     #[test]
     fn a_person_is_alerted_and_a_network_only_told() {
         let ended = token::Trouble::Cause(Cause::GrantEnded { testing: true });
-        let words = String::from_utf8(Trouble::token(&ended, "you@gmail.com").imap()).unwrap();
+        let words =
+            String::from_utf8(Trouble::token(&ended, "you@gmail.com").words(Protocol::Imap, 7))
+                .unwrap();
         assert!(words.starts_with("* OK [ALERT] Gatepost: Google has ended the grant"), "{words}");
         assert!(words.contains("\r\n* BYE ") && words.ends_with("\r\n") && words.is_ascii());
         let away = token::Trouble::Cause(Cause::Unreachable("no route".into()));
-        let words = String::from_utf8(Trouble::token(&away, "you@gmail.com").imap()).unwrap();
+        let words =
+            String::from_utf8(Trouble::token(&away, "you@gmail.com").words(Protocol::Imap, 7))
+                .unwrap();
         assert!(words.starts_with("* BYE ") && words.matches("\r\n").count() == 1, "{words}");
-        let words = String::from_utf8(Trouble::token(&away, "you@gmail.com").smtp()).unwrap();
+        let words =
+            String::from_utf8(Trouble::token(&away, "you@gmail.com").words(Protocol::Smtp, 7))
+                .unwrap();
         assert!(words.starts_with("421 4.4.1 ") && words.len() <= 512);
+        assert!(words.ends_with(" (Gatepost session 7)\r\n"), "{words}");
     }
 }

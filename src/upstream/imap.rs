@@ -43,7 +43,8 @@ pub(super) async fn sign_on(
     for part in ["g1 AUTHENTICATE XOAUTH2 ", &sasl::xoauth2(name, token), "\r\n"] {
         command.push_str(part);
     }
-    wire.send(command.as_bytes()).await?;
+    let shown = "g1 AUTHENTICATE XOAUTH2 <initial response>";
+    wire.send_token(command.as_bytes(), shown, token).await?;
     let mut heard = Heard::default();
     loop {
         let line = wire.line().await?;

@@ -93,7 +93,7 @@ impl SmtpGreeted {
             let mut response = zeroize::Zeroizing::new(String::with_capacity(4096));
             response.push_str(&sasl::xoauth2(name, token));
             response.push_str("\r\n");
-            wire.send(response.as_bytes()).await?;
+            wire.send_token(response.as_bytes(), "<SASL response>", token).await?;
             reply = self::reply(&mut wire).await?;
             if reply.code == 334 {
                 challenged = true;

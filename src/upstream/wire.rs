@@ -8,6 +8,8 @@ use tokio::time::timeout;
 
 use super::error::UpstreamError;
 use crate::config::Host;
+use crate::protocol::wire_log::{self, Secrets};
+use crate::secret::AccessToken;
 
 /// No line of a sign-on is longer: Gmail's capability list has some 400 bytes.
 const MAX_LINE: usize = 16 * 1024;
@@ -23,15 +25,37 @@ pub(super) struct Wire<'h, S> {
     protocol: &'static str,
     buffer: Vec<u8>,
     lines: usize,
+    secrets: Secrets,
 }
 
 impl<'h, S: AsyncRead + AsyncWrite + Unpin> Wire<'h, S> {
     pub(super) fn new(stream: S, host: &'h Host, protocol: &'static str) -> Self {
-        Self { stream, host, protocol, buffer: Vec::new(), lines: 0 }
+        Self { stream, host, protocol, buffer: Vec::new(), lines: 0, secrets: Secrets::default() }
     }
 
     /// Sends one command; `line` has its CRLF.
     pub(super) async fn send(&mut self, line: &[u8]) -> Result<(), UpstreamError> {
+        tracing::trace!(target: wire_log::TARGET, side = "->", "{}", wire_log::own_line(line));
+        self.write(line).await
+    }
+
+    /// As [`send`](Self::send), for a line with a token in it. The wire log has `shown` in its place,
+    /// and should the server repeat the token, or the SASL message that has it, nobody sees it: it is
+    /// taken out of what [`line`](Self::line) gives.
+    pub(super) async fn send_token(
+        &mut self,
+        line: &[u8],
+        shown: &str,
+        token: &AccessToken,
+    ) -> Result<(), UpstreamError> {
+        tracing::trace!(target: wire_log::TARGET, side = "->", "{shown}");
+        self.secrets.add(token.expose().as_bytes());
+        let message = line.trim_ascii().split(|byte| *byte == b' ').next_back();
+        self.secrets.add(message.unwrap_or_default());
+        self.write(line).await
+    }
+
+    async fn write(&mut self, line: &[u8]) -> Result<(), UpstreamError> {
         self.lines = 0;
         let sent = timeout(ANSWER_TIMEOUT, async {
             self.stream.write_all(line).await?;
@@ -49,7 +73,12 @@ impl<'h, S: AsyncRead + AsyncWrite + Unpin> Wire<'h, S> {
         let mut searched = 0;
         loop {
             if let Some(end) = memchr::memchr(b'\n', &self.buffer[searched..]) {
-                return Ok(self.buffer.drain(..=searched + end).collect());
+                let line: Vec<u8> = self.buffer.drain(..=searched + end).collect();
+                let line = self.secrets.left_out_of(&line);
+                tracing::trace!(
+                    target: wire_log::TARGET, side = "<-", "{}", wire_log::own_line(&line)
+                );
+                return Ok(line);
             }
             searched = self.buffer.len();
             if searched > MAX_LINE {

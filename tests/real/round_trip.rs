@@ -7,32 +7,9 @@ use crate::support::{
     fetch_when_there,
     messages::mail,
     scene::{Scene, Setting},
-    wire::Wire,
 };
 
 const LIMIT: Duration = Duration::from_secs(120);
-
-/// Sends a mail as a client does: a line that begins with a dot gets one more (RFC 5321 §4.5.2).
-fn send(wire: &mut Wire, mail: &[u8]) {
-    for command in
-        [format!("MAIL FROM: <{ADDRESS}> BODY=8BITMIME"), format!("RCPT TO: <{ADDRESS}>")]
-    {
-        wire.send(format!("{command}\r\n"));
-        wire.expect_smtp("250");
-    }
-    wire.send("DATA\r\n");
-    wire.expect_smtp("354");
-    let mut stuffed = Vec::with_capacity(mail.len());
-    for line in mail.split_inclusive(|byte| *byte == b'\n') {
-        if line.starts_with(b".") {
-            stuffed.push(b'.');
-        }
-        stuffed.extend(line);
-    }
-    stuffed.extend(b".\r\n");
-    wire.send(stuffed);
-    wire.expect_smtp("250");
-}
 
 fn send_three_and_read_them_back(scene: &mut Scene) {
     // The last is big enough for several buffers to fill up.
@@ -41,7 +18,7 @@ fn send_three_and_read_them_back(scene: &mut Scene) {
     let mut smtp = scene.smtp_signed_on();
     let mut imap = scene.signed_on();
     for (uid, mail) in (1..).zip(&mails) {
-        send(&mut smtp, mail);
+        smtp.send_mail(ADDRESS, mail);
         let read = fetch_when_there(&mut imap, uid);
         let before = read.len().checked_sub(mail.len()).expect("nothing is lost");
         assert!(read[before..] == **mail, "mail {uid} of {} bytes changed", mail.len());

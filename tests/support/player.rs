@@ -54,7 +54,7 @@ impl<D: Dialogue> Player for Relay<D> {
             (true, true) => "quiet and awaiting an answer, which is a contradiction",
         };
         match self.dialogue.server_farewell() {
-            Some(words) => format!("{state}, farewell: {words}"),
+            Some(words) => format!("{state}, farewell: {}", words.text),
             None => state.to_owned(),
         }
     }

@@ -61,6 +61,14 @@ pub(super) fn parse(command: &[u8]) -> Result<Command<'_>, Option<&[u8]>> {
     Ok(Command { tag, body })
 }
 
+/// The password in a whole LOGIN command, for those who must not show it.
+pub(in crate::protocol) fn login_password(command: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    match parse(command).ok()?.body {
+        Body::Login { password, .. } => Some(password),
+        _ => None,
+    }
+}
+
 /// A tag (RFC 9051 §9: ASTRING-CHARs without `+`) and the space behind it.
 fn tag_word(input: &[u8]) -> IResult<&[u8], &[u8]> {
     let is_tag = |byte: u8| byte.is_ascii_graphic() && !b"(){%*\"\\+".contains(&byte);

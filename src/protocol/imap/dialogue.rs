@@ -3,7 +3,7 @@
 use super::from_client::FromClient;
 use super::from_server::{FromServer, Seen};
 use super::ledger::Ledger;
-use crate::protocol::dialogue::{self, Verdict};
+use crate::protocol::dialogue::{self, Farewell, Verdict};
 
 /// Watches a signed-on IMAP session (see [`crate::protocol::Dialogue`]).
 ///
@@ -47,7 +47,7 @@ impl dialogue::Dialogue for Dialogue {
         may.then(|| format!("* BYE {words}\r\n").into_bytes())
     }
 
-    fn server_farewell(&self) -> Option<&str> {
+    fn server_farewell(&self) -> Option<&Farewell> {
         self.server.farewell()
     }
 }

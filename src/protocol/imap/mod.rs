@@ -4,6 +4,7 @@
 mod capability;
 mod command;
 mod dialogue;
+pub(in crate::protocol) mod framer;
 mod from_client;
 mod from_server;
 mod ledger;
@@ -11,6 +12,7 @@ mod response;
 mod sign_on;
 
 pub use capability::Capabilities;
+pub(in crate::protocol) use command::login_password;
 pub use dialogue::Dialogue;
 pub use response::{Response, Status, StatusResponse};
 pub use sign_on::{Accepted, Event, SignOn};

@@ -7,7 +7,7 @@ use nom::{IResult, Parser};
 
 /// A command line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Command<'a> {
+pub(in crate::protocol) enum Command<'a> {
     Ehlo(&'a [u8]),
     Helo(&'a [u8]),
     /// The mechanism and an initial response.
@@ -29,7 +29,7 @@ pub(super) enum Command<'a> {
 /// Reads a line without its end. Verbs are in any letter case. Some servers (Postfix is one) pass
 /// over white space before a verb; a DATA that only the server saw would make a message's lines
 /// commands here.
-pub(super) fn parse(line: &[u8]) -> Command<'_> {
+pub(in crate::protocol) fn parse(line: &[u8]) -> Command<'_> {
     let start = line.iter().position(|byte| !is_space_or_control(*byte));
     let line = &line[start.unwrap_or(line.len())..];
     let verb_end = line.iter().position(|byte| !byte.is_ascii_alphabetic()).unwrap_or(line.len());

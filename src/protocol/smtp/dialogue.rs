@@ -6,7 +6,7 @@ use super::command::{self, Command};
 use super::data::{BareNewlines, Data, DataSink, Seen};
 use super::extensions::{Extensions, ehlo_reply};
 use super::reply::ReplyReader;
-use crate::protocol::dialogue::{self, Verdict, Violation};
+use crate::protocol::dialogue::{self, Farewell, Verdict, Violation};
 use crate::protocol::line::trim_end;
 
 /// A command line; RFC 4954 §4 asks for 12,288, more than any other extension.
@@ -24,7 +24,7 @@ pub struct Dialogue {
     reply: ReplyReader,
     /// The lines of the reply to an EHLO, held back until they are all there.
     ehlo_bytes: usize,
-    farewell: Option<String>,
+    farewell: Option<Farewell>,
     /// Set once the server's replies can't be followed any more.
     broken: Option<Violation>,
 }
@@ -154,8 +154,7 @@ impl Dialogue {
         };
         // 221 answers QUIT, 421 comes unasked: after either there is nothing more to say.
         if matches!(reply.code, 221 | 421) {
-            self.farewell =
-                Some(reply.text().chars().filter(|c| !c.is_control()).take(200).collect());
+            self.farewell = Some(Farewell::new(b"", reply.text().as_bytes()));
         }
         let expected = self.expected.pop_front();
         if reply.code == 354 && expected != Some(Expected::Data) {
@@ -262,7 +261,7 @@ impl dialogue::Dialogue for Dialogue {
         may.then(|| format!("421 4.3.2 {words}\r\n").into_bytes())
     }
 
-    fn server_farewell(&self) -> Option<&str> {
-        self.farewell.as_deref()
+    fn server_farewell(&self) -> Option<&Farewell> {
+        self.farewell.as_ref()
     }
 }

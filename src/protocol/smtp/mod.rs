@@ -1,7 +1,7 @@
 //! SMTP submission (RFC 5321, RFC 4954, RFC 6409): the sign-on that Gatepost speaks with mail
 //! clients, the replies of a provider, and the dialogue between the two that it watches.
 
-mod command;
+pub(in crate::protocol) mod command;
 mod data;
 mod dialogue;
 mod extensions;

@@ -9,14 +9,17 @@ use std::{
     process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use serde_json::Value;
 
-use super::{bed::Bed, process};
+use super::{
+    bed::{ADDRESS, Bed},
+    process,
+};
 
 /// How long a command that asks nobody may take.
 pub(crate) const PROMPT: Duration = Duration::from_secs(20);
@@ -29,6 +32,7 @@ pub(crate) struct Home {
     folder: PathBuf,
     said: PathBuf,
     runs: AtomicUsize,
+    level_is_configured: AtomicBool,
 }
 
 /// What `gatepost login --json` came to.
@@ -59,6 +63,7 @@ impl Home {
             folder: bed.scratch(name),
             said: bed.scratch(&format!("{name}-said")),
             runs: AtomicUsize::new(0),
+            level_is_configured: AtomicBool::new(false),
         };
         home.configure(&configuration(bed, provider));
         Arc::new(home)
@@ -71,6 +76,11 @@ impl Home {
     /// Where the output of each run is kept: the trace log, and what other commands said.
     pub(crate) fn said(&self) -> &Path {
         &self.said
+    }
+
+    /// From now on only the configuration says what is logged.
+    pub(crate) fn leave_level_to_configuration(&self) {
+        self.level_is_configured.store(true, Ordering::Relaxed);
     }
 
     /// Writes `config.toml`.
@@ -86,7 +96,9 @@ impl Home {
         command.args(arguments).arg("--home").arg(&self.folder);
         // Nothing of this machine's own: no configuration, keychain or proxy.
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", &self.said);
-        command.env("GATEPOST_LOG", "trace");
+        if !self.level_is_configured.load(Ordering::Relaxed) {
+            command.env("GATEPOST_LOG", "trace");
+        }
         command
     }
 
@@ -142,11 +154,12 @@ impl Home {
         Login { code: status.code(), outcome }
     }
 
-    /// `gatepost run`, once it says that it is ready.
+    /// `gatepost run`, once it says that it is ready. With the wire log: each test that looks for
+    /// secrets looks for them there as well.
     pub(crate) fn run(self: &Arc<Self>) -> Proxy {
         let log = self.next_file("run");
         let child = self
-            .command(&["run"])
+            .command(&["run", "--log-wire", ADDRESS])
             .stdin(Stdio::null())
             .stdout(File::create(self.next_file("run-stdout")).expect("a folder of ours"))
             .stderr(File::create(&log).expect("a folder of ours"))

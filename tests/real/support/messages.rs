@@ -22,6 +22,9 @@ impl Numbers {
     }
 }
 
+/// A line of each mail, by which one that got out is known.
+pub(crate) const A_LINE: &str = "Grüße aus Zürich — ½ €, 日本語";
+
 /// One mail, with lines that end in CRLF: 8-bit text in UTF-8 and in ISO 8859-1, lines that begin
 /// with dots or look like the protocol's own, a line of up to `longest` characters, and a binary
 /// attachment of up to `attachment` bytes.
@@ -36,7 +39,7 @@ pub(crate) fn mail(address: &str, number: u64, longest: u64, attachment: u64) ->
         subject = subject(number),
     )
     .into_bytes();
-    mail.extend("Grüße aus Zürich — ½ €, 日本語\r\n.\r\n..\r\n.one dot\r\n".bytes());
+    mail.extend(format!("{A_LINE}\r\n.\r\n..\r\n.one dot\r\n").bytes());
     mail.extend(
         b"* 3 EXISTS\r\na1 OK done\r\n+ go on\r\n{42}\r\n~{7+}\r\nFrom here on\r\n 250 OK\r\n",
     );

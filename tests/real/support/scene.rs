@@ -16,6 +16,7 @@ use super::{
     bed::{ADDRESS, Bed},
     gatepost::{Home, Proxy, configuration},
     leaks::{self, Secret},
+    messages,
     wire::Wire,
     within,
 };
@@ -208,8 +209,9 @@ impl Scene {
         assert!(found.is_empty(), "leaked: {found:#?}");
     }
 
-    fn secrets(&self) -> [Secret; 2] {
+    fn secrets(&self) -> [Secret; 3] {
         [
+            Secret::new("a mail's text", messages::A_LINE),
             Secret::new("local password", &self.password),
             Secret::new("client secret", self.bed.google.client_secret()),
         ]

@@ -154,6 +154,29 @@ impl Wire {
         }
     }
 
+    /// Sends a mail to oneself, as a client does: a line that begins with a dot gets one more (RFC 5321
+    /// §4.5.2).
+    pub(crate) fn send_mail(&mut self, address: &str, mail: &[u8]) {
+        for (command, code) in [
+            (format!("MAIL FROM: <{address}> BODY=8BITMIME"), "250"),
+            (format!("RCPT TO: <{address}>"), "250"),
+            ("DATA".to_owned(), "354"),
+        ] {
+            self.send(format!("{command}\r\n"));
+            self.expect_smtp(code);
+        }
+        let mut stuffed = Vec::with_capacity(mail.len());
+        for line in mail.split_inclusive(|byte| *byte == b'\n') {
+            if line.starts_with(b".") {
+                stuffed.push(b'.');
+            }
+            stuffed.extend(line);
+        }
+        stuffed.extend(b".\r\n");
+        self.send(stuffed);
+        self.expect_smtp("250");
+    }
+
     /// The next bytes, so many.
     pub(crate) fn bytes(&mut self, size: usize) -> Vec<u8> {
         while self.received.len() < size {

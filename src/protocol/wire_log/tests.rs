@@ -1,0 +1,350 @@
+use super::*;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
+
+/// What is shown of a dialogue: `C: …` and `S: …`.
+fn shown(mut log: WireLog, said: &[(Side, Vec<u8>)], piece: usize) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (side, bytes) in said {
+        for bytes in bytes.chunks(piece.max(1)) {
+            log.said(*side, bytes, &mut |side, line| {
+                lines.push(format!("{}: {line}", if side == Side::Client { "C" } else { "S" }));
+            });
+        }
+    }
+    lines
+}
+
+fn dialogue(text: &str) -> Vec<(Side, Vec<u8>)> {
+    let lines = text.lines().map(|line| {
+        let (side, said) = line.split_once(": ").unwrap();
+        let side = if side == "C" { Side::Client } else { Side::Server };
+        (side, format!("{said}\r\n").into_bytes())
+    });
+    lines.collect()
+}
+
+/// The dialogue's lines and, if other, what is shown of them.
+fn assert_shown(log: fn() -> WireLog, said: &str, expected: &str) {
+    let said = dialogue(said);
+    for piece in [1, 7, 10_000] {
+        assert_eq!(shown(log(), &said, piece).join("\n"), expected, "in pieces of {piece}");
+    }
+}
+
+#[test]
+fn an_imap_session_without_its_secrets_and_its_mail() {
+    assert_shown(
+        WireLog::imap,
+        r#"S: * OK [CAPABILITY IMAP4rev1 IDLE] Gatepost ready
+C: 1 ID ("name" "Microsoft Outlook")
+S: * ID ("name" "Gatepost")
+S: 1 OK Completed
+C: 2 LOGIN "you@gmail.com" "pass \"word\""
+S: 2 BAD I don't know "pass \"word\"" or pass "word"
+C: 3 LOGIN you@gmail.com {10}
+S: + Go on
+C: other-word
+S: * CAPABILITY IMAP4rev1
+S: 3 OK Signed on with other-word
+C: 4 LIST "" "*"
+S: * LIST (\HasNoChildren) "/" "Private things"
+S: 4 OK Done
+C: 5 UID FETCH 1:* (UID FLAGS ENVELOPE BODY.PEEK[])
+S: * 1 FETCH (UID 7 ENVELOPE ("date" "secret \" subject" NIL) BODY[TEXT] "body" BODY[] {4}
+S: mail FLAGS (\Seen))
+S: * OK [HIGHESTMODSEQ 7]
+S: 5 OK Success
+C: 6 UID SEARCH CHARSET UTF-8 SINCE 1-Feb-2026 (SUBJECT wedding) TEXT "a cake" UID 1:*
+S: * SEARCH 1 2
+S: 6 OK SEARCH completed
+C: 7 APPEND "Sent" (\Seen) {14}
+S: + OK
+C: Subject: ha!
+C: 
+S: 7 OK [APPENDUID 1 2] (Success)
+C: 8 IDLE
+S: + idling
+S: * 5 EXISTS
+C: DONE
+S: 8 OK IDLE terminated
+C: what is this
+S: what BAD Unknown
+C: 9 LOGOUT
+S: * BYE sign in at https://accounts.google.com/x?continue=abcdefghijklmnopqrstuvwxyz now
+S: 9 OK"#,
+        r#"S: * OK [CAPABILITY IMAP4rev1 IDLE] Gatepost ready
+C: 1 ID ("name" "Microsoft Outlook")
+S: * ID ("…" "…")
+S: 1 OK Completed
+C: 2 LOGIN <…>
+S: 2 BAD I don't know "…" or …
+C: 3 LOGIN <…>
+S: + Go on
+C: <…>
+S: * CAPABILITY IMAP4rev1
+S: 3 OK Signed on with …
+C: 4 LIST "" "*"
+S: * LIST (\HasNoChildren) "/" "Private things"
+S: 4 OK Done
+C: 5 UID FETCH 1:* (UID FLAGS ENVELOPE BODY.PEEK[])
+S: * 1 FETCH (UID 7 ENVELOPE ("…" "…" NIL) BODY[TEXT] "…" BODY[] {4} FLAGS (\Seen))
+S: * OK [HIGHESTMODSEQ 7]
+S: 5 OK Success
+C: 6 UID SEARCH CHARSET UTF-8 SINCE 1-Feb-2026 (SUBJECT … TEXT "…" UID 1:*
+S: * SEARCH 1 2
+S: 6 OK SEARCH completed
+C: 7 APPEND "Sent" (\Seen) {14}
+S: + OK
+C: <literal of 14 bytes>
+S: 7 OK [APPENDUID 1 2] (Success)
+C: 8 IDLE
+S: + idling
+S: * 5 EXISTS
+C: DONE
+S: 8 OK IDLE terminated
+C: <12 bytes>
+S: what BAD Unknown
+C: 9 LOGOUT
+S: * BYE sign in at https://accounts.google.com/x?… now
+S: 9 OK"#,
+    );
+}
+
+#[test]
+fn sasl_responses_are_never_shown_even_where_the_server_wanted_none() {
+    assert_shown(
+        WireLog::imap,
+        "C: 1 AUTHENTICATE PLAIN AHlvdQBzZWNyZXQ=
+S: 1 NO [AUTHENTICATIONFAILED] AHlvdQBzZWNyZXQ= is wrong, secret that it is
+C: 2 AUTHENTICATE PLAIN
+S: +\x20
+C: AHlvdQBzZWNyZXQ=
+S: 2 OK Signed on
+C: 3 AUTHENTICATE KEY-OF-MINE
+S: 3 NO no such thing
+C: AHlvdQBzZWNyZXQ=
+S: AHlvdQBzZWNyZXQ= BAD
+C: 4 SELECT INBOX
+S: 4 NO literal {5}
+C: 5 CREATE {5}
+S: 5 NO no",
+        "C: 1 AUTHENTICATE PLAIN <initial response>
+S: 1 NO [AUTHENTICATIONFAILED] … is wrong, … that it is
+C: 2 AUTHENTICATE PLAIN
+S: +\x20
+C: <SASL response>
+S: 2 OK Signed on
+C: 3 AUTHENTICATE <another mechanism>
+S: 3 NO no such thing
+C: <16 bytes>
+S: … BAD
+C: 4 SELECT INBOX
+S: 4 NO literal {5}
+C: 5 CREATE {5}
+S: 5 NO no",
+    );
+}
+
+#[test]
+fn an_smtp_session_without_its_secrets_and_its_mail() {
+    assert_shown(
+        WireLog::smtp,
+        "S: 220 localhost ESMTP Gatepost
+C: EHLO pc
+S: 250-localhost
+S: 250 AUTH PLAIN LOGIN
+C: AUTH LOGIN eW91
+S: 334 UGFzc3dvcmQ6
+C: c2VjcmV0
+S: 535 5.7.8 c2VjcmV0 (secret) is wrong
+C: AUTH PLAIN AHlvdQBzZWNyZXQ=
+S: 235 2.7.0 Accepted
+C: MAIL FROM: <a@example.com> SIZE=5
+C: RCPT TO: <b@example.com>
+C: DATA
+S: 250 2.1.0 OK
+S: 250 2.1.5 OK
+S: 354 Go ahead
+C: Subject: private
+C: .
+S: 250 2.0.0 OK
+C: VRFY me
+S: 502 no
+C: QUIT
+S: 221 bye",
+        "S: 220 localhost ESMTP Gatepost
+C: EHLO pc
+S: 250-localhost
+S: 250 AUTH PLAIN LOGIN
+C: AUTH LOGIN <initial response>
+S: 334 UGFzc3dvcmQ6
+C: <SASL response>
+S: 535 5.7.8 … (…) is wrong
+C: AUTH PLAIN <initial response>
+S: 235 2.7.0 Accepted
+C: MAIL FROM: <a@example.com> SIZE=5
+C: RCPT TO: <b@example.com>
+C: DATA
+S: 250 2.1.0 OK
+S: 250 2.1.5 OK
+S: 354 Go ahead
+C: <message of 21 bytes>
+S: 250 2.0.0 OK
+C: <7 bytes>
+S: 502 no
+C: QUIT
+S: 221 bye",
+    );
+}
+
+#[test]
+fn a_refused_data_is_followed_by_commands() {
+    assert_shown(
+        WireLog::smtp,
+        "C: DATA
+S: 503 5.5.1 no recipient
+C: RSET
+S: 250 OK",
+        "C: DATA
+S: 503 5.5.1 no recipient
+C: RSET
+S: 250 OK",
+    );
+}
+
+#[test]
+fn what_is_no_text_is_escaped_and_what_is_long_is_cut() {
+    let said = [
+        (Side::Server, b"* OK \xff\x07\r\n".to_vec()),
+        (Side::Client, [b"1 SELECT ".to_vec(), vec![b'x'; 5000], b"\r\n".to_vec()].concat()),
+    ];
+    let lines = shown(WireLog::imap(), &said, 1000);
+    assert_eq!(lines[0], "S: * OK \u{fffd}\\u{7}");
+    assert!(lines[1].ends_with("x… <5009 bytes in all>") && lines[1].len() < 2200, "{}", lines[1]);
+}
+
+/// A client's step, with the server's answers, in which `secret` and `mail` stand where a
+/// password and a mail's words can stand.
+fn imap_step(kind: u8, n: usize, secret: &str, mail: &str) -> Vec<(Side, Vec<u8>)> {
+    let quoted = secret.replace('\\', "\\\\").replace('"', "\\\"");
+    let plain = STANDARD.encode(format!("\0you\0{secret}"));
+    let (size, literal) = (secret.len(), mail.len());
+    let text = match kind % 14 {
+        0 => format!("C: t{n} LOGIN you \"{quoted}\"\nS: t{n} NO \"{quoted}\" is not {secret}"),
+        1 => {
+            format!("C: t{n} LOGIN \"you\" {{{size}}}\nS: + go\nC: {secret}\nS: t{n} BAD {secret}")
+        }
+        2 => format!("C: t{n} LOGIN {{3+}}\nC: you {{{size}+}}\nC: {secret}\nS: t{n} OK {secret}"),
+        3 => format!("C: t{n} AUTHENTICATE PLAIN {plain}\nS: t{n} NO {plain}"),
+        4 => format!("C: t{n} AUTHENTICATE PLAIN\nS: + \nC: {plain}\nS: t{n} OK {secret}"),
+        5 => {
+            let (user, password) = (STANDARD.encode("you"), STANDARD.encode(secret));
+            format!(
+                "C: t{n} AUTHENTICATE LOGIN\nS: + VXNlcm5hbWU6\nC: {user}\nS: + UGFzc3dvcmQ6\nC: {password}\nS: t{n} OK {password}"
+            )
+        }
+        6 => format!(
+            "C: t{n} FETCH 1 BODY[]\nS: * 1 FETCH (BODY[] {{{literal}}}\nS: {mail})\nS: t{n} OK"
+        ),
+        7 => format!(
+            "C: t{n} FETCH 1 ENVELOPE\nS: * 1 FETCH (ENVELOPE (\"{mail}\" NIL) X \"\\\"{mail}\")\nS: t{n} OK"
+        ),
+        8 => format!("C: t{n} APPEND Sent {{{literal}}}\nS: + go\nC: {mail}\nS: t{n} OK"),
+        9 => format!("C: t{n} APPEND Sent {{{literal}+}}\nC: {mail}\nS: t{n} OK"),
+        10 => format!(
+            "C: t{n} UID SEARCH (TEXT \"{mail}\") OR SUBJECT {mail} BODY {{{literal}}}\nS: + go\nC: {mail}\nS: * SEARCH 1\nS: t{n} OK"
+        ),
+        11 => {
+            format!("C: t{n} STORE 1 +X-GM-LABELS (\"{mail}\")\nS: * OK [ALERT] {{5}}\nS: t{n} OK")
+        }
+        12 => format!("C: {secret}\nS: * BAD what?\nC: {plain} {secret}\nS: * BAD what?"),
+        _ => {
+            format!("C: t{n} LIST \"\" *\nS: * LIST () \"/\" {{4}}\nS: name\nS: t{n} OK Done {{7}}")
+        }
+    };
+    dialogue(&text)
+}
+
+fn smtp_step(kind: u8, secret: &str, mail: &str) -> Vec<(Side, Vec<u8>)> {
+    let plain = STANDARD.encode(format!("\0you\0{secret}"));
+    let password = STANDARD.encode(secret);
+    let text = match kind % 7 {
+        0 => format!("C: AUTH PLAIN {plain}\nS: 535 5.7.8 {plain}\nC: EHLO again\nS: 250 hello"),
+        1 => format!("C: AUTH PLAIN\nS: 334 \nC: {plain}\nS: 235 {secret}"),
+        2 => format!(
+            "C: AUTH LOGIN\nS: 334 VXNlcm5hbWU6\nC: eW91\nS: 334 UGFzc3dvcmQ6\nC: {password}\nS: 235 {password} {secret}"
+        ),
+        3 => format!(
+            "C: MAIL FROM:<a>\nC: RCPT TO:<b>\nC: DATA\nS: 250 OK\nS: 250 OK\nS: 354 go\nC: {mail}\nC: MAIL FROM:<{mail}>\nC: ..\nC: .\nS: 250 OK"
+        ),
+        4 => format!(
+            "C: DATA\nS: 354 go\nC: EHLO {mail}\nC: .\nC: NOOP {mail}\nS: 250 OK\nS: 250 OK"
+        ),
+        5 => format!("C: BDAT {} LAST\nC: {mail}\nS: 250 OK", mail.len() + 2),
+        _ => format!("C: {secret}\nS: 500 what?\nC: VRFY {mail}\nS: 500 what?"),
+    };
+    dialogue(&text)
+}
+
+fn assert_nothing_shows(lines: &[String], hidden: &[&str]) {
+    for line in lines {
+        for text in hidden {
+            assert!(!line.contains(text), "{text:?} in {line:?}");
+            for before in 0..3 {
+                let encoded = STANDARD.encode([&vec![b'x'; before], text.as_bytes()].concat());
+                let inner = &encoded[4..encoded.len() - 4];
+                assert!(inner.len() < 8 || !line.contains(inner), "{text:?} in base64 in {line:?}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_secret_and_no_mail_survives(
+        kinds in prop::collection::vec(any::<u8>(), 1..12),
+        secret in "[a-zA-Z0-9\"\\\\ %{}()*]{0,6}S3cr3t[a-z\"\\\\ ]{0,4}x",
+        mail in "M41l[a-zA-Z0-9{}%]{0,12}W0rds",
+        piece in 1_usize..40,
+    ) {
+        let steps = |step: &dyn Fn(usize, u8) -> Vec<(Side, Vec<u8>)>| -> Vec<_> {
+            kinds.iter().enumerate().flat_map(|(n, kind)| step(n, *kind)).collect()
+        };
+        let said = steps(&|n, kind| imap_step(kind, n, &secret, &mail));
+        let lines = shown(WireLog::imap(), &said, piece);
+        assert_nothing_shows(&lines, &[&secret, "S3cr3t", "M41l", "W0rds"]);
+        let said = steps(&|_, kind| smtp_step(kind, &secret, &mail));
+        let lines = shown(WireLog::smtp(), &said, piece);
+        assert_nothing_shows(&lines, &[&secret, "S3cr3t", "M41l", "W0rds"]);
+    }
+
+    #[test]
+    fn pieces_make_no_difference(
+        kinds in prop::collection::vec(any::<u8>(), 1..12),
+        piece in 1_usize..40,
+    ) {
+        let said: Vec<_> =
+            kinds.iter().enumerate().flat_map(|(n, kind)| imap_step(*kind, n, "a secret", "mail")).collect();
+        prop_assert_eq!(shown(WireLog::imap(), &said, piece), shown(WireLog::imap(), &said, 100_000));
+        let said: Vec<_> = kinds.iter().flat_map(|kind| smtp_step(*kind, "a secret", "mail")).collect();
+        prop_assert_eq!(shown(WireLog::smtp(), &said, piece), shown(WireLog::smtp(), &said, 100_000));
+    }
+
+    #[test]
+    fn rubbish_does_no_harm(
+        said in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..200)), 0..20),
+    ) {
+        let said: Vec<_> = said.into_iter()
+            .map(|(client, bytes)| (if client { Side::Client } else { Side::Server }, bytes))
+            .collect();
+        for log in [WireLog::imap(), WireLog::smtp()] {
+            for line in shown(log, &said, 50) {
+                prop_assert!(line.len() < 20_000 && !line.contains(char::is_control));
+            }
+        }
+    }
+}
