@@ -6,7 +6,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gatepost::demo::faults::Times;
 use gatepost::demo::smtp::Stage;
@@ -356,4 +356,73 @@ async fn an_account_that_goes_takes_its_sessions_with_it() {
     assert_eq!(client.rest().await, "* BYE This account was signed out\r\n");
     let mut client = world.imap().await;
     assert!(client.log_in(world.password.expose()).await.starts_with("in NO"));
+}
+
+#[tokio::test]
+async fn a_connection_too_many_is_waited_for_and_not_asked_for_again_and_again() {
+    let world = World::with("connection_wait = \"6s\"").await;
+    let first = world.signed_on().await;
+    world.google.imap().set_connection_limit(Some(1));
+    let asked = world.google.imap().connections_so_far();
+    // The pause is five seconds; the first client leaves before.
+    let leaves = async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        drop(first);
+    };
+    let (second, ()) = tokio::join!(world.signed_on(), leaves);
+    assert_eq!(world.google.imap().connections_so_far() - asked, 2);
+    // Now nobody leaves: told after one pause, and then at once, without a word to the provider.
+    let asked = world.google.imap().connections_so_far();
+    let mut tries = Vec::new();
+    for _ in 0..3 {
+        let began = Instant::now();
+        let told = world.imap().await.log_in(world.password.expose()).await;
+        assert!(told.starts_with("* BYE ") && told.contains("too many connections"), "{told}");
+        tries.push(began.elapsed().as_secs());
+    }
+    assert!(matches!(tries[..], [5, 0, 0]), "{tries:?}");
+    assert_eq!(world.google.imap().connections_so_far() - asked, 2);
+    let account = world.account();
+    assert_eq!((account.connections.in_use, account.connections.limit), (1, Some(12)));
+    assert!(account.trouble.unwrap().contains("too many connections"));
+    drop(second);
+}
+
+#[tokio::test]
+async fn a_used_up_quota_told_amid_a_session_holds_for_the_next_sign_on() {
+    let world = World::new().await;
+    let mut client = world.signed_on().await;
+    let bye = "* BYE [OVERQUOTA] Account exceeded command or bandwidth limits.";
+    world.google.imap().end_sessions(bye);
+    assert!(client.rest().await.ends_with(&format!("{bye}\r\n")));
+    let asked = world.google.imap().connections_so_far();
+    let told = world.imap().await.log_in(world.password.expose()).await;
+    assert!(told.starts_with("* BYE Gmail's limit of traffic"), "{told}");
+    assert_eq!(world.google.imap().connections_so_far(), asked);
+    // Sending is another matter.
+    drop(world.smtp_signed_on().await);
+}
+
+#[tokio::test]
+async fn a_lower_limit_holds_once_the_connections_above_it_have_ended() {
+    let world = World::with("connections = 3\nconnection_wait = \"1s\"").await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(world.signed_on().await);
+    }
+    let file = world.home.config_file();
+    let config = std::fs::read_to_string(file).unwrap();
+    std::fs::write(file, config.replacen("connections = 3", "connections = 2", 1)).unwrap();
+    world.server().reload().unwrap();
+    for left in [2, 1] {
+        let told = world.imap().await.log_in(world.password.expose()).await;
+        assert!(told.starts_with("* BYE All 2 connections"), "{told}");
+        drop(clients.pop());
+        while world.account().connections.in_use > left {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    clients.push(world.signed_on().await);
+    clients[0].send("a NOOP\r\n").await;
+    clients[0].until("a OK").await;
 }

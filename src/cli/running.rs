@@ -10,7 +10,7 @@ use super::report::{Exit, Failure, put, say};
 use crate::accounts::{Listed, Store};
 use crate::config::Home;
 use crate::control::{Answer, ControlError, Request, Running};
-use crate::proxy::{AccountStatus, Status as ProxyStatus};
+use crate::proxy::{AccountStatus, Connections, Status as ProxyStatus};
 
 /// Show accounts, tokens, listeners and sessions of the running proxy
 #[derive(Args)]
@@ -100,8 +100,11 @@ fn account_line(account: &AccountStatus) -> String {
     let token = account
         .token_expires_in
         .map_or(String::new(), |seconds| format!(", token good for {} min", seconds / 60));
+    let Connections { in_use, limit, .. } = account.connections;
+    let of = limit.map_or(String::new(), |limit| format!(" of {limit}"));
+    let connections = format!("{in_use}{of} IMAP connections");
     format!(
-        "{}: {state}{token}; {} IMAP and {} SMTP sessions; {:.1} MB down, {:.1} MB up since the start",
+        "{}: {state}{token}; {} IMAP and {} SMTP sessions, {connections} to Gmail; {:.1} MB down, {:.1} MB up since the start",
         account.address,
         account.sessions.imap,
         account.sessions.smtp,

@@ -1,13 +1,14 @@
 //! Who is this, and a signed-on connection to the provider for them.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
+use super::budget::Place;
 use super::household::{Household, Member};
-use super::trouble::Trouble;
+use super::trouble::{Protocol, Trouble};
 use crate::accounts::{Account, Address, CheckError};
 use crate::protocol::sasl::Credentials;
 use crate::protocol::smtp::Extensions;
@@ -64,7 +65,7 @@ pub(super) struct Ahead {
 /// A signed-on IMAP connection and its place in the account's budget.
 pub(super) struct OpenImap {
     pub(super) session: ImapSession,
-    pub(super) permit: OwnedSemaphorePermit,
+    pub(super) place: Place,
 }
 
 impl Entrance {
@@ -127,12 +128,26 @@ impl Entrance {
     pub(super) async fn imap(&self, member: &Member) -> Result<OpenImap, Trouble> {
         let settings = self.settings();
         let opened = timeout(SIGN_ON_DEADLINE, async {
-            let permit = member.connection(&settings).await?;
+            let by = Instant::now() + settings.provider.connection_wait;
+            let place = member.place(by).await?;
+            let mut leave = member.backoff(Protocol::Imap).leave(by).await?;
             let mut turn = Turn::begin(member, &settings).await?;
             loop {
                 match settings.upstream.imap(&turn.name, &turn.token.token).await {
-                    Ok(session) => return Ok(OpenImap { session, permit }),
-                    Err(error) => turn.again(member, &settings, &error).await?,
+                    Ok(session) => {
+                        leave.granted();
+                        return Ok(OpenImap { session, place });
+                    }
+                    Err(error) => {
+                        leave.heard(&error);
+                        if error.is_too_many_connections() {
+                            // Another one may end meanwhile, a phone's or one of ours.
+                            drop(leave);
+                            leave = member.backoff(Protocol::Imap).leave(by).await?;
+                        } else {
+                            turn.again(member, &settings, &error).await?;
+                        }
+                    }
                 }
             }
         });
@@ -149,6 +164,8 @@ impl Entrance {
         let settings = self.settings();
         let mut ahead = ahead.filter(|ahead| ahead.opened.elapsed() < AHEAD_LIFE);
         let opened = timeout(SIGN_ON_DEADLINE, async {
+            let by = Instant::now() + settings.provider.connection_wait;
+            let leave = member.backoff(Protocol::Smtp).leave(by).await?;
             let mut turn = Turn::begin(member, &settings).await?;
             loop {
                 let kept = ahead.take();
@@ -158,11 +175,17 @@ impl Entrance {
                     None => self.smtp_anew(&settings, client_name, &turn).await,
                 };
                 match signed_on {
-                    Ok(session) => return Ok(session),
+                    Ok(session) => {
+                        leave.granted();
+                        return Ok(session);
+                    }
                     // It may have died since it was opened: a new one is tried.
                     Err(UpstreamError::Closed { .. } | UpstreamError::Unreachable { .. })
                         if was_kept => {}
-                    Err(error) => turn.again(member, &settings, &error).await?,
+                    Err(error) => {
+                        leave.heard(&error);
+                        turn.again(member, &settings, &error).await?;
+                    }
                 }
             }
         });

@@ -6,13 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant as TokioInstant;
 
+use super::backoff::Backoff;
+use super::budget::{Budget, Connections, Place};
 use super::relay::Meter;
 use super::trouble::{Protocol, Trouble};
 use crate::accounts::{Account, Directory, StoreError};
+use crate::protocol::Farewell;
 use crate::settings::Settings;
 use crate::token::{Lifecycle, TokenState, TokenUse, Trouble as TokenTrouble};
+use crate::upstream::Refusal;
 
 /// An account that nobody used for this long lets its token end; the next sign-on gets another.
 const KEEP_FRESH: Duration = Duration::from_secs(3600);
@@ -32,7 +37,9 @@ pub(super) struct Household {
 pub(super) struct Member {
     pub(super) account: Arc<Account>,
     tokens: Arc<Lifecycle>,
-    budget: Mutex<Budget>,
+    budget: Arc<Budget>,
+    imap_backoff: Backoff,
+    smtp_backoff: Backoff,
     used: Mutex<Instant>,
     /// Wakes the task that refreshes ahead.
     token_came: Notify,
@@ -44,12 +51,6 @@ pub(super) struct Member {
     last_trouble: Mutex<Option<(String, Trouble)>>,
     /// Set when the account is forgotten: its sessions end.
     gone: watch::Sender<bool>,
-}
-
-/// The upstream IMAP connections that an account may still open.
-struct Budget {
-    limit: Option<usize>,
-    free: Arc<Semaphore>,
 }
 
 /// One live session of an account; dropping it counts it out.
@@ -71,6 +72,8 @@ pub struct AccountStatus {
     pub grant_expires_at: Option<u64>,
     /// Live sessions.
     pub sessions: Sessions,
+    /// IMAP connections to the provider.
+    pub connections: Connections,
     /// Bytes since the start.
     pub bytes_down: u64,
     /// Bytes since the start.
@@ -116,8 +119,16 @@ impl Household {
         for account in all {
             let member = self.member(account);
             member.tokens.reconsider();
+            member.imap_backoff.reconsider();
+            member.smtp_backoff.reconsider();
         }
         Ok(())
+    }
+
+    /// Takes up what the settings say of the accounts; see [`Budget::set_limit`].
+    pub(super) fn take_up_settings(&self) {
+        let limit = self.settings.borrow().provider.connections;
+        self.all().iter().for_each(|member| member.budget.set_limit(limit));
     }
 
     /// What was wrong with files in the folder of the accounts when it was read last.
@@ -137,7 +148,8 @@ impl Household {
         {
             return member.clone();
         }
-        let member = Arc::new(Member::new(account));
+        let connections = self.settings.borrow().provider.connections;
+        let member = Arc::new(Member::new(account, connections));
         tokio::spawn(keep_fresh(Arc::downgrade(&member), self.settings.clone()));
         if let Some(old) = members.insert(name, member.clone()) {
             old.gone.send_replace(true);
@@ -151,14 +163,13 @@ impl Household {
 }
 
 impl Member {
-    fn new(account: Arc<Account>) -> Self {
+    fn new(account: Arc<Account>, connections: Option<usize>) -> Self {
         Self {
             tokens: Arc::new(Lifecycle::new(account.clone())),
             account,
-            budget: Mutex::new(Budget {
-                limit: None,
-                free: Arc::new(Semaphore::new(Semaphore::MAX_PERMITS)),
-            }),
+            budget: Arc::new(Budget::new(connections)),
+            imap_backoff: Backoff::default(),
+            smtp_backoff: Backoff::default(),
             used: Mutex::new(Instant::now()),
             token_came: Notify::new(),
             imap_sessions: AtomicUsize::new(0),
@@ -189,31 +200,22 @@ impl Member {
         token.map_err(|trouble: TokenTrouble| Trouble::token(&trouble, address))
     }
 
-    /// Leave to open one more IMAP connection, within the account's budget.
-    pub(super) async fn connection(
-        &self,
-        settings: &Settings,
-    ) -> Result<OwnedSemaphorePermit, Trouble> {
-        let limit = settings.provider.connections;
-        let free = {
-            let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
-            if budget.limit != limit {
-                // Sessions that hold a permit of the old budget keep it; they end sooner or later.
-                let permits = limit.unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-                *budget = Budget { limit, free: Arc::new(Semaphore::new(permits)) };
-            }
-            budget.free.clone()
-        };
-        let wait = settings.provider.connection_wait;
-        match tokio::time::timeout(wait, free.acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(Trouble::limit(
-                format!(
-                    "All {} connections of this account are in use.",
-                    limit.unwrap_or_default()
-                ),
+    /// A place for one more IMAP connection, within the account's budget, by `deadline`.
+    pub(super) async fn place(&self, deadline: TokioInstant) -> Result<Place, Trouble> {
+        self.budget.place(deadline).await.ok_or_else(|| {
+            let limit = self.budget.show().limit.unwrap_or_default();
+            Trouble::limit(
+                format!("All {limit} connections of this account are in use."),
                 "Close a mail program of this account, or raise `connections` in Gatepost's configuration.",
-            )),
+            )
+        })
+    }
+
+    /// How patient the account has to be with a server of the provider's.
+    pub(super) fn backoff(&self, protocol: Protocol) -> &Backoff {
+        match protocol {
+            Protocol::Imap => &self.imap_backoff,
+            Protocol::Smtp => &self.smtp_backoff,
         }
     }
 
@@ -226,6 +228,15 @@ impl Member {
     pub(super) fn enter(self: &Arc<Self>, protocol: Protocol) -> Presence {
         self.counter(protocol).fetch_add(1, Ordering::Relaxed);
         Presence { member: self.clone(), protocol }
+    }
+
+    /// The provider has ended a session, and said why: a limit that was reached holds for the next
+    /// sign-on as well.
+    pub(super) fn told_goodbye(&self, protocol: Protocol, said: &Farewell) {
+        let Some(refusal) = Refusal::read(&said.code, &said.text) else { return };
+        let trouble = Trouble::farewell(&refusal);
+        self.backoff(protocol).refused(&refusal, &trouble);
+        self.note(Some(&trouble));
     }
 
     /// Keeps what went wrong for `status`; `None` once it went right.
@@ -270,6 +281,7 @@ impl Member {
                 imap: self.imap_sessions.load(Ordering::Relaxed),
                 smtp: self.smtp_sessions.load(Ordering::Relaxed),
             },
+            connections: self.budget.show(),
             bytes_down: self.bytes_down.load(Ordering::Relaxed),
             bytes_up: self.bytes_up.load(Ordering::Relaxed),
             trouble: words.or(trouble.map(|trouble| trouble.to_string())),

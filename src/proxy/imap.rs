@@ -23,7 +23,7 @@ pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Own
     let Some(entered) = sign_on(&mut stream, &context).await else { return };
     drop(place);
     let Entered { presence, open, accepted } = entered;
-    let OpenImap { session, permit } = open;
+    let OpenImap { session, place: connection } = open;
     let member = &presence.member;
     let mut carry = Carry { from_client: accepted.rest, from_upstream: Vec::new() };
     // What the provider said for the person comes first, then the list that Outlook wants to see
@@ -41,8 +41,9 @@ pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Own
     let leave = context.leave(member);
     let ended =
         relay(&mut stream, &mut upstream, &mut dialogue, carry, leave, member.as_ref()).await;
-    drop(permit);
-    finish(&context, member, &ended.why, &dialogue, &mut stream, upstream).await;
+    drop(connection);
+    member.backoff(Protocol::Imap).connection_ended();
+    finish(&context, Protocol::Imap, member, &ended.why, &dialogue, &mut stream, upstream).await;
 }
 
 /// Speaks with the client until it is let in; `None` once it is gone.

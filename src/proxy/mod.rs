@@ -4,12 +4,15 @@
 //! |---|---|
 //! | `server` | the running proxy: listeners, reload, status, shutdown |
 //! | `listener` | one listening address |
-//! | `household` | the accounts in use: tokens, connection budget, counters |
+//! | `household` | the accounts in use: tokens, counters, and what follows: |
+//! | `budget`, `backoff` | how many connections to the provider, and how often it is asked |
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
 //! | `imap`, `smtp` | one session of a mail client |
 //! | `client_stream` | the client's connection, read along for the wire log |
 //! | `relay`, `pipe` | bytes both ways; one direction of it |
 
+mod backoff;
+mod budget;
 mod client_stream;
 mod entrance;
 mod household;
@@ -22,6 +25,7 @@ mod session;
 mod smtp;
 mod trouble;
 
+pub use budget::Connections;
 pub use household::{AccountStatus, Sessions};
 pub use listener::ListenError;
 pub use server::{Reloaded, ServeError, Server, Status};

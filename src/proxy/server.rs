@@ -130,6 +130,7 @@ impl Server {
         self.entrance.household.rescan()?;
         let wanted = wanted(&settings.config);
         self.settings.send_replace(settings);
+        self.entrance.household.take_up_settings();
         self.entrance.forget();
         self.serve(bound);
         self.lock().retain(|key, _| wanted.iter().any(|(protocol, _)| protocol.key() == *key));

@@ -133,6 +133,7 @@ pub(super) async fn say_goodbye(stream: &mut ClientStream, words: &[u8]) {
 /// Logs how a relayed session ended, and closes both of its connections in order.
 pub(super) async fn finish(
     context: &Context,
+    protocol: Protocol,
     member: &Member,
     end: &End,
     dialogue: &impl Dialogue,
@@ -153,6 +154,9 @@ pub(super) async fn finish(
         server = dialogue.server_farewell().map(|said| said.text.as_str()),
         "session ended"
     );
+    if let (End::UpstreamLeft, Some(said)) = (end, dialogue.server_farewell()) {
+        member.told_goodbye(protocol, said);
+    }
     let farewell = words.and_then(|words| dialogue.farewell(&words)).unwrap_or_default();
     let close_upstream = timeout(CLOSING, upstream.shutdown());
     let _ = tokio::join!(say_goodbye(client, &farewell), close_upstream);

@@ -73,7 +73,7 @@ pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Own
         }
         rest = left;
     };
-    finish(&context, member, &end, &dialogue, &mut stream, upstream).await;
+    finish(&context, Protocol::Smtp, member, &end, &dialogue, &mut stream, upstream).await;
 }
 
 /// Reads the rest of a refused message; gives what came behind it, or `None` if the session ends

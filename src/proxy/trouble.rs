@@ -4,7 +4,7 @@
 //! and the person then types the wrong one over the right one.
 
 use crate::token;
-use crate::upstream::UpstreamError;
+use crate::upstream::{Refusal, UpstreamError};
 
 /// What is spoken on a listener and in a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,12 +77,24 @@ impl Trouble {
 
     /// The provider's mail server can't be used.
     pub(super) fn upstream(error: &UpstreamError) -> Self {
+        let is_network = error.is_transient() && !matches!(error, UpstreamError::Refused { .. });
         Self {
             sentence: format!("{error}."),
             remedy: error.remedy().to_owned(),
             needs_person: !error.is_transient(),
             is_limit: false,
-            code: if error.is_transient() { "4.4.1" } else { "4.7.0" },
+            code: if is_network { "4.4.1" } else { "4.7.0" },
+        }
+    }
+
+    /// The provider has ended a session for this reason.
+    pub(super) fn farewell(refusal: &Refusal) -> Self {
+        Self {
+            sentence: refusal.sentence(),
+            remedy: refusal.remedy().to_owned(),
+            needs_person: !refusal.is_transient(),
+            is_limit: false,
+            code: "4.7.0",
         }
     }
 

@@ -73,7 +73,7 @@ pub enum Refusal {
 impl Refusal {
     /// Reads a server's words. The code comes first, since texts are for people and may change;
     /// Gmail puts several reasons under one code, so the text has to tell them apart.
-    pub(super) fn read(code: &str, text: &str) -> Option<Self> {
+    pub fn read(code: &str, text: &str) -> Option<Self> {
         let word = code.split(' ').next().unwrap_or_default().to_ascii_uppercase();
         let lower = text.to_lowercase();
         let says = |words: &str| lower.contains(words);
@@ -155,6 +155,11 @@ impl UpstreamError {
             Self::Tls { .. } | Self::TokenRefused { .. } => false,
             Self::Refused { refusal, .. } => refusal.is_transient(),
         }
+    }
+
+    /// True if the provider counts too many connections of the account.
+    pub fn is_too_many_connections(&self) -> bool {
+        matches!(self, Self::Refused { refusal: Refusal::TooManyConnections, .. })
     }
 
     /// What a person can do about it.

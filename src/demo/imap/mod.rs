@@ -72,6 +72,8 @@ struct Shared {
 struct Settings {
     refusals: Faults<String>,
     greeting: Option<String>,
+    /// A session's last words where not Gmail's usual ones, without CRLF.
+    farewell: Option<String>,
     hidden: HashSet<String>,
     connection_limit: Option<usize>,
     sessions_end_with_token: bool,
@@ -102,6 +104,7 @@ impl Imap {
             settings: Mutex::new(Settings {
                 refusals: Faults::default(),
                 greeting: None,
+                farewell: None,
                 hidden: HashSet::new(),
                 connection_limit: None,
                 sessions_end_with_token: true,
@@ -141,6 +144,12 @@ impl Imap {
     /// Ends every session as Gmail does after about an hour: `* BYE Session expired, please login
     /// again.`, between two answers, and a close.
     pub fn expire_sessions(&self) {
+        self.0.shared.orders.give(Order::Expire);
+    }
+
+    /// Ends every session in the same way with other words, without CRLF.
+    pub fn end_sessions(&self, farewell: &str) {
+        lock(&self.0.shared.settings).farewell = Some(farewell.to_owned());
         self.0.shared.orders.give(Order::Expire);
     }
 

@@ -185,7 +185,9 @@ impl<'a, S: Stream> Session<'a, S> {
 
     async fn expire(&mut self) -> io::Result<()> {
         self.leaving = true;
-        self.send("* BYE Session expired, please login again.").await
+        let farewell = lock(&self.shared.settings).farewell.clone();
+        let farewell = farewell.as_deref();
+        self.send(farewell.unwrap_or("* BYE Session expired, please login again.")).await
     }
 }
 
