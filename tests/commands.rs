@@ -10,6 +10,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use gatepost::accounts::{Address, Grant, GrantFacts, NewPassword, Record, Store, StoreError};
+use gatepost::secret::RefreshToken;
 use serde_json::Value;
 use support::{World, YOU, browser};
 
@@ -31,13 +33,38 @@ fn run(home: &Path, arguments: &[&str]) -> Output {
 
 /// The exit code and what a person reads, with the home's path left out.
 fn told(home: &Path, arguments: &[&str]) -> String {
-    let output = run(home, arguments);
+    told_with(home, arguments, "")
+}
+
+/// The same, with something on stdin.
+fn told_with(home: &Path, arguments: &[&str], stdin: &str) -> String {
+    let mut child = gatepost(home)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    // One that doesn't read it has closed it.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    let output = child.wait_with_output().unwrap();
     let text = String::from_utf8_lossy(&output.stderr).replace(&home.display().to_string(), "HOME");
     format!(
         "$ gatepost {}\n{text}[exit {}]\n",
         arguments.join(" "),
         output.status.code().unwrap_or(-1)
     )
+}
+
+/// An account that somebody signed in to once.
+fn keep_account(home: &Path) {
+    let address = Address::parse(YOU).unwrap();
+    let facts = GrantFacts { sign_in_name: YOU.to_owned(), granted: 1, grant_expires: None };
+    let grant = Grant { refresh_token: RefreshToken::new("1//token") };
+    let password = NewPassword::generate().unwrap();
+    let record = Record::create(&address, "gmail", facts, &grant, &password, None).unwrap();
+    let store = Store::new(home.join("accounts"));
+    store.update(&address, |_| Ok::<_, StoreError>(Some(record))).unwrap();
 }
 
 #[test]
@@ -60,6 +87,8 @@ fn mistakes_and_their_words() {
         &["login", YOU, "--client", &web],
         &["login", YOU, "--client", &html],
         &["logout", YOU],
+        &["password", YOU],
+        &["password", YOU, "--new"],
         &["status"],
         &["reload"],
         &["stop"],
@@ -67,6 +96,12 @@ fn mistakes_and_their_words() {
         said.push_str(&told(home, arguments).replace(&home.display().to_string(), "HOME"));
     }
     said.push_str(&told(home, &["--config", "nowhere.toml", "run"]));
+    file("config.toml", "[secrets]\nkeychain = \"off\"\n");
+    keep_account(home);
+    said.push_str(&told(home, &["password", YOU, "--new"]));
+    for stdin in ["\nold\n", "new\n", "new\nwrong\n"] {
+        said.push_str(&told_with(home, &["password", YOU, "--new", "--password-stdin"], stdin));
+    }
     file("config.toml", "[listen]\n\nimap_port = 143\n");
     said.push_str(&told(home, &["run"]));
     file("config.toml", "[provider.gmail]\nclient_id = \"a\"\nca_file = \"web.json\"\n");
@@ -277,18 +312,86 @@ async fn logout_ends_the_grant_or_only_forgets_it() {
     assert!(!record.exists());
 }
 
+/// `password --new --json`, and what it came to.
+fn password(home: &Path, arguments: &[&str], stdin: &str) -> (Option<i32>, Value) {
+    let mut child = gatepost(home)
+        .args(["password", YOU, "--new", "--json"])
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // One that doesn't read it has closed it.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_password_takes_the_place_of_the_old_one_at_once() {
+    let world = World::signed_out("").await;
+    let home = world.folder.path();
+    // The old one is checked slowly, and what that gave is remembered: it must be forgotten.
+    login(home, &["--password-stdin"], "old one\n").await;
+    let _proxy = Proxy::start(home);
+    let status: Value = serde_json::from_slice(&run(home, &["status", "--json"]).stdout).unwrap();
+    assert_eq!(status["accounts"][0]["opens_with"], serde_json::json!(["password"]));
+    let imap = status["listeners"]["imap"].as_str().unwrap();
+    let sign_on = async |password: &str| {
+        let mut client = support::Client::connect(imap).await;
+        client.line().await;
+        (client.log_in(password).await, client)
+    };
+    let (answer, mut session) = sign_on("old one").await;
+    assert!(answer.starts_with("in OK"), "{answer}");
+
+    // What doesn't open the account changes nothing.
+    let record = std::fs::read(world.record_file()).unwrap();
+    for (stdin, expected) in [
+        ("new \"one\"\nwrong\n", 1),
+        ("new \"one\"\n", 2),
+        ("new \"one\"\n\n", 2),
+        ("\nold one\n", 2),
+    ] {
+        let (code, event) = password(home, &["--password-stdin"], stdin);
+        assert_eq!((code, event["event"].as_str()), (Some(expected), Some("failed")), "{stdin:?}");
+        assert!(!event["remedy"].as_str().unwrap().is_empty());
+    }
+    assert_eq!(password(home, &[], "").0, Some(2), "no terminal to ask for the old one");
+    assert_eq!(std::fs::read(world.record_file()).unwrap(), record);
+
+    let (code, event) = password(home, &["--password-stdin"], "new one\r\nold one\r\n");
+    assert_eq!((code, &event["password"]), (Some(0), &Value::from("new one")), "{event}");
+    assert_eq!(event["address"], YOU);
+    assert!(sign_on("old one").await.0.starts_with("in NO [AUTHENTICATIONFAILED]"));
+    assert!(sign_on("new one").await.0.starts_with("in OK"));
+    session.send("in NOOP\r\n").await;
+    assert!(session.until("in ").await.starts_with("in OK"), "the session goes on");
+    assert_eq!(world.authorization().exchanges(), 1, "nobody had to consent again");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_file_opens_the_account_without_anybody() {
     let world = World::signed_out("").await;
     let home = world.folder.path();
     let config = std::fs::read_to_string(home.join("config.toml")).unwrap();
-    std::fs::write(home.join("config.toml"), format!("{config}\n[secrets]\nkey_file = \"key\"\n"))
-        .unwrap();
+    let config = config.replace("[secrets]\n", "[secrets]\nkey_file = \"key\"\n");
+    std::fs::write(home.join("config.toml"), config).unwrap();
     assert_eq!(login(home, &[], "").await.0, Some(0));
     assert!(home.join("key").exists(), "a key file that is named and missing is made");
     let _proxy = Proxy::start(home);
     let status: Value = serde_json::from_slice(&run(home, &["status", "--json"]).stdout).unwrap();
     assert_eq!(status["accounts"][0]["state"], "ready");
+    assert_eq!(status["accounts"][0]["opens_with"], serde_json::json!(["password", "key-file"]));
+    // A new local password needs nobody either, and the old one is refused at once.
+    let (code, new) = password(home, &[], "");
+    assert_eq!((code, new["event"].as_str()), (Some(0), Some("password_renewed")), "{new}");
+    let mut client = support::Client::connect(status["listeners"]["imap"].as_str().unwrap()).await;
+    client.line().await;
+    let new = new["password"].as_str().unwrap();
+    assert_eq!(new.len(), 26);
+    assert!(client.log_in(new).await.starts_with("in OK"));
     // So that a logout needs no password either.
     assert_eq!(run(home, &["logout", YOU]).status.code(), Some(0));
     assert_eq!(world.authorization().revocations(), 1);

@@ -7,7 +7,8 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{
-    Address, Grant, KeyFile, PrivateKey, Record, RecordError, Stamp, Store, StoreError, UnlockError,
+    Address, Grant, KeyFile, Keychain, KeychainError, PrivateKey, Record, RecordError, Stamp,
+    Store, StoreError, UnlockError,
 };
 use crate::secret::LocalPassword;
 
@@ -61,6 +62,17 @@ pub enum GrantError {
     /// The record can't be opened with its own key.
     #[error(transparent)]
     Record(#[from] RecordError),
+}
+
+/// Why the keychain won't open an account at the next start.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptError {
+    /// The keychain.
+    #[error(transparent)]
+    Keychain(#[from] KeychainError),
+    /// This machine's: the record can't be written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 impl Account {
@@ -160,6 +172,56 @@ impl Account {
             Ok(())
         })?;
         Ok(true)
+    }
+
+    /// Opens a locked account with its key from the keychain. False if it was open, or if the
+    /// keychain has no key that opens it. It may wait for long, as every question to a keychain.
+    pub fn unlock_with_keychain(&self, keychain: &Keychain) -> Result<bool, KeychainError> {
+        let record = self.record();
+        if !self.is_locked() {
+            return Ok(false);
+        }
+        if !record.has_keychain_slot() {
+            keychain.reach()?;
+            return Ok(false);
+        }
+        let Some(key) = keychain.unlock(&record)? else {
+            return Ok(false);
+        };
+        // The record may have been made anew, or a client may have signed on meanwhile.
+        let mut inner = self.lock();
+        let is_new = inner.record.has_key(&key) && inner.key.is_none();
+        if is_new {
+            inner.key = Some(Arc::new(key));
+        }
+        Ok(is_new)
+    }
+
+    /// Gives the account a slot for the keychain, if it has none that the keychain opens. Possible
+    /// only once it is unlocked. True if a slot was added. It may wait for long.
+    ///
+    /// A key that the keychain has for this record already is taken up, not replaced: a copy of
+    /// this home may count on it.
+    pub fn adopt_keychain(&self, keychain: &Keychain) -> Result<bool, AdoptError> {
+        let (record, key) = {
+            let inner = self.lock();
+            (inner.record.clone(), inner.key.clone())
+        };
+        let Some(key) = key else {
+            return Ok(false);
+        };
+        let kept = keychain.key_or_new(&record.keychain_name())?;
+        if record.unlock_with_keychain(&kept).is_ok() {
+            return Ok(false);
+        }
+        self.update(|record| record.set_keychain_slot(&key, &kept))?;
+        Ok(true)
+    }
+
+    /// True if the key file opens this account, so that no keychain has to.
+    pub fn opens_with_key_file(&self) -> bool {
+        let key_file = self.key_file.as_ref();
+        key_file.is_some_and(|key_file| self.record().unlock_with_key_file(key_file).is_ok())
     }
 
     /// The grant, with the id that tells it from an earlier or later one.

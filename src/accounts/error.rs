@@ -49,7 +49,7 @@ pub enum RecordError {
 pub enum UnlockError {
     /// The one who gave the secret: it is the wrong one. A changed byte inside the slot looks the
     /// same, since nothing but the secret can tell the two apart.
-    #[error("the password or key file does not unlock this account")]
+    #[error("the password or key does not unlock this account")]
     WrongSecret,
     /// The caller: the record has no slot of this kind.
     #[error("this account has no slot for that kind of key")]

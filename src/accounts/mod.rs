@@ -9,7 +9,8 @@
 //!    opening needs the private key. The seal covers the whole header: a sealed grant that is moved
 //!    to another record, or a header that is edited, no longer opens.
 //! 3. The **slots** each hold that private key, wrapped (XChaCha20-Poly1305) with a key that comes
-//!    from something outside the file: the local password, or a key file. Any one slot is enough.
+//!    from something outside the file: the local password, a key file, or a key that the platform's
+//!    keychain keeps. Any one slot is enough.
 //!    The key itself never changes, so a slot can be replaced without touching the grant, and the
 //!    grant without touching the slots.
 //!
@@ -21,7 +22,8 @@
 //! grant there, since storing needs no secret. The folder is open to its owner only, and whoever
 //! can write there as that owner can replace Gatepost itself.
 //!
-//! Nothing here logs, waits, or asks for the time: times are arguments, in unix seconds. The
+//! Nothing here logs, waits (but for the [`Keychain`], which may ask its person), or asks for the
+//! time: times are arguments, in unix seconds. The
 //! [`Store`] keeps two processes from overwriting one another's changes, and never overwrites or
 //! deletes what it can't read.
 
@@ -33,18 +35,22 @@ mod error;
 mod grant;
 mod header;
 mod key_file;
+mod keychain;
+mod keys;
 mod password;
 mod record;
 mod seal;
 mod slot;
 mod store;
 
-pub use account::{Account, CheckError, GrantError};
+pub use account::{Account, AdoptError, CheckError, GrantError};
 pub use address::{Address, AddressError};
 pub use directory::{Damage, Directory};
 pub use error::{NoRandomness, RecordError, UnlockError};
 pub use grant::{Grant, GrantFacts};
 pub use key_file::{KeyFile, KeyFileError};
+pub use keychain::{Keychain, KeychainError, KeychainKey};
+pub use keys::Keys;
 pub use password::{NewPassword, PasswordError};
 pub use record::Record;
 pub use seal::PrivateKey;

@@ -4,10 +4,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::address::Address;
+use super::encoding::hex;
 use super::error::{RecordError, UnlockError};
 use super::grant::{Grant, GrantFacts};
 use super::header::{FORMAT, Header, new_grant_id};
 use super::key_file::KeyFile;
+use super::keychain::KeychainKey;
 use super::password::NewPassword;
 use super::seal::{self, PrivateKey, Sealed};
 use super::slot::{Slot, SlotKind};
@@ -129,6 +131,23 @@ impl Record {
         slot.unlock_with_key_file(self.0.header.owner(), key_file)
     }
 
+    /// Gives the private key if the key from the keychain is the right one.
+    ///
+    /// # Errors
+    /// [`UnlockError`]; `NoSuchSlot` if the account was never tied to a keychain.
+    pub fn unlock_with_keychain(&self, kept: &KeychainKey) -> Result<PrivateKey, UnlockError> {
+        let slot = self.slot(SlotKind::Keychain).ok_or(UnlockError::NoSuchSlot)?;
+        slot.unlock_with_keychain(self.0.header.owner(), kept)
+    }
+
+    /// What the keychain has the account's key under: the address for whoever looks there, and 16
+    /// digits of the public key. Two homes with the same address never meet, and a record that is
+    /// made anew gets another entry.
+    pub fn keychain_name(&self) -> String {
+        let header = &self.0.header;
+        format!("{} {}", header.address.canonical(), hex(&header.public_key.0[..8]))
+    }
+
     /// True if trying a password costs a large part of a second and 64 MiB (a chosen password,
     /// Argon2id): such tries go one at a time, and never on a thread that serves others.
     pub fn password_is_slow(&self) -> bool {
@@ -138,6 +157,31 @@ impl Record {
     /// True if a key file opens the account.
     pub fn has_key_file_slot(&self) -> bool {
         self.slot(SlotKind::KeyFile).is_some()
+    }
+
+    /// True if the keychain that the account was tied to opens it.
+    pub fn has_keychain_slot(&self) -> bool {
+        self.slot(SlotKind::Keychain).is_some()
+    }
+
+    /// What opens the account: `password`, `key-file`, `keychain`.
+    pub fn opens_with(&self) -> Vec<&'static str> {
+        self.0.slots.iter().map(|slot| slot.kind().name()).collect()
+    }
+
+    /// Ties the account to a keychain, in the place of an earlier one.
+    ///
+    /// # Errors
+    /// [`RecordError::WrongKey`], [`RecordError::NoRandomness`]; the record is then as it was.
+    pub fn set_keychain_slot(
+        &mut self,
+        key: &PrivateKey,
+        kept: &KeychainKey,
+    ) -> Result<(), RecordError> {
+        self.check_key(key)?;
+        let slot = Slot::for_keychain(self.0.header.owner(), key, kept)?;
+        self.put(slot);
+        Ok(())
     }
 
     /// Ties the account to a key file, in the place of an earlier one.

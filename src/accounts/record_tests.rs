@@ -29,19 +29,32 @@ fn record(password: &NewPassword, key_file: Option<&KeyFile>) -> Record {
     Record::create(&address(), "gmail", facts(1_000), &grant(TOKEN), password, key_file).unwrap()
 }
 
+/// A record that all three kinds of slot open.
+fn with_every_slot(password: &NewPassword, key_file: &KeyFile, kept: &KeychainKey) -> Record {
+    let mut record = record(password, Some(key_file));
+    let key = record.unlock_with_key_file(key_file).unwrap();
+    record.set_keychain_slot(&key, kept).unwrap();
+    record
+}
+
+fn kept() -> KeychainKey {
+    KeychainKey::random().unwrap()
+}
+
 fn generated() -> NewPassword {
     NewPassword::generate().unwrap()
 }
 
 #[test]
 fn a_record_comes_back_from_json_and_opens_with_each_slot() {
-    let (password, key_file) = (generated(), key_file());
-    let made = record(&password, Some(&key_file));
+    let (password, key_file, kept) = (generated(), key_file(), kept());
+    let made = with_every_slot(&password, &key_file, &kept);
     let read = Record::from_json(&made.to_json().unwrap()).unwrap();
     assert_eq!(read, made);
     for key in [
         read.unlock_with_password(password.password()).unwrap(),
         read.unlock_with_key_file(&key_file).unwrap(),
+        read.unlock_with_keychain(&kept).unwrap(),
     ] {
         assert!(read.has_key(&key));
         assert_eq!(read.open(&key).unwrap(), grant(TOKEN));
@@ -51,7 +64,8 @@ fn a_record_comes_back_from_json_and_opens_with_each_slot() {
     assert_eq!((read.created(), read.granted()), (1_000, 1_000));
     assert_eq!(read.grant_expires(), Some(605_800));
     assert_eq!(read.grant_id().len(), 32);
-    assert!(read.has_key_file_slot() && !read.password_is_slow());
+    assert!(read.has_key_file_slot() && read.has_keychain_slot() && !read.password_is_slow());
+    assert_eq!(read.opens_with(), ["password", "key-file", "keychain"]);
 }
 
 #[test]
@@ -62,8 +76,29 @@ fn what_a_slot_was_not_made_for_does_not_unlock() {
     let empty = made.unlock_with_password(&LocalPassword::new(""));
     assert_eq!(empty.unwrap_err(), UnlockError::WrongSecret);
     assert_eq!(made.unlock_with_key_file(&key_file()).unwrap_err(), UnlockError::NoSuchSlot);
-    let made = record(&generated(), Some(&key_file()));
+    assert_eq!(made.unlock_with_keychain(&kept()).unwrap_err(), UnlockError::NoSuchSlot);
+    let made = with_every_slot(&generated(), &key_file(), &kept());
     assert_eq!(made.unlock_with_key_file(&key_file()).unwrap_err(), UnlockError::WrongSecret);
+    assert_eq!(made.unlock_with_keychain(&kept()).unwrap_err(), UnlockError::WrongSecret);
+}
+
+#[test]
+fn the_keychain_has_another_name_for_each_record() {
+    let (one, mut two) = (record(&generated(), None), record(&generated(), None));
+    let name = two.keychain_name();
+    assert!(name.starts_with("you@gmail.com ") && name.len() == 14 + 16, "{name}");
+    assert_ne!(one.keychain_name(), name);
+    two.renew("gmail", facts(9_000), &grant("1//new")).unwrap();
+    assert_eq!(two.keychain_name(), name, "a new grant is no new record");
+}
+
+#[test]
+fn a_keychain_slot_can_not_be_moved() {
+    let (password, kept) = (generated(), kept());
+    let one = with_every_slot(&password, &key_file(), &kept);
+    let mut two = record(&password, None);
+    two.0.slots.push(one.0.slots[2].clone());
+    assert_eq!(two.unlock_with_keychain(&kept).unwrap_err(), UnlockError::WrongSecret);
 }
 
 #[test]
@@ -117,6 +152,7 @@ fn the_key_of_another_record_is_refused() {
     assert!(matches!(two.open(&key), Err(RecordError::WrongKey)));
     assert!(matches!(two.set_password(&key, &generated()), Err(RecordError::WrongKey)));
     assert!(matches!(two.set_key_file_slot(&key, &key_file()), Err(RecordError::WrongKey)));
+    assert!(matches!(two.set_keychain_slot(&key, &kept()), Err(RecordError::WrongKey)));
     assert_eq!(two, before);
 }
 
@@ -254,15 +290,16 @@ fn a_grant_with_characters_that_json_escapes_survives() {
 struct Sample {
     password: NewPassword,
     key_file: KeyFile,
+    kept: KeychainKey,
     record: Record,
     json: Vec<u8>,
 }
 
 fn sample() -> Sample {
-    let (password, key_file) = (generated(), key_file());
-    let record = record(&password, Some(&key_file));
+    let (password, key_file, kept) = (generated(), key_file(), kept());
+    let record = with_every_slot(&password, &key_file, &kept);
     let json = serde_json::to_vec(&record.0).unwrap();
-    Sample { password, key_file, record, json }
+    Sample { password, key_file, kept, record, json }
 }
 
 impl Sample {
@@ -274,6 +311,7 @@ impl Sample {
         let keys = [
             read.unlock_with_password(self.password.password()),
             read.unlock_with_key_file(&self.key_file),
+            read.unlock_with_keychain(&self.kept),
         ];
         let mut refused = false;
         for key in keys {

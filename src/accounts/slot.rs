@@ -12,6 +12,7 @@ use super::address::Address;
 use super::encoding::{Fixed, bind};
 use super::error::{RecordError, UnlockError};
 use super::key_file::KeyFile;
+use super::keychain::KeychainKey;
 use super::password::{NewPassword, Strength};
 use super::seal::{KEY, PrivateKey, PublicKey};
 use crate::secret::LocalPassword;
@@ -52,6 +53,7 @@ pub(super) struct Slot {
 pub(super) enum SlotKind {
     Password,
     KeyFile,
+    Keychain,
 }
 
 /// How the secret becomes the key that wraps.
@@ -102,6 +104,15 @@ impl Slot {
         Self::wrap(owner, key, SlotKind::KeyFile, derivation, key_file.expose())
     }
 
+    pub(super) fn for_keychain(
+        owner: Owner<'_>,
+        key: &PrivateKey,
+        kept: &KeychainKey,
+    ) -> Result<Self, RecordError> {
+        let derivation = Derivation::Hkdf { salt: Fixed::random()? };
+        Self::wrap(owner, key, SlotKind::Keychain, derivation, kept.expose())
+    }
+
     pub(super) fn kind(&self) -> SlotKind {
         self.kind
     }
@@ -116,6 +127,7 @@ impl Slot {
         match (self.kind, &self.derivation) {
             (_, Derivation::Hkdf { .. }) => None,
             (SlotKind::KeyFile, _) => Some("a key-file slot has a password's derivation"),
+            (SlotKind::Keychain, _) => Some("a keychain slot has a password's derivation"),
             (SlotKind::Password, derivation) => {
                 derivation.argon2().is_none().then_some("a slot's derivation is out of bounds")
             }
@@ -136,6 +148,14 @@ impl Slot {
         key_file: &KeyFile,
     ) -> Result<PrivateKey, UnlockError> {
         self.unwrap_key(owner, key_file.expose())
+    }
+
+    pub(super) fn unlock_with_keychain(
+        &self,
+        owner: Owner<'_>,
+        kept: &KeychainKey,
+    ) -> Result<PrivateKey, UnlockError> {
+        self.unwrap_key(owner, kept.expose())
     }
 
     fn wrap(
@@ -171,10 +191,12 @@ impl Slot {
 }
 
 impl SlotKind {
-    fn name(self) -> &'static [u8] {
+    /// As in the JSON of a record.
+    pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Password => b"password",
-            Self::KeyFile => b"key-file",
+            Self::Password => "password",
+            Self::KeyFile => "key-file",
+            Self::Keychain => "keychain",
         }
     }
 }
@@ -185,7 +207,7 @@ impl Owner<'_> {
             LABEL,
             &self.format.to_be_bytes(),
             self.address.canonical().as_bytes(),
-            kind.name(),
+            kind.name().as_bytes(),
             &self.public_key.0,
         ])
     }
@@ -198,7 +220,7 @@ impl Derivation {
         let mut key = Zeroizing::new([0; KEY]);
         match self {
             Self::Hkdf { salt } => Hkdf::<Sha256>::new(Some(&salt.0), secret)
-                .expand(&bind(&[LABEL, kind.name()]), key.as_mut())
+                .expand(&bind(&[LABEL, kind.name().as_bytes()]), key.as_mut())
                 .ok()?,
             Self::Argon2id { salt, .. } => {
                 self.argon2()?.hash_password_into(secret, &salt.0, key.as_mut()).ok()?;
@@ -250,6 +272,43 @@ mod tests {
             wrong(&slot, Owner { format: 2, ..owner });
             wrong(&slot, Owner { public_key: &other_key, ..owner });
             wrong(&Slot { kind: SlotKind::KeyFile, ..slot }, owner);
+        });
+    }
+
+    #[test]
+    fn a_keychain_slot_is_bound_to_its_account_and_kind() {
+        let (key, kept) = (PrivateKey::generate(), KeychainKey::random().unwrap());
+        with_owner(&key, |owner| {
+            let slot = Slot::for_keychain(owner, &key, &kept).unwrap();
+            assert!(!slot.is_slow() && slot.fault().is_none());
+            let opened = slot.unlock_with_keychain(owner, &kept).unwrap();
+            assert_eq!(opened.public(), key.public());
+
+            let wrong = |slot: &Slot, owner, kept: &KeychainKey| {
+                let error = slot.unlock_with_keychain(owner, kept).unwrap_err();
+                assert_eq!(error, UnlockError::WrongSecret);
+            };
+            let other = Address::parse("me@gmail.com").unwrap();
+            let other_key = PrivateKey::generate().public();
+            wrong(&slot, owner, &KeychainKey::random().unwrap());
+            wrong(&slot, Owner { address: &other, ..owner }, &kept);
+            wrong(&slot, Owner { format: 2, ..owner }, &kept);
+            wrong(&slot, Owner { public_key: &other_key, ..owner }, &kept);
+            for kind in [SlotKind::KeyFile, SlotKind::Password] {
+                wrong(&Slot { kind, ..slot.clone() }, owner, &kept);
+            }
+        });
+    }
+
+    #[test]
+    fn what_no_person_types_has_no_passwords_derivation() {
+        let (key, password) = (PrivateKey::generate(), LocalPassword::new("scanner8"));
+        with_owner(&key, |owner| {
+            let password = NewPassword::chosen(password).unwrap();
+            let slot = Slot::for_password(owner, &key, &password).unwrap();
+            for kind in [SlotKind::KeyFile, SlotKind::Keychain] {
+                assert!(Slot { kind, ..slot.clone() }.fault().is_some());
+            }
         });
     }
 

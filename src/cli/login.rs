@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::report::{Failure, put, say};
-use super::{block_on, log};
-use crate::accounts::{Address, KeyFile, NewPassword, Record, Store};
+use super::{block_on, keys, log};
+use crate::accounts::{Address, NewPassword, Record, Store};
 use crate::config::{Config, Endpoint, Home, OauthClient};
 use crate::control::{Answer, Request as Ask, Running};
 use crate::private_file;
@@ -54,9 +54,7 @@ impl Login {
         log::start(LevelFilter::ERROR)?;
         let outcome = self.sign_in(home);
         if let (true, Err(failure)) = (self.json, &outcome) {
-            let event =
-                json!({"event": "failed", "reason": failure.sentence, "remedy": failure.remedy});
-            put(&event.to_string());
+            put(&failure.event().to_string());
         }
         outcome.map(|()| ExitCode::SUCCESS)
     }
@@ -79,12 +77,12 @@ impl Login {
         let store = Store::new(home.accounts());
         let known = store.load(&address)?;
         let password = self.password(known.as_ref(), &address)?;
-        let key_file = key_file(&settings.config)?;
+        let keys = keys::for_login(&settings.config)?;
         let request = Request {
             address: &address,
             password,
             replace_password: self.new_password,
-            key_file: key_file.as_ref(),
+            key_file: keys.key_file.as_ref(),
         };
         private_file::create_private_dir(home.data())
             .map_err(|error| home_failure(home, &error))?;
@@ -99,6 +97,15 @@ impl Login {
         }
         let listen = tell_running(home);
         self.report(&address, &signed_in, &settings.config, listen.as_ref());
+        // After the password was shown: the keychain may ask for its own, and be given up.
+        if let Some(password) = &signed_in.password {
+            if let Some(replaced) = known {
+                keys::untie(&replaced, &settings.config);
+            }
+            if keys::tie(home, &keys, &address, password) && listen.is_some() {
+                tell_running(home);
+            }
+        }
         Ok(())
     }
 
@@ -109,16 +116,12 @@ impl Login {
         if !self.password_stdin {
             return NewPassword::generate().map_err(no_random);
         }
-        let mut line = zeroize::Zeroizing::new(String::new());
-        let read = std::io::stdin().lock().read_line(&mut line);
-        read.map_err(|error| {
+        let password = keys::line_of_stdin().map_err(|error| {
             Failure::usage(
                 format!("The password can't be read ({error})."),
                 "Write it to stdin as UTF-8, in one line.",
             )
         })?;
-        let typed = line.strip_suffix('\n').unwrap_or(&line);
-        let password = LocalPassword::new(typed.strip_suffix('\r').unwrap_or(typed));
         let differs = known.is_some_and(|record| record.unlock_with_password(&password).is_err());
         if differs && !self.new_password {
             return Err(Failure::usage(
@@ -271,23 +274,6 @@ fn keep_client(home: &Home, settings: &Settings, text: &str) -> Result<(), Failu
             "Make the folder writable and sign in again: tokens can't be refreshed without the client.",
         )
     })
-}
-
-/// The key file that opens accounts without a person: the configuration's, else systemd's
-/// credential `gatepost.key`.
-pub(super) fn key_file_path(config: &Config) -> Option<PathBuf> {
-    let credential = || {
-        let folder = std::env::var_os("CREDENTIALS_DIRECTORY")?;
-        Some(PathBuf::from(folder).join("gatepost.key")).filter(|path| path.exists())
-    };
-    config.key_file.clone().or_else(credential)
-}
-
-/// The key file; one that is named and isn't there is made.
-fn key_file(config: &Config) -> Result<Option<KeyFile>, Failure> {
-    let Some(path) = key_file_path(config) else { return Ok(None) };
-    let key_file = if path.exists() { KeyFile::read(&path)? } else { KeyFile::create(&path)? };
-    Ok(Some(key_file))
 }
 
 /// Lines that the person pastes. The end of stdin is no answer.

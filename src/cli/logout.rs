@@ -1,19 +1,18 @@
 //! `gatepost logout`: end the grant, forget the account.
 
-use std::io::{BufRead, IsTerminal};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Args;
 use tracing_subscriber::filter::LevelFilter;
-use zeroize::Zeroizing;
 
 use super::report::{Failure, say};
-use super::{block_on, log, login};
-use crate::accounts::{Address, Grant, KeyFile, Record, Store};
-use crate::config::Home;
+use super::{block_on, keys, log};
+use crate::accounts::{Address, Grant, Record, Store};
+use crate::config::{Config, Home};
 use crate::control::{Answer, Request, Running};
 use crate::secret::LocalPassword;
-use crate::settings::Settings;
+use crate::settings::{Settings, SettingsError};
 use crate::sign_in::SignInError;
 
 /// End the grant at Google and forget the account
@@ -46,6 +45,7 @@ impl Logout {
             ));
         };
         let address = record.address().clone();
+        let config = Config::of(home).map_err(SettingsError::from)?;
         if !self.keep_grant {
             self.end_grant(home, &record)?;
             say(
@@ -53,6 +53,7 @@ impl Logout {
             );
         }
         store.remove(&address)?;
+        keys::untie(&record, &config);
         if let Ok(running) = Running::find(home) {
             // It drops the account at its next sign-on in any case.
             let _ = block_on(async { Ok(running.ask(Request::Reload).await?) });
@@ -81,12 +82,9 @@ impl Logout {
         })
     }
 
-    /// Opens the grant: with the key file, else with the local password.
+    /// Opens the grant: with the key file or the keychain, else with the local password.
     fn open(&self, record: &Record, settings: &Settings) -> Result<Grant, Failure> {
-        let key_file =
-            login::key_file_path(&settings.config).and_then(|path| KeyFile::read(&path).ok());
-        let by_file = key_file.and_then(|key_file| record.unlock_with_key_file(&key_file).ok());
-        let key = match by_file {
+        let key = match keys::open(record, &settings.config) {
             Some(key) => key,
             None => record.unlock_with_password(&self.password()?).map_err(|_| {
                 Failure::failed("This is not the local password of the account.", KEEP_GRANT)
@@ -100,9 +98,7 @@ impl Logout {
             Failure::usage(format!("The local password can't be read ({error})."), KEEP_GRANT)
         };
         if self.password_stdin {
-            let mut line = Zeroizing::new(String::new());
-            std::io::stdin().lock().read_line(&mut line).map_err(fail)?;
-            return Ok(LocalPassword::new(line.trim_end_matches(['\r', '\n'])));
+            return keys::line_of_stdin().map_err(fail);
         }
         if !std::io::stdin().is_terminal() {
             return Err(Failure::usage(

@@ -1,9 +1,11 @@
 //! The commands, one file each, and what they say when something is wrong.
 
 mod demo;
+mod keys;
 mod log;
 mod login;
 mod logout;
+mod password;
 mod report;
 mod run;
 mod running;
@@ -49,6 +51,8 @@ enum Command {
     /// Sign in to Google, once
     Login(login::Login),
     Run(run::Run),
+    /// Renew the local password of an account
+    Password(password::Password),
     /// Show accounts, tokens, listeners and sessions of the running proxy
     Status(running::Status),
     /// Let the running proxy read its configuration and its accounts again
@@ -79,6 +83,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Login(login) => login.run(&home),
         Command::Run(run) => run.run(home),
+        Command::Password(password) => password.run(&home),
         Command::Status(status) => status.run(&home),
         Command::Reload => running::reload(&home),
         Command::Stop => running::stop(&home),

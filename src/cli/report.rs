@@ -45,6 +45,11 @@ impl Failure {
         Self { exit: Exit::Usage, ..Self::failed(sentence, remedy) }
     }
 
+    /// The same for a script.
+    pub(super) fn event(&self) -> serde_json::Value {
+        serde_json::json!({"event": "failed", "reason": self.sentence, "remedy": self.remedy})
+    }
+
     /// Says it on stderr; gives the exit code.
     pub(super) fn tell(&self) -> ExitCode {
         say(&format!("gatepost: {}", self.sentence));
@@ -110,7 +115,6 @@ impl From<ServeError> for Failure {
         match error {
             ServeError::Settings(error) => error.into(),
             ServeError::Store(error) => error.into(),
-            ServeError::KeyFile(error) => error.into(),
             ServeError::Listen(error) => {
                 let remedy = match &error {
                     ListenError::Taken { .. } => {

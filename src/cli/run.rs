@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::log::Log;
 use super::report::{Failure, say};
-use super::{block_on, login};
+use super::{block_on, keys};
 use crate::accounts::Address;
 use crate::config::Home;
 use crate::control::{Channel, InstanceLock};
@@ -76,8 +76,8 @@ async fn serve(home: Home, settings: Settings, log: Log) -> Result<(), Failure> 
     let signals = Signals::listen().map_err(|error| {
         Failure::failed(format!("Signals can't be listened for ({error})."), "Start it anew.")
     })?;
-    let key_file = login::key_file_path(&settings.config);
-    let server = Server::start(home, settings, key_file)?;
+    let keys = keys::configured(&settings.config)?;
+    let server = Server::start(home, settings, keys)?;
     let mut channel = Channel::open(server.clone()).await?;
     hints(&server);
     let mut changes = server.changes();

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::block_on;
 use super::report::{Exit, Failure, put, say};
-use crate::accounts::{Listed, Store};
+use crate::accounts::{Listed, Record, Store};
 use crate::config::Home;
 use crate::control::{Answer, ControlError, Request, Running};
 use crate::proxy::{AccountStatus, Connections, Status as ProxyStatus};
@@ -42,23 +42,24 @@ impl Status {
     /// What can be told without it: the accounts on disk.
     fn not_running(&self, home: &Home) -> Result<ExitCode, Failure> {
         let listed = Store::new(home.accounts()).list()?;
-        let addresses: Vec<String> = listed
+        let records: Vec<&Record> = listed
             .iter()
             .filter_map(|listed| match listed {
-                Listed::Account(record) => Some(record.address().to_string()),
+                Listed::Account(record) => Some(&**record),
                 Listed::Damaged { .. } => None,
             })
             .collect();
         if self.json {
-            let accounts: Vec<_> =
-                addresses.iter().map(|address| json!({"address": address})).collect();
+            let account = |record: &&Record| json!({"address": record.address().as_str(), "opens_with": record.opens_with()});
+            let accounts: Vec<_> = records.iter().map(account).collect();
             let status = json!({
                 "version": env!("CARGO_PKG_VERSION"), "running": false, "listeners": {}, "accounts": accounts,
             });
             put(&status.to_string());
         } else {
-            for address in addresses {
-                put(&format!("{address}: signed in"));
+            for record in records {
+                let opens_with = record.opens_with().join(", ");
+                put(&format!("{}: signed in; opens with {opens_with}", record.address()));
             }
         }
         for listed in listed {
@@ -104,8 +105,9 @@ fn account_line(account: &AccountStatus) -> String {
     let of = limit.map_or(String::new(), |limit| format!(" of {limit}"));
     let connections = format!("{in_use}{of} IMAP connections");
     format!(
-        "{}: {state}{token}; {} IMAP and {} SMTP sessions, {connections} to Gmail; {:.1} MB down, {:.1} MB up since the start",
+        "{}: {state}{token}; opens with {}; {} IMAP and {} SMTP sessions, {connections} to Gmail; {:.1} MB down, {:.1} MB up since the start",
         account.address,
+        account.opens_with.join(", "),
         account.sessions.imap,
         account.sessions.smtp,
         account.bytes_down as f64 / 1e6,

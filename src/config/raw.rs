@@ -33,6 +33,14 @@ pub(super) struct RawListen {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawSecrets {
     pub(super) key_file: Option<String>,
+    pub(super) keychain: Option<RawKeychain>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum RawKeychain {
+    Auto,
+    Off,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -62,7 +70,7 @@ pub(super) struct RawProvider {
 
 const SECTIONS: &[&str] = &["listen", "secrets", "log", "provider"];
 const LISTEN: &[&str] = &["imap", "smtp", "imaps", "smtps", "status", "allow_lan"];
-const SECRETS: &[&str] = &["key_file"];
+const SECRETS: &[&str] = &["key_file", "keychain"];
 const LOG: &[&str] = &["level", "files"];
 const PROVIDER: &[&str] = &[
     "client_id",
@@ -115,6 +123,7 @@ fn in_plain_words(message: &str) -> String {
         ("expected usize", "a whole number is wanted, 0 or more, as in 12"),
         ("expected a string", "a text in quotation marks is wanted, as in \"localhost:10143\""),
         ("expected a boolean", "true or false is wanted"),
+        ("wanted string or table", "a word in quotation marks is wanted, as in \"auto\""),
         ("expected a sequence", "a list is wanted, as in [\"openid\", \"email\"]"),
     ] {
         if let Some(found) = message.strip_suffix(theirs) {

@@ -10,7 +10,7 @@ use url::Url;
 use super::client::OauthClient;
 use super::home::Home;
 use super::provider::{GMAIL, Host, Preset, Provider, Security};
-use super::raw::{ConfigError, RawListen, RawLog, RawProvider, Source};
+use super::raw::{ConfigError, RawKeychain, RawListen, RawLog, RawProvider, Source};
 use crate::secret::ClientSecret;
 
 /// Everything that a person can set.
@@ -22,6 +22,8 @@ pub struct Config {
     pub provider: Provider,
     /// A key that opens every account without a person (a server's).
     pub key_file: Option<PathBuf>,
+    /// Whether the platform's keychain may open them.
+    pub keychain: bool,
     /// What is logged by the running proxy.
     pub log: Log,
 }
@@ -114,6 +116,7 @@ impl Config {
             provider: provider(&source, &GMAIL, gmail)?,
             log: log(&source, &raw.log)?,
             key_file: raw.secrets.key_file.as_deref().and_then(|path| relative(file, path)),
+            keychain: raw.secrets.keychain != Some(RawKeychain::Off),
         })
     }
 }
@@ -365,6 +368,9 @@ mod tests {
             "[provider.gmail]\nca_file = \"/nowhere/at/all.pem\"\n",
             "[log]\nlevel = \"loud\"\n",
             "[log]\nfiles = 1000\n",
+            "[secrets]\nkeychain = \"on\"\n",
+            "[secrets]\nkeychain = true\n",
+            "[secrets]\nkey_chain = \"off\"\n",
             "[listen\n",
         ]
         .map(|text| parse(text).unwrap_err());

@@ -18,7 +18,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::{StandIn, StandInOptions};
-use crate::accounts::{Address, NewPassword, Store};
+use crate::accounts::{Address, Keys, NewPassword, Store};
 use crate::config::Home;
 use crate::private_file;
 use crate::proxy::Server;
@@ -141,7 +141,7 @@ impl Story {
         );
         narrate("3. The terminal showed a local password for the mail client, this once.");
 
-        let server = Server::start(home, settings, None)
+        let server = Server::start(home, settings, Keys::default())
             .map_err(|error| broken("Starting the proxy", text(error)))?;
         let story = Self { google, server, password, _folder: folder };
         narrate(&format!(

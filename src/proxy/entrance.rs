@@ -115,7 +115,10 @@ impl Entrance {
             check(&account, &credentials)
         };
         match checked {
-            Ok(()) => Ok(member),
+            Ok(()) => {
+                self.household.signed_on(&member);
+                Ok(member)
+            }
             Err(CheckError::Wrong) => {
                 tracing::info!(account = %member.account.address(), "wrong local password");
                 Err(Denied::Wrong)

@@ -11,9 +11,10 @@ use tokio::time::Instant as TokioInstant;
 
 use super::backoff::Backoff;
 use super::budget::{Budget, Connections, Place};
+use super::porter::Porter;
 use super::relay::Meter;
 use super::trouble::{Protocol, Trouble};
-use crate::accounts::{Account, Directory, StoreError};
+use crate::accounts::{Account, Directory, Keys, Store, StoreError};
 use crate::protocol::Farewell;
 use crate::settings::Settings;
 use crate::token::{Lifecycle, TokenState, TokenUse, Trouble as TokenTrouble};
@@ -28,6 +29,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// All accounts in use.
 pub(super) struct Household {
     directory: Directory,
+    /// Goes to the keychain, if that may be used.
+    porter: Option<Porter>,
     settings: watch::Receiver<Arc<Settings>>,
     members: Mutex<BTreeMap<String, Arc<Member>>>,
     damaged: Mutex<Vec<String>>,
@@ -66,6 +69,8 @@ pub struct AccountStatus {
     pub address: String,
     /// `ready`, `locked`, `needs_sign_in`, `refreshing` or `unreachable`.
     pub state: String,
+    /// What opens it: `password`, `key-file`, `keychain`.
+    pub opens_with: Vec<String>,
     /// Seconds; `null` while there is no token.
     pub token_expires_in: Option<u64>,
     /// Unix seconds, for a grant that the provider limits (a Google client in Testing).
@@ -92,8 +97,14 @@ pub struct Sessions {
 }
 
 impl Household {
-    pub(super) fn new(directory: Directory, settings: watch::Receiver<Arc<Settings>>) -> Self {
-        Self { directory, settings, members: Mutex::default(), damaged: Mutex::default() }
+    pub(super) fn new(store: Store, keys: Keys, settings: watch::Receiver<Arc<Settings>>) -> Self {
+        Self {
+            directory: Directory::new(store, keys.key_file),
+            porter: keys.keychain.map(Porter::new),
+            settings,
+            members: Mutex::default(),
+            damaged: Mutex::default(),
+        }
     }
 
     /// The member that a mail client means by `user`.
@@ -116,6 +127,10 @@ impl Household {
             }
             stays
         });
+        if let Some(porter) = &self.porter {
+            porter.begin_anew();
+            all.iter().for_each(|account| porter.see_to(account));
+        }
         for account in all {
             let member = self.member(account);
             member.tokens.reconsider();
@@ -129,6 +144,13 @@ impl Household {
     pub(super) fn take_up_settings(&self) {
         let limit = self.settings.borrow().provider.connections;
         self.all().iter().for_each(|member| member.budget.set_limit(limit));
+    }
+
+    /// A mail client has signed on: the keychain may open the account from now on.
+    pub(super) fn signed_on(&self, member: &Member) {
+        if let Some(porter) = &self.porter {
+            porter.see_to(&member.account);
+        }
     }
 
     /// What was wrong with files in the folder of the accounts when it was read last.
@@ -275,6 +297,7 @@ impl Member {
         AccountStatus {
             address: self.account.address().to_string(),
             state: state.to_owned(),
+            opens_with: record.opens_with().into_iter().map(str::to_owned).collect(),
             token_expires_in: expires_in.map(|left| left.as_secs()),
             grant_expires_at: record.grant_expires(),
             sessions: Sessions {

@@ -19,6 +19,7 @@ mod household;
 mod imap;
 mod listener;
 mod pipe;
+mod porter;
 mod relay;
 mod server;
 mod session;

@@ -1,7 +1,6 @@
 //! The running proxy as a whole.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,7 +14,7 @@ use super::household::{AccountStatus, Household};
 use super::listener::{Bound, ListenError, Listener};
 use super::session::Context;
 use super::trouble::Protocol;
-use crate::accounts::{Directory, KeyFile, KeyFileError, Store, StoreError};
+use crate::accounts::{Keys, Store, StoreError};
 use crate::config::{Config, Endpoint, Home};
 use crate::settings::{Settings, SettingsError};
 
@@ -52,9 +51,6 @@ pub enum ServeError {
     /// The accounts.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The key file.
-    #[error(transparent)]
-    KeyFile(#[from] KeyFileError),
 }
 
 /// What `gatepost status` shows.
@@ -78,19 +74,14 @@ pub struct Reloaded {
 }
 
 impl Server {
-    /// Listens and serves. When this returns, every listener accepts. `key_file` opens accounts
-    /// without a person.
-    pub fn start(
-        home: Home,
-        settings: Settings,
-        key_file: Option<PathBuf>,
-    ) -> Result<Arc<Self>, ServeError> {
+    /// Listens and serves. When this returns, every listener accepts. `keys` open accounts without a
+    /// person: the key file already has then, the keychain may take its time.
+    pub fn start(home: Home, settings: Settings, keys: Keys) -> Result<Arc<Self>, ServeError> {
         let settings = Arc::new(settings);
-        let key_file = key_file.map(|path| KeyFile::read(&path)).transpose()?;
         let bound = bind(&home, &settings.config, &Listeners::new())?;
-        let directory = Directory::new(Store::new(home.accounts()), key_file);
         let (settings, current) = watch::channel(settings);
-        let entrance = Arc::new(Entrance::new(Household::new(directory, current.clone()), current));
+        let household = Household::new(Store::new(home.accounts()), keys, current.clone());
+        let entrance = Arc::new(Entrance::new(household, current));
         entrance.household.rescan()?;
         let (alive, ended) = mpsc::channel(1);
         let server = Arc::new(Self {

@@ -19,6 +19,7 @@ mod bed_itself;
 mod email_oauth2_proxy;
 mod idle;
 mod intruders;
+mod keychain;
 mod logs;
 mod mail_clients;
 mod many_clients;

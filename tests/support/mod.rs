@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use gatepost::accounts::{Address, NewPassword, Store};
+use gatepost::accounts::{Address, Keychain, Keys, NewPassword, Store};
 use gatepost::config::Home;
 use gatepost::demo::authorization::Authorization;
 use gatepost::demo::{StandIn, StandInOptions};
@@ -32,6 +32,8 @@ pub struct World {
     pub folder: tempfile::TempDir,
     pub server: Option<Arc<Server>>,
     pub password: LocalPassword,
+    /// A keychain of the test's own. The developer's is never touched.
+    pub keychain: Option<Keychain>,
 }
 
 impl World {
@@ -59,13 +61,15 @@ impl World {
         let client = google.authorization();
         let config = format!(
             "[listen]\nimap = \"127.0.0.1:0\"\nsmtp = \"127.0.0.1:0\"\nstatus = \"\"\n\
+             [secrets]\nkeychain = \"off\"\n\
              {}client_id = \"{}\"\nclient_secret = \"{}\"\n{provider}\n",
             google.provider_section("ca.pem"),
             client.client_id(),
             client.client_secret(),
         );
         std::fs::write(home.config_file(), config).unwrap();
-        Self { google, home, folder, server: None, password: LocalPassword::new("") }
+        let password = LocalPassword::new("");
+        Self { google, home, folder, server: None, password, keychain: None }
     }
 
     pub fn authorization(&self) -> &Authorization {
@@ -74,7 +78,8 @@ impl World {
 
     pub fn start(&mut self) {
         let settings = Settings::load(&self.home, None).unwrap();
-        self.server = Some(Server::start(self.home.clone(), settings, None).unwrap());
+        let keys = Keys { key_file: None, keychain: self.keychain.clone() };
+        self.server = Some(Server::start(self.home.clone(), settings, keys).unwrap());
     }
 
     /// As after a reboot: what was in memory is gone.

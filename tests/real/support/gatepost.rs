@@ -33,6 +33,8 @@ pub(crate) struct Home {
     said: PathBuf,
     runs: AtomicUsize,
     level_is_configured: AtomicBool,
+    /// What a command has in its environment besides.
+    environment: Vec<(String, String)>,
 }
 
 /// What `gatepost login --json` came to.
@@ -59,11 +61,22 @@ impl Login {
 impl Home {
     /// A new home, configured for the bed's servers. `provider` is more of `[provider.gmail]`.
     pub(crate) fn new(bed: &Bed, name: &str, provider: &str) -> Arc<Self> {
+        Self::in_session(bed, name, provider, Vec::new())
+    }
+
+    /// The same, with the environment of a person's session.
+    pub(crate) fn in_session(
+        bed: &Bed,
+        name: &str,
+        provider: &str,
+        environment: Vec<(String, String)>,
+    ) -> Arc<Self> {
         let home = Self {
             folder: bed.scratch(name),
             said: bed.scratch(&format!("{name}-said")),
             runs: AtomicUsize::new(0),
             level_is_configured: AtomicBool::new(false),
+            environment,
         };
         home.configure(&configuration(bed, provider));
         Arc::new(home)
@@ -96,6 +109,7 @@ impl Home {
         command.args(arguments).arg("--home").arg(&self.folder);
         // Nothing of this machine's own: no configuration, keychain or proxy.
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", &self.said);
+        command.envs(self.environment.iter().cloned());
         if !self.level_is_configured.load(Ordering::Relaxed) {
             command.env("GATEPOST_LOG", "trace");
         }
@@ -259,7 +273,9 @@ pub(crate) fn configuration(bed: &Bed, provider: &str) -> String {
     keys.retain(|(key, _)| !says(key));
     let keys: String = keys.iter().map(|(key, value)| format!("{key} = {value:?}\n")).collect();
     let listen = "[listen]\nimap = \"127.0.0.1:0\"\nsmtp = \"127.0.0.1:0\"\nstatus = \"\"\n";
-    format!("{listen}\n[provider.gmail]\n{connections}{keys}{provider}\n")
+    let secrets =
+        if provider.contains("[secrets]") { "" } else { "[secrets]\nkeychain = \"off\"\n" };
+    format!("{listen}\n{secrets}\n[provider.gmail]\n{connections}{keys}{provider}\n")
 }
 
 /// Opens a page as a browser does, and follows where it leads: to the port where `login` waits.

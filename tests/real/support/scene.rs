@@ -17,6 +17,7 @@ use super::{
     gatepost::{Home, Proxy, configuration},
     leaks::{self, Secret},
     messages,
+    servers::Keyring,
     wire::Wire,
     within,
 };
@@ -35,6 +36,8 @@ pub(crate) struct Setting {
     pub(crate) provider: &'static str,
     /// How long access tokens live, where it matters.
     pub(crate) token_life: Option<Duration>,
+    /// In the session of a person whose keyring is unlocked; else there is no keychain.
+    pub(crate) keyring: bool,
 }
 
 impl Setting {
@@ -60,7 +63,11 @@ pub(crate) struct Scene {
     pub(crate) home: Arc<Home>,
     /// The local password of [`ADDRESS`].
     pub(crate) password: String,
+    /// The keychain, with [`Setting::keyring`].
+    pub(crate) keyring: Option<Keyring>,
     pub(crate) bed: Bed,
+    /// What the keychain has held.
+    kept: Vec<String>,
 }
 
 impl Scene {
@@ -69,7 +76,14 @@ impl Scene {
         if let Some(life) = setting.token_life {
             bed.google.set_token_life(life);
         }
-        let home = Home::new(&bed, "home", setting.provider);
+        let keyring = setting.keyring.then(|| Keyring::unlocked(&bed.scratch("session")));
+        let home = match &keyring {
+            None => Home::new(&bed, "home", setting.provider),
+            Some(keyring) => {
+                let keychain = format!("{}\n[secrets]\nkeychain = \"auto\"\n", setting.provider);
+                Home::in_session(&bed, "home", &keychain, keyring.environment())
+            }
+        };
         let password = match setting.password {
             None => {
                 let event = home.login(ADDRESS, &[], b"").signed_in();
@@ -82,7 +96,8 @@ impl Scene {
             }
         };
         let proxy = Some(home.run());
-        Self { proxy, home, password, bed }
+        let kept = keyring.iter().map(Keyring::secret).collect();
+        Self { proxy, home, password, keyring, bed, kept }
     }
 
     /// The running proxy.
@@ -100,6 +115,13 @@ impl Scene {
     pub(crate) fn start(&mut self) {
         assert!(self.proxy.is_none(), "it runs");
         self.proxy = Some(self.home.run());
+    }
+
+    /// Does something while nothing runs.
+    pub(crate) fn while_stopped(&mut self, body: impl FnOnce(&mut Self)) {
+        self.stop();
+        body(self);
+        self.start();
     }
 
     /// Waits for the end of the proxy, which the test has brought about itself.
@@ -209,12 +231,14 @@ impl Scene {
         assert!(found.is_empty(), "leaked: {found:#?}");
     }
 
-    fn secrets(&self) -> [Secret; 3] {
-        [
+    fn secrets(&self) -> Vec<Secret> {
+        let mut secrets = vec![
             Secret::new("a mail's text", messages::A_LINE),
             Secret::new("local password", &self.password),
             Secret::new("client secret", self.bed.google.client_secret()),
-        ]
+        ];
+        secrets.extend(self.kept.iter().map(|key| Secret::new("key in the keychain", key)));
+        secrets
     }
 }
 

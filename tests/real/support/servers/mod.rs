@@ -1,7 +1,9 @@
-//! Private Dovecots and a private Postfix: each an instance of its own with its own folder, on free
-//! ports of 127.0.0.1, ended with the test. Their configuration lies in `tests/servers/`.
+//! Private Dovecots, a private Postfix and a private keyring: each an instance of its own with its own
+//! folder, on free ports of 127.0.0.1 or a bus of its own, ended with the test. Their configuration
+//! lies in `tests/servers/`.
 
 mod dovecot;
+mod keyring;
 mod postfix;
 
 use std::{
@@ -16,6 +18,7 @@ use std::{
 };
 
 pub(crate) use dovecot::{Dovecot, MailStore, PLAIN_PASSWORD};
+pub(crate) use keyring::{Keyring, Login};
 pub(crate) use postfix::Postfix;
 
 use super::process;

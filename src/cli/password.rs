@@ -1,0 +1,158 @@
+//! `gatepost password`: renew the local password.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::json;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::report::{Failure, put, say};
+use super::{keys, log};
+use crate::accounts::{Address, NewPassword, PrivateKey, Record, Store, StoreError};
+use crate::config::{Config, Home};
+use crate::secret::LocalPassword;
+use crate::settings::SettingsError;
+
+/// Renew the local password of an account
+#[derive(Args)]
+#[command(after_help = "\
+The key file or the system's keychain opens the account; where neither does, the old password is
+asked for. With --password-stdin the first line of stdin is the new password, and the second the
+old one; the second is read only where it is needed.
+
+Examples:
+  gatepost password you@gmail.com --new                             a random one, shown once
+  gatepost password you@gmail.com --new --password-stdin < new.txt  one of your own
+
+Lost, and nothing opens the account? Sign in again: gatepost login you@gmail.com --new-password")]
+pub(super) struct Password {
+    /// The address
+    address: String,
+    /// Make a new one; the old one no longer opens the account
+    #[arg(long)]
+    new: bool,
+    /// Take the first line of stdin as the new password, and the second as the old one where it is
+    /// needed
+    #[arg(long)]
+    password_stdin: bool,
+    /// The outcome as JSON, one object on stdout
+    #[arg(long)]
+    json: bool,
+}
+
+impl Password {
+    pub(super) fn run(self, home: &Home) -> Result<ExitCode, Failure> {
+        log::start(LevelFilter::ERROR)?;
+        let outcome = self.renew(home);
+        if let (true, Err(failure)) = (self.json, &outcome) {
+            put(&failure.event().to_string());
+        }
+        outcome.map(|()| ExitCode::SUCCESS)
+    }
+
+    fn renew(&self, home: &Home) -> Result<(), Failure> {
+        let typed = &self.address;
+        if !self.new {
+            return Err(Failure::usage(
+                "The local password can't be shown: it is stored nowhere.",
+                format!("Make a new one with `gatepost password {typed} --new`."),
+            ));
+        }
+        let store = Store::new(home.accounts());
+        let known =
+            Address::parse(typed).map(|address| store.load(&address)).unwrap_or(Ok(None))?;
+        let record = known.ok_or_else(|| no_account(typed))?;
+        let config = Config::of(home).map_err(SettingsError::from)?;
+        let new = self.new_password()?;
+        let key = match keys::open(&record, &config) {
+            Some(key) => key,
+            None => self.open_with_old(&record)?,
+        };
+        // Read again under the lock: a sign-in or a rotated token may have come meanwhile.
+        let changed = store.update(record.address(), |record| {
+            let Some(mut record) = record else { return Ok(None) };
+            record.set_password(&key, &new)?;
+            Ok::<_, StoreError>(Some(record))
+        })?;
+        changed.ok_or_else(|| no_account(typed))?;
+        self.report(record.address(), new.password());
+        Ok(())
+    }
+
+    fn new_password(&self) -> Result<NewPassword, Failure> {
+        if !self.password_stdin {
+            return NewPassword::generate().map_err(|error| {
+                Failure::failed(format!("No password can be made: {error}."), "Try again.")
+            });
+        }
+        let typed = keys::line_of_stdin().map_err(|error| unreadable(&error))?;
+        NewPassword::chosen(typed).map_err(|error| {
+            Failure::usage(format!("The password can't be used: {error}."), "Choose another one.")
+        })
+    }
+
+    fn open_with_old(&self, record: &Record) -> Result<PrivateKey, Failure> {
+        let address = record.address();
+        let old = self.old_password(address)?;
+        record.unlock_with_password(&old).map_err(|_| {
+            Failure::failed(
+                format!("This is not the old local password of {address}."),
+                format!(
+                    "Try again, or sign in again with `gatepost login {address} --new-password`."
+                ),
+            )
+        })
+    }
+
+    fn old_password(&self, address: &Address) -> Result<LocalPassword, Failure> {
+        let sign_in = format!("sign in again with `gatepost login {address} --new-password`.");
+        let missing = |where_it_was_looked_for: &str, cure: &str| {
+            Failure::usage(
+                format!(
+                    "No key file and no keychain opens {address}, and {where_it_was_looked_for}."
+                ),
+                format!("{cure}, or {sign_in}"),
+            )
+        };
+        if self.password_stdin {
+            let old = keys::line_of_stdin().map_err(|error| unreadable(&error))?;
+            if old.is_empty() {
+                let missing = missing("stdin has no second line", "Write the old password there");
+                return Err(missing);
+            }
+            return Ok(old);
+        }
+        if !std::io::stdin().is_terminal() {
+            let nobody = "there is no terminal to ask for the old password";
+            return Err(missing(nobody, "Run it on a terminal"));
+        }
+        let old = rpassword::prompt_password("Old local password: ");
+        old.map(LocalPassword::new).map_err(|error| unreadable(&error))
+    }
+
+    fn report(&self, address: &Address, new: &LocalPassword) {
+        if self.json {
+            let (event, password) = ("password_renewed", new.expose());
+            let event = json!({"event": event, "address": address.as_str(), "password": password});
+            return put(&event.to_string());
+        }
+        say(&format!("{address} has a new local password; the old one no longer opens it."));
+        if self.password_stdin {
+            return;
+        }
+        put(&format!("  {:<18}{}", "Password", new.expose()));
+        say("It is shown this once. Mail programs that are connected stay so; enter it in each.");
+    }
+}
+
+fn no_account(typed: &str) -> Failure {
+    Failure::usage(format!("There is no account {typed}."), "`gatepost status` shows the accounts.")
+}
+
+fn unreadable(error: &std::io::Error) -> Failure {
+    Failure::usage(
+        format!("The password can't be read ({error})."),
+        "Write it to stdin as UTF-8, in one line.",
+    )
+}
