@@ -19,10 +19,13 @@ const MEANING: &str = "accounts open when their first mail client signs on";
 
 /// Goes to the keychain, on one errand at a time.
 pub(super) struct Porter {
-    /// Each account has two errands at most until the next reload, so this stays short.
-    errands: mpsc::UnboundedSender<(Arc<Account>, Errand)>,
+    /// Each account waits in it with two errands at most, so it stays short.
+    errands: mpsc::UnboundedSender<(Arc<Account>, Question)>,
     known: Arc<Known>,
 }
+
+/// An errand, and the name that the keychain has for the record. One made anew is another.
+type Question = (String, Errand);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Errand {
@@ -37,8 +40,10 @@ struct Known(Mutex<Asked>);
 
 #[derive(Default)]
 struct Asked {
-    /// By the name that the keychain has for a record: one made anew is another.
-    errands: BTreeSet<(String, Errand)>,
+    /// Since the last reload.
+    questions: BTreeSet<Question>,
+    /// Those of them, and of before, that have not begun. A reload adds none that waits already.
+    waiting: BTreeSet<Question>,
     /// The keychain is of no use until the next reload.
     is_useless: bool,
     /// What was logged last of a keychain's trouble; the same again is not.
@@ -56,7 +61,7 @@ impl Porter {
     /// After a reload, everything may be asked again: the keychain may be unlocked by now.
     pub(super) fn begin_anew(&self) {
         let mut asked = self.known.lock();
-        asked.errands.clear();
+        asked.questions.clear();
         asked.is_useless = false;
     }
 
@@ -64,30 +69,33 @@ impl Porter {
     /// Asked once for each until the next reload; returns at once.
     pub(super) fn see_to(&self, account: &Arc<Account>) {
         let errand = if account.is_locked() { Errand::Open } else { Errand::Adopt };
-        let is_first = {
-            let mut asked = self.known.lock();
-            !asked.is_useless && asked.errands.insert((account.record().keychain_name(), errand))
-        };
-        if is_first && !(errand == Errand::Adopt && account.opens_with_key_file()) {
+        let question = (account.record().keychain_name(), errand);
+        let mut asked = self.known.lock();
+        if asked.is_useless || !asked.questions.insert(question.clone()) {
+            return;
+        }
+        let is_needed = errand == Errand::Open || !account.opens_with_key_file();
+        if is_needed && asked.waiting.insert(question.clone()) {
             // The receiver lives in the task, which ends only with this.
-            let _ = self.errands.send((account.clone(), errand));
+            let _ = self.errands.send((account.clone(), question));
         }
     }
 }
 
 async fn go(
     keychain: Keychain,
-    mut errands: mpsc::UnboundedReceiver<(Arc<Account>, Errand)>,
+    mut errands: mpsc::UnboundedReceiver<(Arc<Account>, Question)>,
     known: Arc<Known>,
 ) {
-    while let Some((account, errand)) = errands.recv().await {
-        if known.lock().is_useless {
+    while let Some((account, question)) = errands.recv().await {
+        if !known.begin(&question) {
             continue;
         }
+        let (name, errand) = question;
         let address = account.address();
         match ask(&keychain, &account, errand, &known).await {
             Ok(true) if errand == Errand::Open => {
-                known.lock().errands.insert((account.record().keychain_name(), Errand::Adopt));
+                known.lock().questions.insert((name, Errand::Adopt));
                 tracing::info!(account = %address, "the keychain has opened this account");
             }
             Ok(true) => {
@@ -149,6 +157,13 @@ async fn ask(
 }
 
 impl Known {
+    /// False if the errand is in vain.
+    fn begin(&self, question: &Question) -> bool {
+        let mut asked = self.lock();
+        asked.waiting.remove(question);
+        !asked.is_useless
+    }
+
     /// True if these words are others than the last.
     fn is_news(&self, words: &impl ToString) -> bool {
         let words = Some(words.to_string());

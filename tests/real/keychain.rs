@@ -1,7 +1,7 @@
 //! The keychain, with GNOME's keyring in that place: it opens the accounts at the start, and whatever
 //! is the matter with it, the local password does.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use super::support::{
     bed::ADDRESS,
     process,
     scene::{Scene, Setting},
-    servers::Login,
+    servers::{Hold, Login},
 };
 
 const LIMIT: Duration = Duration::from_secs(180);
@@ -121,6 +121,28 @@ fn a_locked_keyring_is_said_once_and_the_password_opens() {
         scene.keyring.as_mut().unwrap().restart_daemon(Login::WithPassword);
         assert!(scene.home.gatepost(&["reload"], b"").status.success());
         assert_opens(scene);
+    });
+}
+
+#[test]
+fn nobody_waits_for_a_keyring_that_does_not_answer() {
+    with_keyring().play(LIMIT, |scene| {
+        let hold = |scene: &Scene, hold| scene.keyring.as_ref().unwrap().hold(hold);
+        hold(scene, Hold::Begin);
+        let start = Instant::now();
+        scene.restart();
+        assert_eq!(account(scene)["state"], "locked");
+        drop(scene.signed_on());
+        assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
+
+        // It is said once, and the answer is taken when it comes.
+        scene.restart();
+        let said = "the keychain has not answered yet";
+        assert!(process::until(SOON, || times(scene, said) == 1), "{}", scene.log());
+        assert_eq!(account(scene)["state"], "locked");
+        hold(scene, Hold::End);
+        assert_opens(scene);
+        assert_eq!(times(scene, said), 1, "{}", scene.log());
     });
 }
 

@@ -22,6 +22,13 @@ pub(crate) enum Login {
     WithoutPassword,
 }
 
+/// See [`Keyring::hold`].
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hold {
+    Begin,
+    End,
+}
+
 /// A session of that person. Fields are dropped in this order.
 pub(crate) struct Keyring {
     daemon: Option<Guarded>,
@@ -74,6 +81,17 @@ impl Keyring {
         fs::remove_file(self.folder.join("bus")).expect("the bus left its socket");
     }
 
+    /// The daemon says nothing any more, or goes on: as if it waited for a person at a dialogue.
+    pub(crate) fn hold(&self, signal: Hold) {
+        let answer = self.ask_bus("GetConnectionUnixProcessID").expect("a bus");
+        let pid = answer.split_whitespace().last().expect("a process").to_owned();
+        let signal = match signal {
+            Hold::Begin => "-STOP",
+            Hold::End => "-CONT",
+        };
+        process::run_well(Command::new("kill").args([signal, &pid]), b"", PATIENCE);
+    }
+
     /// Gatepost's entries as `secret-tool` shows them, the secrets included where they are unlocked.
     pub(crate) fn entries(&self) -> String {
         let mut search = self.command("secret-tool");
@@ -124,12 +142,17 @@ impl Keyring {
 
     /// Whether a keyring is on the bus; `None` while there is no bus.
     fn is_served(&self) -> Option<bool> {
+        Some(self.ask_bus("NameHasOwner")?.contains("boolean true"))
+    }
+
+    /// What the bus says of the keyring; `None` while there is no bus.
+    fn ask_bus(&self, question: &str) -> Option<String> {
         let mut ask = self.command("dbus-send");
         ask.args(["--session", "--print-reply", "--dest=org.freedesktop.DBus", "/"]);
-        ask.args(["org.freedesktop.DBus.NameHasOwner", "string:org.freedesktop.secrets"]);
+        ask.args([&format!("org.freedesktop.DBus.{question}"), "string:org.freedesktop.secrets"]);
         let answer = process::run(&mut ask, b"", PATIENCE);
-        let said = String::from_utf8_lossy(&answer.stdout);
-        answer.status.success().then(|| said.contains("boolean true"))
+        let said = String::from_utf8_lossy(&answer.stdout).into_owned();
+        answer.status.success().then_some(said)
     }
 
     fn command(&self, program: &str) -> Command {

@@ -18,7 +18,7 @@ use std::{
 };
 
 pub(crate) use dovecot::{Dovecot, MailStore, PLAIN_PASSWORD};
-pub(crate) use keyring::{Keyring, Login};
+pub(crate) use keyring::{Hold, Keyring, Login};
 pub(crate) use postfix::Postfix;
 
 use super::process;
