@@ -146,6 +146,22 @@ fn nobody_waits_for_a_keyring_that_does_not_answer() {
     });
 }
 
+/// A command asks a person at the terminal, and gives the keyring's dialogue half a minute.
+#[test]
+fn a_command_gives_up_on_a_keyring_that_does_not_answer() {
+    with_keyring().play(LIMIT, |scene| {
+        scene.keyring.as_ref().unwrap().hold(Hold::Begin);
+        let stdin = format!("another one\n{}\n", scene.password);
+        let mut command = scene.home.command(&["password", ADDRESS, "--new", "--password-stdin"]);
+        let output = process::run(&mut command, stdin.as_bytes(), Duration::from_secs(45));
+        assert!(output.status.success(), "{}", process::said(&output));
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(said.contains("the keychain does not answer"), "{said}");
+        scene.password = "another one".to_owned();
+        drop(scene.signed_on());
+    });
+}
+
 #[test]
 fn without_a_keyring_everything_goes_by_the_password() {
     with_keyring().play(LIMIT, |scene| {
