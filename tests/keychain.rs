@@ -12,7 +12,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use gatepost::accounts::{Address, Keychain, NewPassword, Record, Store};
+use gatepost::accounts::{
+    Address, Directory, Grant, GrantFacts, Keychain, NewPassword, Record, Store, StoreError,
+};
+use gatepost::secret::RefreshToken;
 use keyring_core::api::CredentialStoreApi;
 use keyring_core::{Entry, Error, mock};
 use support::{PATIENCE, World, YOU};
@@ -192,6 +195,34 @@ async fn a_locked_one_is_asked_once_and_again_after_a_reload() {
     world.server().reload().unwrap();
     until("it is asked again", || questions() == 2).await;
     assert_eq!(world.account().opens_with, ["password"]);
+}
+
+/// One question tells for all accounts that a keychain is locked: the person isn't asked by each.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_locked_one_is_asked_for_one_account_of_three() {
+    let mut world = World::signed_out("").await;
+    let once = Keychain::of_store(mock::Store::new().unwrap());
+    for address in [YOU, "two@gmail.com", "three@gmail.com"] {
+        let address = Address::parse(address).unwrap();
+        let facts = GrantFacts { sign_in_name: YOU.into(), granted: 1, grant_expires: None };
+        let grant = Grant { refresh_token: RefreshToken::new("1//token") };
+        let password = NewPassword::generate().unwrap();
+        let record = Record::create(&address, "gmail", facts, &grant, &password, None).unwrap();
+        let store = Store::new(world.home.accounts());
+        store.update(&address, |_| Ok::<_, StoreError>(Some(record))).unwrap();
+        let account = Directory::new(store, None).find(address.as_str()).unwrap().unwrap();
+        account.sign_on(password.password()).unwrap();
+        assert!(account.adopt_keychain(&once).unwrap());
+        assert!(!account.adopt_keychain(&once).unwrap());
+    }
+    let locked = Trouble::of(|| Error::NoStorageAccess("prompt dismissed".into()));
+    world.keychain = Some(Keychain::of_store(locked.clone()));
+    world.start();
+    until("it is asked", || locked.questions.load(Ordering::SeqCst) > 0).await;
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(locked.questions.load(Ordering::SeqCst), 1);
+    let accounts = world.server().status().accounts;
+    assert!(accounts.len() == 3 && accounts.iter().all(|account| account.state == "locked"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
