@@ -16,6 +16,7 @@
 mod support;
 
 mod bed_itself;
+mod client_table;
 mod email_oauth2_proxy;
 mod idle;
 mod intruders;

@@ -11,7 +11,22 @@ use std::{
 
 use serde_json::Value;
 
-use super::{bed::Bed, process};
+use super::{
+    bed::Bed,
+    mail_client::{
+        Client, Script,
+        Task::{Append, Fetch, List, Send, SignOn, Sync},
+    },
+    process,
+};
+
+/// The rows of the table (`client_table.rs`).
+pub(crate) const CLIENTS: &[Client] = &[Client {
+    name: "curl",
+    tasks: &[SignOn, List, Fetch, Append, Send, Sync],
+    adds: &[],
+    program: &Script("curl.sh"),
+}];
 
 /// How long one run of a client may take.
 const PATIENCE: Duration = Duration::from_secs(90);

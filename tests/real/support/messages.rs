@@ -59,6 +59,36 @@ pub(crate) fn mail(address: &str, number: u64, longest: u64, attachment: u64) ->
     mail
 }
 
+/// A plain letter, of the kind that every client can send as it is: 8-bit text, dots, a long line,
+/// lines that end like the protocol's own.
+pub(crate) fn letter(address: &str, number: u64) -> Vec<u8> {
+    let long = "long ".repeat(180);
+    format!(
+        "From: {address}\r\nTo: {address}\r\nSubject: letter {number}\r\n\
+         Date: Mon, 23 Nov 2026 04:05:06 +0000\r\nMessage-ID: <{number}.letter@example.com>\r\n\
+         MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\
+         Content-Transfer-Encoding: 8bit\r\n\r\n\
+         Grüße aus Zürich — ½ €, 日本語\r\n.\r\n..\r\n.one dot\r\n* 3 EXISTS {{5}}\r\n{{7+}}\r\n\
+         {long}end\r\n\r\nletter {number}\r\n"
+    )
+    .into_bytes()
+}
+
+/// The mails of a small mailbox that has been through a lot.
+pub(crate) fn odd_mails(address: &str) -> Vec<Vec<u8>> {
+    let ordinary = (1..=20).map(|number| mail(address, number, 900, 20_000));
+    let short = [
+        "Subject: no body\r\n\r\n",
+        "Subject: no line end at its end\r\n\r\nthe end",
+        "Subject: only dots\r\n\r\n.\r\n..\r\n.\r\n",
+        "Subject: {5}\r\nX-{7}: {8+}\r\n\r\nhello {5}\r\n~{3}\r\n)\r\n* BYE\r\n",
+        "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nX-Raw: Grüße\r\n\r\n\r\n\r\n",
+        "Subject: folded\r\n  once\r\n\tand twice\r\n\r\n \r\n\tx \r\n",
+    ];
+    let long = format!("Subject: a long line\r\n\r\n{}\r\n", "0123456789".repeat(2000));
+    ordinary.chain(short.map(|text| text.into()).into_iter()).chain([long.into()]).collect()
+}
+
 /// The subject of that mail, which no other has.
 pub(crate) fn subject(number: u64) -> String {
     format!("bed mail number {number:06}")

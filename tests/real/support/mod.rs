@@ -5,6 +5,7 @@ pub(crate) mod bed;
 pub(crate) mod clients;
 pub(crate) mod gatepost;
 pub(crate) mod leaks;
+pub(crate) mod mail_client;
 pub(crate) mod messages;
 pub(crate) mod process;
 pub(crate) mod scene;
@@ -42,11 +43,18 @@ pub(crate) fn within(limit: Duration, body: impl FnOnce() + Send + 'static) {
 
 /// The inbox's message with this UID, once it has arrived.
 pub(crate) fn fetch_when_there(imap: &mut wire::Wire, uid: u32) -> Vec<u8> {
+    fetch_from_when_there(imap, "INBOX", &uid.to_string())
+}
+
+/// The message of a mailbox with this UID (or `*`), once it has arrived.
+pub(crate) fn fetch_from_when_there(imap: &mut wire::Wire, mailbox: &str, uid: &str) -> Vec<u8> {
     let mut found = None;
     process::until(Duration::from_secs(30), || {
-        imap.command("s", "SELECT INBOX");
-        found = imap.fetch(&uid.to_string());
+        imap.command("s", &format!("SELECT {mailbox}"));
+        found = imap.fetch(uid);
         found.is_some()
     });
-    found.unwrap_or_else(|| panic!("no mail with UID {uid} arrived\n{}", imap.dialogue()))
+    found.unwrap_or_else(|| {
+        panic!("no mail with UID {uid} arrived in {mailbox}\n{}", imap.dialogue())
+    })
 }

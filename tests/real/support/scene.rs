@@ -16,6 +16,7 @@ use super::{
     bed::{ADDRESS, Bed},
     gatepost::{Home, Proxy, configuration},
     leaks::{self, Secret},
+    mail_client::Settings,
     messages,
     servers::Keyring,
     wire::Wire,
@@ -132,6 +133,12 @@ impl Scene {
     /// What the running proxy has logged so far.
     pub(crate) fn log(&self) -> String {
         self.proxy().log()
+    }
+
+    /// What a mail client is told to use.
+    pub(crate) fn settings(&self) -> Settings {
+        let Proxy { imap, smtp, .. } = *self.proxy();
+        Settings { imap, smtp, address: ADDRESS.to_owned(), password: self.password.clone() }
     }
 
     /// A fresh IMAP connection.

@@ -81,9 +81,14 @@ impl Dovecot {
 
     /// Dovecot with [`PLAIN_PASSWORD`] and without TLS.
     pub(crate) fn with_plain_password(under: &Path, store: &MailStore) -> Self {
-        let folder = folder(&under.join("plain"));
+        let folder = folder(&Self::plain_folder(under));
         let values = [("STATE", text(&folder)), ("PASSWORD", PLAIN_PASSWORD)];
         Self::start("plain.conf", folder.clone(), store, &values, "* OK")
+    }
+
+    /// Where the one with plain passwords lies, or will.
+    pub(super) fn plain_folder(under: &Path) -> PathBuf {
+        under.join("plain")
     }
 
     fn start(

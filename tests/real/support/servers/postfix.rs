@@ -25,15 +25,17 @@ pub(crate) struct Postfix {
     instance: String,
     tls: SocketAddr,
     starttls: SocketAddr,
+    plain: SocketAddr,
     running: Option<Guarded>,
 }
 
 impl Postfix {
     pub(crate) fn as_gmail(under: &Path, dovecot: &Dovecot, certificates: &Path) -> Self {
         let folder = folder(&under.join("smtp"));
-        let (tls, starttls) = (free_port(), free_port());
+        let (tls, starttls, plain) = (free_port(), free_port(), free_port());
         let instance = format!("bed-{}-{starttls}", std::process::id());
         make_queue(&folder);
+        let plain_dovecot = Dovecot::plain_folder(under);
         let values = [
             ("STATE", text(&folder)),
             ("DOVECOT", text(dovecot.folder())),
@@ -41,12 +43,14 @@ impl Postfix {
             ("INSTANCE", &instance),
             ("TLS", &tls.to_string()),
             ("STARTTLS", &starttls.to_string()),
+            ("PLAIN", &plain.to_string()),
+            ("PLAIN_DOVECOT", text(&plain_dovecot)),
         ];
         for name in ["main.cf", "master.cf"] {
             render(&format!("postfix/{name}"), &folder.join(name), &values);
         }
-        let (tls, starttls) = (loopback(tls), loopback(starttls));
-        let mut postfix = Self { folder, instance, tls, starttls, running: None };
+        let [tls, starttls, plain] = [tls, starttls, plain].map(loopback);
+        let mut postfix = Self { folder, instance, tls, starttls, plain, running: None };
         postfix.begin();
         postfix
     }
@@ -59,6 +63,11 @@ impl Postfix {
     /// The port with STARTTLS (Gmail's 587).
     pub(crate) fn starttls(&self) -> SocketAddr {
         self.starttls
+    }
+
+    /// A port without TLS, with the passwords of the Dovecot that has plain ones (and must run).
+    pub(crate) fn plain(&self) -> SocketAddr {
+        self.plain
     }
 
     /// Starts it (again), on its same ports.

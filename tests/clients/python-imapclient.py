@@ -1,0 +1,48 @@
+"""IMAPClient."""
+
+import os
+import sys
+from pathlib import Path
+
+import imapclient
+
+
+def signed_on():
+    imap = imapclient.IMAPClient(os.environ["HOST"], int(os.environ["IMAP_PORT"]), ssl=False, timeout=60)
+    imap.login(os.environ["ADDRESS"], os.environ["PASSWORD"])
+    return imap
+
+
+def fetch_all(mailbox, folder):
+    Path(folder).mkdir()
+    with signed_on() as imap:
+        imap.select_folder(mailbox, readonly=True)
+        for uid, parts in imap.fetch(imap.search(), ["BODY.PEEK[]"]).items():
+            Path(folder, str(uid)).write_bytes(parts[b"BODY[]"])
+
+
+match sys.argv[1]:
+    case "version":
+        print(imapclient.__version__)
+    case "sign-on":
+        signed_on().logout()
+    case "list":
+        with signed_on() as imap:
+            names = [name for _, _, name in imap.list_folders()]
+        Path("list").write_text("\n".join(names))
+    case "fetch":
+        fetch_all("One", "fetched")
+    case "append":
+        with signed_on() as imap:
+            imap.append("Kept", Path("mail").read_bytes(), flags=[imapclient.SEEN])
+    case "idle":
+        with signed_on() as imap:
+            before = imap.select_folder("INBOX")[b"EXISTS"]
+            imap.idle()
+            print("idling", flush=True)
+            while (before + 1, b"EXISTS") not in imap.idle_check(timeout=60):
+                pass
+            print("told", flush=True)
+            imap.idle_done()
+    case "sync":
+        fetch_all("Many", "synced")

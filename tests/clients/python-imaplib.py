@@ -1,0 +1,60 @@
+"""imaplib and smtplib, as Python brings them."""
+
+import imaplib
+import os
+import platform
+import re
+import smtplib
+import sys
+from pathlib import Path
+
+
+def signed_on():
+    imap = imaplib.IMAP4(os.environ["HOST"], int(os.environ["IMAP_PORT"]), timeout=60)
+    if password.isascii():
+        imap.login(address, password)
+    else:
+        # `login` takes ASCII only.
+        imap.authenticate("PLAIN", lambda _: f"\0{address}\0{password}".encode())
+    return imap
+
+
+def fetch_all(mailbox, folder):
+    Path(folder).mkdir()
+    imap = signed_on()
+    imap.select(mailbox, readonly=True)
+    for part in imap.uid("FETCH", "1:*", "(BODY.PEEK[])")[1]:
+        if isinstance(part, tuple):
+            uid = re.search(rb"UID (\d+)", part[0])[1].decode()
+            Path(folder, uid).write_bytes(part[1])
+    imap.logout()
+
+
+task = sys.argv[1]
+if task == "version":
+    print(platform.python_version())
+    sys.exit()
+
+address, password = os.environ["ADDRESS"], os.environ["PASSWORD"]
+match task:
+    case "sign-on":
+        signed_on().logout()
+    case "list":
+        imap = signed_on()
+        names = [re.search(rb' "/" "?(.*?)"?$', line)[1].decode() for line in imap.list()[1]]
+        Path("list").write_text("\n".join(names))
+        imap.logout()
+    case "fetch":
+        fetch_all("One", "fetched")
+    case "append":
+        imap = signed_on()
+        assert imap.append("Kept", r"(\Seen)", None, Path("mail").read_bytes())[0] == "OK"
+        imap.logout()
+    case "send":
+        smtp = smtplib.SMTP(os.environ["HOST"], int(os.environ["SMTP_PORT"]), "client.test", timeout=60)
+        smtp.login(address, password)
+        mail = Path("mail").read_bytes()
+        assert smtp.sendmail(address, [address], mail, mail_options=["BODY=8BITMIME"]) == {}
+        smtp.quit()
+    case "sync":
+        fetch_all("Many", "synced")
