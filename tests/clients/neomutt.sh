@@ -15,6 +15,7 @@ set from="$ADDRESS" hostname=client.test use_domain=no
 set ssl_starttls=no ssl_force_tls=no imap_idle=yes timeout=1 mail_check=1
 set mbox_type=Maildir confirmappend=no confirmcreate=no quit=yes copy=no record=""
 set sidebar_visible=yes sidebar_width=70 sidebar_short_path=no sidebar_format="<<%B>>"
+my_hdr From: $ADDRESS
 set header_cache="" wait_key=no delete=no move=no mark_old=no
 RC
 }
@@ -51,7 +52,7 @@ case $1 in
         ;;
     idle)
         neomutt -f +INBOX -d 2 -l log > /dev/null &
-        watch_idle '*IDLE' '*Handling EXISTS*' < <(tail -F log0 2> /dev/null)
+        watch_idle '* IDLE*' '*Handling EXISTS*' < <(tail -F log0 2> /dev/null)
         ;;
     sync) neomutt -f +Many -e "push '${copy_all}synced<enter><quit>'" ;;
 esac

@@ -51,7 +51,9 @@ fn client_table() {
         let mut store = Store::fill(&direct);
         let wanted = std::env::var("CLIENTS").ok();
         let wanted = |client: &&Client| {
-            wanted.as_ref().is_none_or(|names| names.split(' ').any(|name| name == client.name))
+            wanted
+                .as_ref()
+                .is_none_or(|names| names.split(' ').any(|name| client.name.starts_with(name)))
         };
         let (mut table, mut failures) = (head(), String::new());
         for client in CLIENTS.iter().filter(wanted) {
@@ -110,6 +112,7 @@ impl Store {
     fn fill(settings: &Settings) -> Self {
         let many = odd_mails(&settings.address);
         let mut wire = signed_on(settings);
+        wire.command("c", "SUBSCRIBE INBOX");
         for mailbox in ["One", "Many", "Kept", AWKWARD.1] {
             wire.command("c", &format!("CREATE \"{mailbox}\""));
             wire.command("c", &format!("SUBSCRIBE \"{mailbox}\""));

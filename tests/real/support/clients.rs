@@ -15,18 +15,103 @@ use super::{
     bed::Bed,
     mail_client::{
         Client, Script,
-        Task::{Append, Fetch, List, Send, SignOn, Sync},
+        Task::{Append, Fetch, Idle, List, Send, SignOn, Sync},
     },
     process,
 };
 
 /// The rows of the table (`client_table.rs`).
-pub(crate) const CLIENTS: &[Client] = &[Client {
-    name: "curl",
-    tasks: &[SignOn, List, Fetch, Append, Send, Sync],
-    adds: &[],
-    program: &Script("curl.sh"),
-}];
+pub(crate) const CLIENTS: &[Client] = &[
+    Client {
+        name: "NeoMutt",
+        tasks: &[SignOn, List, Fetch, Append, Send, Idle, Sync],
+        adds: &[
+            "Content-",
+            "Date:",
+            "Lines:",
+            "Message-ID:",
+            "Mime-Version:",
+            "MIME-Version:",
+            "Status:",
+            "User-Agent:",
+        ],
+        program: &Script("neomutt.sh"),
+    },
+    Client {
+        name: "mbsync",
+        tasks: &[SignOn, List, Fetch, Append, Sync],
+        adds: &["X-TUID:"],
+        program: &Script("mbsync.sh"),
+    },
+    Client {
+        name: "OfflineIMAP",
+        tasks: &[SignOn, List, Fetch, Append, Idle, Sync],
+        adds: &[],
+        program: &Script("offlineimap.sh"),
+    },
+    Client {
+        name: "getmail6",
+        tasks: &[SignOn, Fetch, Idle, Sync],
+        adds: &["X-getmail-retrieved-from-mailbox:"],
+        program: &Script("getmail.sh"),
+    },
+    Client {
+        name: "fetchmail",
+        tasks: &[SignOn, Fetch, Idle, Sync],
+        adds: &[],
+        program: &Script("fetchmail.sh"),
+    },
+    Client {
+        name: "curl",
+        tasks: &[SignOn, List, Fetch, Append, Send, Sync],
+        adds: &[],
+        program: &Script("curl.sh"),
+    },
+    Client {
+        name: "Python imaplib, smtplib",
+        tasks: &[SignOn, List, Fetch, Append, Send, Sync],
+        adds: &[],
+        program: &Script("python-imaplib.py"),
+    },
+    Client {
+        name: "IMAPClient",
+        tasks: &[SignOn, List, Fetch, Append, Idle, Sync],
+        adds: &[],
+        program: &Script("python-imapclient.py"),
+    },
+    Client {
+        name: "imap-tools",
+        tasks: &[SignOn, List, Fetch, Append, Idle, Sync],
+        adds: &[],
+        program: &Script("python-imap-tools.py"),
+    },
+    Client {
+        name: "ImapFlow, Nodemailer",
+        tasks: &[SignOn, List, Fetch, Append, Send, Idle, Sync],
+        adds: &[],
+        program: &Script("imapflow.js"),
+    },
+    Client {
+        name: "Mail::IMAPClient",
+        tasks: &[SignOn, List, Fetch, Append, Idle, Sync],
+        adds: &[],
+        program: &Script("mail-imapclient.pl"),
+    },
+    Client {
+        name: "net-imap, net-smtp",
+        tasks: &[SignOn, List, Fetch, Append, Send, Idle, Sync],
+        adds: &[],
+        program: &Script("net-imap.rb"),
+    },
+    Client { name: "swaks", tasks: &[SignOn, Send], adds: &[], program: &Script("swaks.sh") },
+    Client { name: "msmtp", tasks: &[Send], adds: &[], program: &Script("msmtp.sh") },
+    Client {
+        name: "git send-email",
+        tasks: &[Send],
+        adds: &["Date:", "Message-ID:", "Message-Id:", "X-Mailer:"],
+        program: &Script("git-send-email.sh"),
+    },
+];
 
 /// How long one run of a client may take.
 const PATIENCE: Duration = Duration::from_secs(90);

@@ -19,7 +19,7 @@ use std::{
 use super::process;
 
 /// How long one task may take. The machine may be busy.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a client is asked to do. It works in a folder of its own; the names here are files in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,7 +133,10 @@ pub(crate) struct Script(pub(crate) &'static str);
 
 impl Program for Script {
     fn version(&self) -> String {
-        let output = process::run_well(self.command().arg("version"), b"", PATIENCE);
+        let home = tempfile::tempdir().expect("a temporary folder");
+        let mut command = self.command();
+        command.arg("version").env("HOME", home.path());
+        let output = process::run_well(&mut command, b"", PATIENCE);
         String::from_utf8_lossy(&output).trim().to_owned()
     }
 
@@ -236,14 +239,15 @@ impl Drop for Group {
     }
 }
 
-/// The files under a folder (a Maildir's too), in no order.
+/// The files under a folder (a Maildir's too), in no order; hidden ones are the client's own.
 pub(crate) fn files(folder: &Path) -> Vec<Vec<u8>> {
     let entries = fs::read_dir(folder).into_iter().flatten();
     entries
-        .map(|entry| entry.expect("an entry").path())
-        .flat_map(|path| match path.is_dir() {
-            true => files(&path),
-            false => vec![fs::read(&path).expect("a file of ours")],
+        .map(|entry| entry.expect("an entry"))
+        .filter(|entry| !entry.file_name().as_encoded_bytes().starts_with(b"."))
+        .flat_map(|entry| match entry.path() {
+            folder if folder.is_dir() => files(&folder),
+            file => vec![fs::read(file).expect("a file of ours")],
         })
         .collect()
 }
