@@ -6,9 +6,10 @@ source "${0%/*}/idle.sh"
 fetchmail() {
     mkdir -p "$2"
     local escaped=${PASSWORD//\\/\\\\}
+    escaped=${escaped//\"/\\\"}
     cat > .fetchmailrc <<RC
 poll $HOST protocol imap port $IMAP_PORT auth password
-    user "$ADDRESS" password "${escaped//\"/\\\"}" folder "$1" sslproto ""
+    user "$ADDRESS" password "$escaped" folder "$1" sslproto ""
     keep no rewrite
     mda "sh -c 'cat > \$(mktemp $2/XXXXXXXX)'"
 RC

@@ -7,7 +7,8 @@ HOST, IMAP_PORT, SMTP_PORT, ADDRESS, PASSWORD =
 
 def signed_on
   imap = Net::IMAP.new(HOST, port: IMAP_PORT)
-  imap.login(ADDRESS, PASSWORD)
+  # As bytes: it takes no other 8-bit string.
+  imap.login(ADDRESS, PASSWORD.b)
   imap
 end
 

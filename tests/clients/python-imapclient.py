@@ -9,7 +9,10 @@ import imapclient
 
 def signed_on():
     imap = imapclient.IMAPClient(os.environ["HOST"], int(os.environ["IMAP_PORT"]), ssl=False, timeout=60)
-    imap.login(os.environ["ADDRESS"], os.environ["PASSWORD"])
+    password = os.environ["PASSWORD"]
+    # `login` takes ASCII only.
+    sign_on = imap.login if password.isascii() else imap.plain_login
+    sign_on(os.environ["ADDRESS"], password)
     return imap
 
 

@@ -16,6 +16,7 @@
 mod support;
 
 mod bed_itself;
+mod client_passwords;
 mod client_table;
 mod email_oauth2_proxy;
 mod idle;
@@ -24,12 +25,14 @@ mod keychain;
 mod logs;
 mod mail_clients;
 mod many_clients;
+mod outlook;
 mod round_trip;
 mod running;
 mod sign_in;
 mod sign_on_imap;
 mod sign_on_smtp;
 mod smuggling;
+mod ten_clients;
 mod token_life;
 mod upstream_tls;
 mod wrong_password;

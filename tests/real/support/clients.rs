@@ -28,6 +28,7 @@ pub(crate) const CLIENTS: &[Client] = &[
         adds: &[
             "Content-",
             "Date:",
+            "From:",
             "Lines:",
             "Message-ID:",
             "Mime-Version:",

@@ -10,6 +10,7 @@ pub(crate) mod messages;
 pub(crate) mod process;
 pub(crate) mod scene;
 pub(crate) mod servers;
+pub(crate) mod trial;
 pub(crate) mod wire;
 
 use std::{

@@ -66,6 +66,8 @@ pub(crate) struct Scene {
     pub(crate) password: String,
     /// The keychain, with [`Setting::keyring`].
     pub(crate) keyring: Option<Keyring>,
+    /// The local passwords of others who have signed in.
+    others: Vec<String>,
     pub(crate) bed: Bed,
     /// What the keychain has held.
     kept: Vec<String>,
@@ -85,20 +87,10 @@ impl Scene {
                 Home::in_session(&bed, "home", &keychain, keyring.environment())
             }
         };
-        let password = match setting.password {
-            None => {
-                let event = home.login(ADDRESS, &[], b"").signed_in();
-                event["password"].as_str().expect("a new account has a password").to_owned()
-            }
-            Some(password) => {
-                let line = format!("{password}\n");
-                home.login(ADDRESS, &["--password-stdin"], line.as_bytes()).signed_in();
-                password.to_owned()
-            }
-        };
+        let password = sign_in(&home, ADDRESS, setting.password);
         let proxy = Some(home.run());
         let kept = keyring.iter().map(Keyring::secret).collect();
-        Self { proxy, home, password, keyring, bed, kept }
+        Self { proxy, home, password, others: Vec::new(), keyring, bed, kept }
     }
 
     /// The running proxy.
@@ -139,6 +131,15 @@ impl Scene {
     pub(crate) fn settings(&self) -> Settings {
         let Proxy { imap, smtp, .. } = *self.proxy();
         Settings { imap, smtp, address: ADDRESS.to_owned(), password: self.password.clone() }
+    }
+
+    /// Signs somebody else in, with a local password that they pick or a random one. What their mail
+    /// client is told to use.
+    pub(crate) fn sign_in_another(&mut self, address: &str, password: Option<&str>) -> Settings {
+        self.bed.google.allow_user(address);
+        let password = sign_in(&self.home, address, password);
+        self.others.push(password.clone());
+        Settings { address: address.to_owned(), password, ..self.settings() }
     }
 
     /// A fresh IMAP connection.
@@ -244,8 +245,25 @@ impl Scene {
             Secret::new("local password", &self.password),
             Secret::new("client secret", self.bed.google.client_secret()),
         ];
+        let others = self.others.iter().map(|other| Secret::new("another's local password", other));
+        secrets.extend(others);
         secrets.extend(self.kept.iter().map(|key| Secret::new("key in the keychain", key)));
         secrets
+    }
+}
+
+/// Signs a person in, with a local password that they pick or a random one. The local password.
+fn sign_in(home: &Home, address: &str, password: Option<&str>) -> String {
+    match password {
+        None => {
+            let event = home.login(address, &[], b"").signed_in();
+            event["password"].as_str().expect("a new account has a password").to_owned()
+        }
+        Some(password) => {
+            let line = format!("{password}\n");
+            home.login(address, &["--password-stdin"], line.as_bytes()).signed_in();
+            password.to_owned()
+        }
     }
 }
 

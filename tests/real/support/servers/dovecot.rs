@@ -83,12 +83,24 @@ impl Dovecot {
     pub(crate) fn with_plain_password(under: &Path, store: &MailStore) -> Self {
         let folder = folder(&Self::plain_folder(under));
         let values = [("STATE", text(&folder)), ("PASSWORD", PLAIN_PASSWORD)];
+        fs::write(folder.join("users"), "").expect("a folder of ours");
         Self::start("plain.conf", folder.clone(), store, &values, "* OK")
     }
 
     /// Where the one with plain passwords lies, or will.
     pub(super) fn plain_folder(under: &Path) -> PathBuf {
         under.join("plain")
+    }
+
+    /// At the one with plain passwords: gives these people passwords of their own.
+    pub(crate) fn set_passwords(&self, people: &[(&str, &str)]) {
+        // As hexadecimal digits, so that any character may be in them.
+        let line = |(address, password): &(&str, &str)| {
+            let digits: String = password.bytes().map(|byte| format!("{byte:02x}")).collect();
+            format!("{}:{{PLAIN.HEX}}{digits}\n", address.to_lowercase())
+        };
+        let users: String = people.iter().map(line).collect();
+        fs::write(self.folder.join("users"), users).expect("a folder of ours");
     }
 
     fn start(
