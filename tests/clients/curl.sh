@@ -6,7 +6,8 @@ escaped=${PASSWORD:-}
 escaped=${escaped//\\/\\\\}
 escaped=${escaped//\"/\\\"}
 curl() {
-    command curl --silent --show-error --max-time 60 --config - "$@" <<< "user = \"${ADDRESS}:$escaped\""
+    command curl --silent --show-error --max-time 60 ${AUTH:-} --config - "$@" \
+        <<< "user = \"${ADDRESS}:$escaped\""
 }
 imap=imap://${HOST:-}:${IMAP_PORT:-}
 

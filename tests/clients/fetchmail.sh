@@ -6,7 +6,7 @@ source "${0%/*}/idle.sh"
 fetchmail() {
     mkdir -p "$2"
     local escaped=${PASSWORD//\\/\\\\}
-    escaped=${escaped//\"/\\\"}
+    escaped=${escaped//\"/\\x22}
     cat > .fetchmailrc <<RC
 poll $HOST protocol imap port $IMAP_PORT auth password
     user "$ADDRESS" password "$escaped" folder "$1" sslproto ""

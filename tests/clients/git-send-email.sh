@@ -10,6 +10,7 @@ case $1 in
         git config --global sendemail.smtpServerPort "$SMTP_PORT"
         git config --global sendemail.smtpUser "$ADDRESS"
         git config --global sendemail.smtpPass "$PASSWORD"
+        git config --global sendemail.smtpAuth "${AUTH:-PLAIN LOGIN}"
         # A patch has plain LFs.
         sed 's/\r$//' mail > patch
         git send-email --quiet --from "$ADDRESS" --to "$ADDRESS" --suppress-cc all --confirm never \

@@ -6,7 +6,7 @@ const { ImapFlow } = require('imapflow');
 const nodemailer = require('nodemailer');
 
 const { HOST, IMAP_PORT, SMTP_PORT, ADDRESS, PASSWORD } = process.env;
-const auth = { user: ADDRESS, pass: PASSWORD };
+const auth = { user: ADDRESS, pass: PASSWORD, loginMethod: process.env.AUTH, method: process.env.AUTH };
 
 async function signedOn() {
     const imap = new ImapFlow({ host: HOST, port: IMAP_PORT, secure: false, auth, logger: false });

@@ -7,6 +7,7 @@ sub signed_on {
     my $imap = Mail::IMAPClient->new(
         Server => $ENV{HOST}, Port => $ENV{IMAP_PORT},
         User => $ENV{ADDRESS}, Password => $ENV{PASSWORD}, Timeout => 60, Peek => 1,
+        $ENV{AUTH} ? (Authmechanism => $ENV{AUTH}) : (),
     ) or die "no session: $@";
     return $imap;
 }

@@ -12,7 +12,7 @@ Port $IMAP_PORT
 User $ADDRESS
 PassCmd "cat password"
 SSLType None
-AuthMechs LOGIN
+AuthMechs ${AUTH:-LOGIN}
 
 MaildirStore near
 Path $PWD/$2/

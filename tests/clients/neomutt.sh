@@ -12,6 +12,7 @@ set imap_user="$ADDRESS" imap_pass="$escaped" smtp_pass="$escaped"
 set folder="imap://$HOST:$IMAP_PORT/" spoolfile="+INBOX"
 set smtp_url="smtp://${ADDRESS/@/%40}@$HOST:$SMTP_PORT/"
 set from="$ADDRESS" hostname=client.test use_domain=no
+set imap_authenticators="${AUTH:-plain:login}" smtp_authenticators="${AUTH:-plain:login}"
 set ssl_starttls=no ssl_force_tls=no imap_idle=yes timeout=1 mail_check=1
 set mbox_type=Maildir confirmappend=no confirmcreate=no quit=yes copy=no record=""
 set sidebar_visible=yes sidebar_width=70 sidebar_short_path=no sidebar_format="<<%B>>"

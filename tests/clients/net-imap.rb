@@ -2,13 +2,13 @@
 require 'net/imap'
 require 'net/smtp'
 
-HOST, IMAP_PORT, SMTP_PORT, ADDRESS, PASSWORD =
-  ENV.values_at('HOST', 'IMAP_PORT', 'SMTP_PORT', 'ADDRESS', 'PASSWORD')
+HOST, IMAP_PORT, SMTP_PORT, ADDRESS, PASSWORD, AUTH =
+  ENV.values_at('HOST', 'IMAP_PORT', 'SMTP_PORT', 'ADDRESS', 'PASSWORD', 'AUTH')
 
 def signed_on
   imap = Net::IMAP.new(HOST, port: IMAP_PORT)
   # As bytes: it takes no other 8-bit string.
-  imap.login(ADDRESS, PASSWORD.b)
+  AUTH ? imap.authenticate(AUTH, ADDRESS, PASSWORD.b) : imap.login(ADDRESS, PASSWORD.b)
   imap
 end
 
@@ -39,7 +39,7 @@ when 'append'
   imap.logout
 when 'send'
   smtp = Net::SMTP.new(HOST, SMTP_PORT)
-  smtp.start('client.test', ADDRESS, PASSWORD, :login) do
+  smtp.start('client.test', ADDRESS, PASSWORD, (AUTH || 'login').to_sym) do
     smtp.send_message(File.binread('mail'), ADDRESS, ADDRESS)
   end
 when 'idle'

@@ -11,7 +11,7 @@ from pathlib import Path
 
 def signed_on():
     imap = imaplib.IMAP4(os.environ["HOST"], int(os.environ["IMAP_PORT"]), timeout=60)
-    if password.isascii():
+    if password.isascii() and auth != "PLAIN":
         imap.login(address, password)
     else:
         # `login` takes ASCII only.
@@ -36,6 +36,7 @@ if task == "version":
     sys.exit()
 
 address, password = os.environ["ADDRESS"], os.environ["PASSWORD"]
+auth = os.environ.get("AUTH")
 match task:
     case "sign-on":
         signed_on().logout()
@@ -52,7 +53,15 @@ match task:
         imap.logout()
     case "send":
         smtp = smtplib.SMTP(os.environ["HOST"], int(os.environ["SMTP_PORT"]), "client.test", timeout=60)
-        smtp.login(address, password)
+        if auth:
+            # Its mechanism, and an initial response or none.
+            mechanism, _, initial = auth.partition(" ")
+            smtp.ehlo()
+            smtp.user, smtp.password = address, password
+            method = {"PLAIN": smtp.auth_plain, "LOGIN": smtp.auth_login}[mechanism]
+            smtp.auth(mechanism, method, initial_response_ok=initial == "initial")
+        else:
+            smtp.login(address, password)
         mail = Path("mail").read_bytes()
         assert smtp.sendmail(address, [address], mail, mail_options=["BODY=8BITMIME"]) == {}
         smtp.quit()

@@ -3,7 +3,7 @@ set -euo pipefail
 
 swaks() {
     command swaks --server "$HOST" --port "$SMTP_PORT" --ehlo client.test --from "$ADDRESS" --to "$ADDRESS" \
-        --auth PLAIN --auth-user "$ADDRESS" --auth-password "$PASSWORD" "$@"
+        --auth "${AUTH:-PLAIN}" --auth-user "$ADDRESS" --auth-password "$PASSWORD" "$@"
 }
 
 case $1 in

@@ -91,23 +91,6 @@ fn mbsync_fetches_what_was_put_into_the_store() {
     });
 }
 
-/// The scripts and clients do what they are used for elsewhere, where no proxy is in between.
-#[test]
-fn imaplib_works_without_a_proxy() {
-    within(LIMIT, || {
-        let bed = Bed::new();
-        let dovecot = bed.plain_dovecot();
-        let plain = dovecot.address();
-        let ask = serde_json::json!({
-            "host": plain.ip().to_string(), "port": plain.port(), "user": ADDRESS,
-            "password": PLAIN_PASSWORD, "how": "plain", "subject": "without a proxy",
-        });
-        let answer = python("imaplib_client.py", &ask);
-        assert_eq!(answer["same"], true, "{answer}");
-        assert_eq!(answer["left"], 0, "{answer}");
-    });
-}
-
 #[test]
 fn servers_go_down_and_come_back_on_their_ports_and_sessions_can_be_ended() {
     within(LIMIT, || {

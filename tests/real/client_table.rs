@@ -28,6 +28,7 @@ fn client_table() {
             smtp: postfix.plain(),
             address: ADDRESS.to_owned(),
             password: PLAIN_PASSWORD.to_owned(),
+            auth: None,
         };
         let through = scene.settings();
         let mut trial = Trial::prepare(&direct);

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Output},
     time::Duration,
 };
@@ -132,13 +132,6 @@ fn curl_command(arguments: &[&str]) -> Command {
     curl
 }
 
-/// Runs `curl` with a user and a password; gives what it wrote.
-pub(crate) fn curl(arguments: &[&str], user: &str, password: &str) -> Vec<u8> {
-    let escaped = format!("{user}:{password}").replace('\\', "\\\\").replace('"', "\\\"");
-    let line = format!("user = \"{escaped}\"\n");
-    process::run_well(&mut curl_command(arguments), line.as_bytes(), PATIENCE)
-}
-
 /// Runs `curl` with a user and an OAuth token, straight to a server of the bed. No success is
 /// expected of it.
 pub(crate) fn curl_with_token(
@@ -188,42 +181,4 @@ fn read_synced(path: &Path) -> (u32, Vec<u8>) {
     let bytes = fs::read(path).expect("a file of ours");
     let lines = bytes.split_inclusive(|byte| *byte == b'\n');
     (uid, lines.filter(|line| !line.starts_with(b"X-TUID: ")).flatten().copied().collect())
-}
-
-/// Sends a mail with `msmtp`.
-pub(crate) fn msmtp(
-    scratch: &Path,
-    server: SocketAddr,
-    mechanism: &str,
-    (user, password): (&str, &str),
-    mail: &[u8],
-) {
-    let configuration: PathBuf = scratch.join("msmtprc");
-    let text = format!(
-        "account default\nhost {}\nport {}\ntls off\nauth {mechanism}\nuser {user}\n\
-         password {password}\nfrom {user}\n",
-        server.ip(),
-        server.port(),
-    );
-    fs::write(&configuration, text).expect("a folder of ours");
-    // msmtp refuses a file with a password in it that others can read.
-    let mut chmod = Command::new("chmod");
-    process::run_well(chmod.arg("600").arg(&configuration), b"", PATIENCE);
-    let mut msmtp = Command::new("msmtp");
-    msmtp.arg("--file").arg(&configuration).arg("--").arg(user);
-    process::run_well(&mut msmtp, mail, PATIENCE);
-}
-
-/// Sends a mail with `swaks`, and gives its account of the dialogue.
-pub(crate) fn swaks(
-    server: SocketAddr,
-    mechanism: &str,
-    (user, password): (&str, &str),
-    subject: &str,
-) -> String {
-    let mut swaks = Command::new("swaks");
-    swaks.args(["--server", &server.ip().to_string(), "--port", &server.port().to_string()]);
-    swaks.args(["--auth", mechanism, "--auth-user", user, "--auth-password", password]);
-    swaks.args(["--from", user, "--to", user, "--header", &format!("Subject: {subject}")]);
-    String::from_utf8_lossy(&process::run_well(&mut swaks, b"", PATIENCE)).into_owned()
 }

@@ -65,6 +65,8 @@ pub(crate) struct Settings {
     pub(crate) smtp: SocketAddr,
     pub(crate) address: String,
     pub(crate) password: String,
+    /// How to send the password, as this client says it, where its own choice isn't wanted.
+    pub(crate) auth: Option<&'static str>,
 }
 
 /// A mail client, as a row of the table.
@@ -126,7 +128,8 @@ impl<'a> Push<'a> {
 }
 
 /// A client that is driven by a script of `tests/clients/`, whose first argument is the word of the
-/// task, or `version`. It is given `HOST`, `IMAP_PORT`, `SMTP_PORT`, `ADDRESS` and `PASSWORD`, works
+/// task, or `version`. It is given `HOST`, `IMAP_PORT`, `SMTP_PORT`, `ADDRESS`, `PASSWORD` and maybe
+/// `AUTH`, works
 /// in the current folder, which is also its `HOME`, and succeeds or fails by its exit code. In `idle`
 /// it prints the lines `idling` and `told`.
 pub(crate) struct Script(pub(crate) &'static str);
@@ -183,7 +186,7 @@ struct ScriptSession {
 
 impl Session for ScriptSession {
     fn perform(&mut self, task: Task, push: &mut Push<'_>) -> Result<(), String> {
-        let Settings { imap, smtp, address, password } = &self.settings;
+        let Settings { imap, smtp, address, password, auth } = &self.settings;
         let said = self.folder.join("said");
         let mut command = self.script.command();
         command.arg(task.word()).current_dir(&self.folder).env("HOME", &self.folder);
@@ -191,6 +194,7 @@ impl Session for ScriptSession {
         command.env("IMAP_PORT", imap.port().to_string());
         command.env("SMTP_PORT", smtp.port().to_string());
         command.env("ADDRESS", address).env("PASSWORD", password);
+        command.envs(auth.map(|auth| ("AUTH", auth)));
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

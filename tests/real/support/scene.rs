@@ -130,7 +130,13 @@ impl Scene {
     /// What a mail client is told to use.
     pub(crate) fn settings(&self) -> Settings {
         let Proxy { imap, smtp, .. } = *self.proxy();
-        Settings { imap, smtp, address: ADDRESS.to_owned(), password: self.password.clone() }
+        Settings {
+            imap,
+            smtp,
+            address: ADDRESS.to_owned(),
+            password: self.password.clone(),
+            auth: None,
+        }
     }
 
     /// Signs somebody else in, with a local password that they pick or a random one. What their mail
