@@ -12,9 +12,9 @@ use crate::support::{
 
 const LIMIT: Duration = Duration::from_secs(180);
 
-/// Everything that has to be quoted or counted in octets: a quote, backslashes, a space, braces, and
-/// letters of two and three bytes.
-const AWKWARD: &str = r#"pä"s\s {3} 日本\"語 wörd"#;
+/// Everything that has to be quoted or counted in octets, or is no character of an atom: a quote,
+/// backslashes, a space, braces, brackets, wildcards, and letters of two and three bytes.
+const AWKWARD: &str = r#"pä"s\s {3} [x]%* 日本\"語 wörd"#;
 
 /// How an argument of LOGIN is written (RFC 3501 §4.3, RFC 7888).
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -72,10 +72,15 @@ fn login_with_a_password_of_any_characters() {
     let setting = Setting { password: Some(AWKWARD), ..Setting::default() };
     setting.play(LIMIT, |scene| {
         login_in_each_form(scene, &FORMS[1..]);
-        let mut wire = scene.imap();
-        wire.send(format!("a1 AUTHENTICATE PLAIN {}\r\n", plain(ADDRESS, AWKWARD)));
-        expect_signed_on(&mut wire, "a1");
+        authenticate_in_each_form(scene);
     });
+}
+
+/// What an atom can't have by the letter of RFC 3501 §9, and clients send all the same.
+#[test]
+fn login_with_an_awkward_password_as_an_atom() {
+    let setting = Setting { password: Some(r"pä[s]s\%*{w}örd"), ..Setting::default() };
+    setting.play(LIMIT, |scene| login_in_each_form(scene, &FORMS));
 }
 
 #[test]
@@ -117,32 +122,34 @@ fn login_whatever_the_letter_case_and_with_a_trailing_space() {
 
 #[test]
 fn authenticate_with_and_without_an_initial_response() {
-    Setting::default().play(LIMIT, |scene| {
-        let response = plain(ADDRESS, &scene.password);
-        let mut wire = scene.imap();
-        wire.send(format!("a1 AUTHENTICATE PLAIN {response}\r\n"));
-        expect_signed_on(&mut wire, "a1");
+    Setting::default().play(LIMIT, |scene| authenticate_in_each_form(scene));
+}
 
-        let mut wire = scene.imap();
-        wire.send("a1 AUTHENTICATE PLAIN\r\n");
-        wire.expect("+ ");
-        wire.send(format!("{response}\r\n"));
-        expect_signed_on(&mut wire, "a1");
+fn authenticate_in_each_form(scene: &Scene) {
+    let response = plain(ADDRESS, &scene.password);
+    let mut wire = scene.imap();
+    wire.send(format!("a1 AUTHENTICATE PLAIN {response}\r\n"));
+    expect_signed_on(&mut wire, "a1");
 
-        let with_authorization_id = format!("{ADDRESS}\0{ADDRESS}\0{}", scene.password);
-        let mut wire = scene.imap();
-        wire.send("a1 AUTHENTICATE PLAIN ");
-        wire.send(format!("{}\r\n", STANDARD.encode(with_authorization_id)));
-        expect_signed_on(&mut wire, "a1");
+    let mut wire = scene.imap();
+    wire.send("a1 AUTHENTICATE PLAIN\r\n");
+    wire.expect("+ ");
+    wire.send(format!("{response}\r\n"));
+    expect_signed_on(&mut wire, "a1");
 
-        let mut wire = scene.imap();
-        wire.send("a1 AUTHENTICATE LOGIN\r\n");
-        wire.expect("+ ");
-        wire.send(format!("{}\r\n", STANDARD.encode(ADDRESS)));
-        wire.expect("+ ");
-        wire.send(format!("{}\r\n", STANDARD.encode(&scene.password)));
-        expect_signed_on(&mut wire, "a1");
-    });
+    let with_authorization_id = format!("{ADDRESS}\0{ADDRESS}\0{}", scene.password);
+    let mut wire = scene.imap();
+    wire.send("a1 AUTHENTICATE PLAIN ");
+    wire.send(format!("{}\r\n", STANDARD.encode(with_authorization_id)));
+    expect_signed_on(&mut wire, "a1");
+
+    let mut wire = scene.imap();
+    wire.send("a1 AUTHENTICATE LOGIN\r\n");
+    wire.expect("+ ");
+    wire.send(format!("{}\r\n", STANDARD.encode(ADDRESS)));
+    wire.expect("+ ");
+    wire.send(format!("{}\r\n", STANDARD.encode(&scene.password)));
+    expect_signed_on(&mut wire, "a1");
 }
 
 #[test]

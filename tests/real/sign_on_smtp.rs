@@ -16,6 +16,9 @@ const LIMIT: Duration = Duration::from_secs(180);
 const USERNAME: &str = "334 VXNlcm5hbWU6";
 const PASSWORD: &str = "334 UGFzc3dvcmQ6";
 
+/// Passwords that have no trouble on their way, and all of it.
+const PASSWORDS: [Option<&str>; 2] = [None, Some(r#"pä"s\s [x] 100%* 日本 wörd"#)];
+
 /// Signed on, and through to the real server: it takes a sender with Outlook's space before it.
 fn expect_signed_on(wire: &mut Wire) {
     wire.expect_smtp("235");
@@ -36,53 +39,57 @@ fn expect_line(wire: &mut Wire, whole: &str) {
 
 #[test]
 fn auth_plain_with_and_without_an_initial_response() {
-    Setting::with_smtp().play(LIMIT, |scene| {
-        let response = plain(ADDRESS, &scene.password);
-        let with_authorization_id =
-            STANDARD.encode(format!("{ADDRESS}\0{ADDRESS}\0{}", scene.password));
-        for command in [
-            format!("AUTH PLAIN {response}\r\n"),
-            format!("AUTH PLAIN  {response}\r\n"),
-            format!("auth plain {response}\r\n"),
-            format!("AUTH PLAIN {}\r\n", plain(&ADDRESS.to_uppercase(), &scene.password)),
-            format!("AUTH PLAIN {with_authorization_id}\r\n"),
-        ] {
+    for password in PASSWORDS {
+        Setting { password, ..Setting::with_smtp() }.play(LIMIT, |scene| {
+            let response = plain(ADDRESS, &scene.password);
+            let with_authorization_id =
+                STANDARD.encode(format!("{ADDRESS}\0{ADDRESS}\0{}", scene.password));
+            for command in [
+                format!("AUTH PLAIN {response}\r\n"),
+                format!("AUTH PLAIN  {response}\r\n"),
+                format!("auth plain {response}\r\n"),
+                format!("AUTH PLAIN {}\r\n", plain(&ADDRESS.to_uppercase(), &scene.password)),
+                format!("AUTH PLAIN {with_authorization_id}\r\n"),
+            ] {
+                let mut wire = scene.smtp();
+                wire.send(command);
+                expect_signed_on(&mut wire);
+            }
             let mut wire = scene.smtp();
-            wire.send(command);
+            wire.send("AUTH PLAIN\r\n");
+            expect_line(&mut wire, "334 ");
+            wire.send(format!("{response}\r\n"));
             expect_signed_on(&mut wire);
-        }
-        let mut wire = scene.smtp();
-        wire.send("AUTH PLAIN\r\n");
-        expect_line(&mut wire, "334 ");
-        wire.send(format!("{response}\r\n"));
-        expect_signed_on(&mut wire);
 
-        let mut wire = scene.smtp();
-        wire.send_slowly(format!("AUTH PLAIN {response}\r\n"));
-        expect_signed_on(&mut wire);
-    });
+            let mut wire = scene.smtp();
+            wire.send_slowly(format!("AUTH PLAIN {response}\r\n"));
+            expect_signed_on(&mut wire);
+        });
+    }
 }
 
 #[test]
 fn auth_login_with_and_without_an_initial_response() {
-    Setting::with_smtp().play(LIMIT, |scene| {
-        let (user, password) = (STANDARD.encode(ADDRESS), STANDARD.encode(&scene.password));
-        let mut wire = scene.smtp();
-        wire.send("AUTH LOGIN\r\n");
-        expect_line(&mut wire, USERNAME);
-        wire.send(format!("{user}\r\n"));
-        expect_line(&mut wire, PASSWORD);
-        wire.send(format!("{password}\r\n"));
-        expect_signed_on(&mut wire);
-
-        for space in [" ", "  "] {
+    for password in PASSWORDS {
+        Setting { password, ..Setting::with_smtp() }.play(LIMIT, |scene| {
+            let (user, password) = (STANDARD.encode(ADDRESS), STANDARD.encode(&scene.password));
             let mut wire = scene.smtp();
-            wire.send(format!("AUTH LOGIN{space}{user}\r\n"));
+            wire.send("AUTH LOGIN\r\n");
+            expect_line(&mut wire, USERNAME);
+            wire.send(format!("{user}\r\n"));
             expect_line(&mut wire, PASSWORD);
             wire.send(format!("{password}\r\n"));
             expect_signed_on(&mut wire);
-        }
-    });
+
+            for space in [" ", "  "] {
+                let mut wire = scene.smtp();
+                wire.send(format!("AUTH LOGIN{space}{user}\r\n"));
+                expect_line(&mut wire, PASSWORD);
+                wire.send(format!("{password}\r\n"));
+                expect_signed_on(&mut wire);
+            }
+        });
+    }
 }
 
 #[test]
