@@ -1,49 +1,104 @@
 //! `gatepost demo`: the main job, without a Google account.
 
+use std::io::{BufRead, IsTerminal};
 use std::process::ExitCode;
 
 use clap::Args;
+use tokio::sync::mpsc;
 use tracing_subscriber::filter::LevelFilter;
+use url::Url;
 
 use super::report::{Failure, put};
+use super::run::Signals;
 use super::{block_on, log};
-use crate::demo::Story;
+use crate::demo::{Broken, Person, Ports, Story};
 
 /// See the whole thing work with a stand-in for Google
 #[derive(Args)]
 #[command(after_help = "Examples:
-  gatepost demo --once   tell the story and leave
-  gatepost demo          the same, then stay for your own mail client")]
+  gatepost demo --once      tell the story and leave
+  gatepost demo             the same, then stay for your own mail client
+  gatepost demo --browser   the same, and you do the signing in")]
 pub(super) struct Demo {
     /// Leave after the steps; 0 only if all of them held
     #[arg(long)]
     once: bool,
+    /// Consent yourself, on the stand-in's page in your browser
+    #[arg(long)]
+    browser: bool,
 }
 
 impl Demo {
     pub(super) fn run(self) -> Result<ExitCode, Failure> {
         log::start(LevelFilter::ERROR)?;
         block_on(async {
-            let story = Story::tell(&put).await.map_err(|broken| {
-                Failure::failed(
-                    format!("A step of the demo did not hold. {broken}."),
-                    "Run it again with GATEPOST_LOG=debug to see what happened.",
-                )
-            })?;
+            let person = if self.browser { Person::AtTheBrowser(&show) } else { Person::Played };
+            let ports = if self.once { Ports::Any } else { Ports::Usual };
+            let story = Story::tell(person, ports, &put).await?;
             if !self.once {
-                put("\nThe demo stays up. Point a mail client at it, then press Ctrl-C:");
-                for (what, value) in story.settings() {
-                    put(&format!("  {what:<18}{value}"));
-                }
-                tokio::signal::ctrl_c().await.map_err(|error| {
-                    Failure::failed(
-                        format!("Ctrl-C can't be listened for ({error})."),
-                        "Use --once.",
-                    )
-                })?;
+                self.stay(&story).await?;
             }
             story.stop().await;
             Ok(ExitCode::SUCCESS)
         })
+    }
+
+    /// Stays up for a real mail client, until a signal.
+    async fn stay(&self, story: &Story) -> Result<(), Failure> {
+        let mut signals = Signals::listen().map_err(|error| {
+            Failure::failed(format!("Ctrl-C can't be listened for ({error})."), "Use --once.")
+        })?;
+        put("\nThe demo stays up. For your mail program:");
+        for (what, value) in story.settings() {
+            put(&format!("  {what:<18}{value}"));
+        }
+        if !self.browser {
+            put("\nWith --browser you do the signing in yourself, on a page in your browser.");
+        }
+        put("\nPress Enter and a new mail arrives; Ctrl-C ends the demo.");
+        let mut lines = lines_of_stdin();
+        let mut typing = true;
+        loop {
+            tokio::select! {
+                _ = signals.next() => return Ok(()),
+                line = lines.recv(), if typing => match line {
+                    Some(_) => put(&format!("“{}” has arrived.", story.new_mail()?)),
+                    // Nobody is there to press anything: it just stays.
+                    None => typing = false,
+                },
+            }
+        }
+    }
+}
+
+/// Shows the person the address at which to consent.
+fn show(url: &Url) {
+    // A script that drives this opens the address itself.
+    let opened = std::io::stdin().is_terminal() && open::that_detached(url.as_str()).is_ok();
+    put(if opened {
+        "Your browser opens the stand-in's sign-in page. If it does not, open this address in it:"
+    } else {
+        "Open this address in a browser on this computer and allow it:"
+    });
+    put(&format!("\n  {url}\n\nWaiting for you, ten minutes at most …\n"));
+}
+
+/// What is typed, a line at a time, until the end of stdin.
+fn lines_of_stdin() -> mpsc::Receiver<String> {
+    let (typed, lines) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+            if typed.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
+
+impl From<Broken> for Failure {
+    fn from(broken: Broken) -> Self {
+        let remedy = broken.remedy();
+        Self::failed(format!("A step of the demo did not hold. {broken}."), remedy)
     }
 }

@@ -151,14 +151,14 @@ fn notify(stage: Stage) {
     tracing::debug!(?stage, "no service manager to tell");
 }
 
-enum Signal {
+pub(super) enum Signal {
     Stop,
     #[cfg_attr(windows, expect(dead_code, reason = "Windows has no such signal"))]
     Reload,
 }
 
 #[cfg(unix)]
-struct Signals {
+pub(super) struct Signals {
     terminate: tokio::signal::unix::Signal,
     interrupt: tokio::signal::unix::Signal,
     hang_up: tokio::signal::unix::Signal,
@@ -166,7 +166,7 @@ struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    fn listen() -> std::io::Result<Self> {
+    pub(super) fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -175,7 +175,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Signal {
+    pub(super) async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.terminate.recv() => Signal::Stop,
             _ = self.interrupt.recv() => Signal::Stop,
@@ -185,7 +185,7 @@ impl Signals {
 }
 
 #[cfg(windows)]
-struct Signals {
+pub(super) struct Signals {
     interrupt: tokio::signal::windows::CtrlC,
     breaks: tokio::signal::windows::CtrlBreak,
     close: tokio::signal::windows::CtrlClose,
@@ -194,7 +194,7 @@ struct Signals {
 
 #[cfg(windows)]
 impl Signals {
-    fn listen() -> std::io::Result<Self> {
+    pub(super) fn listen() -> std::io::Result<Self> {
         use tokio::signal::windows::{ctrl_break, ctrl_c, ctrl_close, ctrl_shutdown};
         Ok(Self {
             interrupt: ctrl_c()?,
@@ -204,7 +204,7 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Signal {
+    pub(super) async fn next(&mut self) -> Signal {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.breaks.recv() => {}

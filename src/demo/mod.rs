@@ -10,8 +10,9 @@
 //!
 //! What it is not: a mail server to keep mail in, since everything lies in memory; nor all of Gmail.
 //! It advertises `COMPRESS=DEFLATE` and answers NO to it; labels can be read (`X-GM-LABELS`) but not
-//! stored, each message is a conversation of its own, Starred and Important fill by COPY only, and a
-//! message marked `\Deleted` waits for EXPUNGE, as with Gmail's auto-expunge switched off.
+//! stored, each message is a conversation of its own (mail clients thread by References), Important
+//! fills by COPY only, and a message marked `\Deleted` waits for EXPUNGE, as with Gmail's auto-expunge
+//! switched off.
 
 pub mod authorization;
 pub mod certificates;
@@ -23,6 +24,7 @@ mod listening;
 pub mod mailbox;
 mod random;
 pub mod record;
+mod samples;
 mod sasl;
 pub mod smtp;
 mod story;
@@ -31,7 +33,7 @@ mod sync;
 mod tests;
 mod wire;
 
-pub use story::{Broken, Story};
+pub use story::{Broken, Person, Ports, Story};
 
 use std::{io, net::SocketAddr, time::Duration};
 

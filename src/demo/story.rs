@@ -1,10 +1,11 @@
 //! The demo's story: Gatepost's whole way through, step by step, against the stand-in.
 //!
-//! Nothing here is played: the sign-in, the proxy and the files are the ones of real use; only the
-//! person at the consent page is.
+//! Nothing here is played: the sign-in, the proxy and the files are the ones of real use. Only the
+//! person at the consent page is, unless a real one asks to be there.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_imap::types::Fetch;
@@ -16,20 +17,43 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use url::Url;
 
-use super::{StandIn, StandInOptions};
+use super::authorization::Consent;
+use super::{StandIn, StandInOptions, samples};
 use crate::accounts::{Address, Keys, NewPassword, Store};
 use crate::config::Home;
 use crate::private_file;
-use crate::proxy::Server;
+use crate::proxy::{ListenError, ServeError, Server};
 use crate::secret::LocalPassword;
 use crate::settings::Settings;
 use crate::sign_in::{Progress, Request, sign_in};
 
 /// Whose mail the demo reads.
-const YOU: &str = "you@gmail.com";
+pub(super) const YOU: &str = "you@gmail.com";
+/// The stand-in's certificate, in the demo's home.
+const CA_FILE: &str = "stand-in.pem";
 /// A step that takes longer has failed.
 const STEP: Duration = Duration::from_secs(20);
+
+/// Who consents at the stand-in's page.
+#[derive(Clone, Copy)]
+pub enum Person<'p> {
+    /// Somebody who does so at once: no page is shown, and nobody need do anything.
+    Played,
+    /// Whoever opens this address in a browser. They have ten minutes.
+    AtTheBrowser(&'p (dyn Fn(&Url) + Sync)),
+}
+
+/// Where the demo listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ports {
+    /// On any free ports.
+    Any,
+    /// On Gatepost's own, which the instructions for every mail client name; on any free ones if
+    /// one of those is taken.
+    Usual,
+}
 
 /// A step that did not hold.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +61,14 @@ const STEP: Duration = Duration::from_secs(20);
 pub struct Broken {
     step: &'static str,
     problem: String,
+    remedy: &'static str,
+}
+
+impl Broken {
+    /// One thing to do.
+    pub fn remedy(&self) -> &'static str {
+        self.remedy
+    }
 }
 
 /// The demo, running: it can be connected to until it is dropped.
@@ -44,6 +76,8 @@ pub struct Story {
     google: StandIn,
     server: Arc<Server>,
     password: LocalPassword,
+    /// How many new mails have arrived.
+    new_mails: AtomicUsize,
     _folder: TempDir,
 }
 
@@ -52,14 +86,18 @@ type MailClient = async_imap::Session<TcpStream>;
 
 impl Story {
     /// Tells the story, with one call of `narrate` for each line of it.
-    pub async fn tell(narrate: &(dyn Fn(&str) + Sync)) -> Result<Self, Broken> {
+    pub async fn tell(
+        person: Person<'_>,
+        ports: Ports,
+        narrate: &(dyn Fn(&str) + Sync),
+    ) -> Result<Self, Broken> {
         narrate(
             "This is a demo. It plays Google on this machine, asks nothing of the internet, and",
         );
         narrate(
             "takes nothing from your real Gatepost: its files are in a folder that goes with it.\n",
         );
-        let story = Self::begin(narrate).await?;
+        let story = Self::begin(person, ports, narrate).await?;
         let before = story.google.authorization().refreshes();
 
         let read = step("Reading mail", story.read("Welcome")).await?;
@@ -97,17 +135,22 @@ impl Story {
         Ok(story)
     }
 
-    /// The settings for a real mail client.
-    pub fn settings(&self) -> Vec<(String, String)> {
-        let place = |service: &str| self.address(service).replace("127.0.0.1:", "127.0.0.1, port ");
+    /// The settings for a real mail client, in the words of `gatepost login`.
+    pub fn settings(&self) -> [(&'static str, String); 4] {
+        let place = |service| format!("localhost, port {}, encryption: None", self.port(service));
         [
-            ("Incoming (IMAP)", format!("{}, encryption: None", place("imap"))),
-            ("Outgoing (SMTP)", format!("{}, encryption: None", place("smtp"))),
+            ("Incoming (IMAP)", place("imap")),
+            ("Outgoing (SMTP)", place("smtp")),
             ("User name", YOU.to_owned()),
-            ("Password", self.password.expose().to_owned()),
+            ("Password", format!("{}   (for both servers)", self.password.expose())),
         ]
-        .map(|(what, value)| (what.to_owned(), value))
-        .to_vec()
+    }
+
+    /// Lets a new mail arrive; gives its subject.
+    pub fn new_mail(&self) -> Result<String, Broken> {
+        let number = self.new_mails.fetch_add(1, Ordering::Relaxed) + 1;
+        samples::deliver(self.google.mailboxes(), number)
+            .map_err(|problem| broken("Delivering a mail", problem))
     }
 
     /// Ends the demo in order.
@@ -116,23 +159,37 @@ impl Story {
         self.google.stop().await;
     }
 
-    async fn begin(narrate: &(dyn Fn(&str) + Sync)) -> Result<Self, Broken> {
+    async fn begin(
+        person: Person<'_>,
+        ports: Ports,
+        narrate: &(dyn Fn(&str) + Sync),
+    ) -> Result<Self, Broken> {
         let options = StandInOptions { users: vec![YOU.to_owned()], ..StandInOptions::default() };
         let google =
             step("Starting the stand-in", async { StandIn::start(options).await.map_err(text) })
                 .await?;
-        google.mailboxes().deliver(YOU, "INBOX", WELCOME.replace('\n', "\r\n").as_bytes());
+        samples::fill(google.mailboxes())
+            .map_err(|problem| broken("Filling the mailbox", problem))?;
+        google.mailboxes().set_catch_all(YOU);
         narrate(
             "1. A stand-in for Google is up: an authorization server, IMAP and SMTP, with TLS.",
         );
 
         let folder = tempfile::tempdir().map_err(|error| broken("Making a folder", text(error)))?;
-        let home = write_home(folder.path(), &google)
-            .map_err(|problem| broken("Writing the configuration", problem))?;
-        let settings = Settings::load(&home, None)
-            .map_err(|error| broken("Reading the configuration", text(error)))?;
+        let home = make_home(folder.path(), &google)
+            .map_err(|problem| broken("Making a home", problem))?;
+        let settings = configure(&home, &google, ports)?;
 
-        let password = step("Signing in", consent(&settings, &home)).await?;
+        let password = match person {
+            Person::Played => step("Signing in", played_consent(&settings, &home)).await?,
+            Person::AtTheBrowser(show) => {
+                google.authorization().set_consent(Consent::Page);
+                consent(&settings, &home, show).await.map_err(|problem| Broken {
+                    remedy: "Start the demo again and allow it, or leave --browser out.",
+                    ..broken("Signing in", problem)
+                })?
+            }
+        };
         narrate(&format!(
             "2. `gatepost login {YOU}`: the browser opened, {YOU} consented, and came back"
         ));
@@ -141,19 +198,23 @@ impl Story {
         );
         narrate("3. The terminal showed a local password for the mail client, this once.");
 
-        let server = Server::start(home, settings, Keys::default())
-            .map_err(|error| broken("Starting the proxy", text(error)))?;
-        let story = Self { google, server, password, _folder: folder };
+        let server = serve(home, settings, &google)?;
+        let new_mails = AtomicUsize::new(0);
+        let story = Self { google, server, password, new_mails, _folder: folder };
         narrate(&format!(
-            "4. `gatepost run` serves IMAP on {} and SMTP on {}.",
-            story.address("imap"),
-            story.address("smtp")
+            "4. `gatepost run` serves IMAP on localhost:{} and SMTP on localhost:{}.",
+            story.port("imap"),
+            story.port("smtp")
         ));
         Ok(story)
     }
 
     fn address(&self, service: &str) -> String {
         self.server.status().listeners.get(service).cloned().unwrap_or_default()
+    }
+
+    fn port(&self, service: &str) -> String {
+        self.address(service).rsplit(':').next().unwrap_or_default().to_owned()
     }
 
     async fn sign_on(&self, password: &LocalPassword) -> Outcome<MailClient> {
@@ -184,7 +245,7 @@ impl Story {
                 continue;
             };
             let fetches: Vec<Fetch> = session
-                .fetch(number.to_string(), "BODY[HEADER.FIELDS (SUBJECT)]")
+                .fetch(number.to_string(), "BODY.PEEK[HEADER.FIELDS (SUBJECT)]")
                 .await
                 .map_err(text)?
                 .try_collect()
@@ -226,20 +287,9 @@ impl Story {
 }
 
 /// Signs in with a person who consents at once.
-async fn consent(settings: &Settings, home: &Home) -> Outcome<LocalPassword> {
-    let address = Address::parse(YOU).map_err(text)?;
-    let request = Request {
-        address: &address,
-        password: NewPassword::generate().map_err(text)?,
-        replace_password: false,
-        key_file: None,
-    };
+async fn played_consent(settings: &Settings, home: &Home) -> Outcome<LocalPassword> {
     let (urls, mut opened) = mpsc::unbounded_channel();
-    let tell = move |progress: Progress<'_>| {
-        if let Progress::Authorize(url) = progress {
-            let _ = urls.send(url.to_string());
-        }
-    };
+    let show = move |url: &Url| drop(urls.send(url.clone()));
     let browser = tokio::spawn(async move {
         let url = opened.recv().await.ok_or("no address was shown")?;
         // The stand-in speaks plain HTTP on loopback, and redirects to the address that waits.
@@ -257,10 +307,34 @@ async fn consent(settings: &Settings, home: &Home) -> Outcome<LocalPassword> {
             Err("the last page does not say so".to_owned())
         }
     });
+    let password = consent(settings, home, &show).await?;
+    browser.await.map_err(text)??;
+    Ok(password)
+}
+
+/// Signs in with whoever is shown the address.
+async fn consent(
+    settings: &Settings,
+    home: &Home,
+    show: &(dyn Fn(&Url) + Sync),
+) -> Outcome<LocalPassword> {
+    let address = Address::parse(YOU).map_err(text)?;
+    let request = Request {
+        address: &address,
+        password: NewPassword::generate().map_err(text)?,
+        replace_password: false,
+        key_file: None,
+    };
+    let tell = |progress: Progress<'_>| {
+        if let Progress::Authorize(url) = progress {
+            show(url);
+        }
+    };
     let (_no_lines, pasted) = mpsc::channel(1);
     let store = Store::new(home.accounts());
-    let signed_in = sign_in(settings, &store, request, pasted, &tell).await.map_err(text)?;
-    browser.await.map_err(text)??;
+    let signed_in = sign_in(settings, &store, request, pasted, &tell).await;
+    // Its sentences end in a full stop, and so does what is said of a step.
+    let signed_in = signed_in.map_err(|error| text(error).trim_end_matches('.').to_owned())?;
     signed_in.password.ok_or_else(|| "there was an account already".to_owned())
 }
 
@@ -272,20 +346,41 @@ async fn told_goodbye(mut session: MailClient) -> Outcome<()> {
     }
 }
 
-/// A home whose Google is the stand-in.
-fn write_home(folder: &Path, google: &StandIn) -> Outcome<Home> {
+/// A home with the stand-in's certificate and its OAuth client.
+fn make_home(folder: &Path, google: &StandIn) -> Outcome<Home> {
     let home = Home::locate(Some(folder), None).map_err(text)?;
-    let ca_file = folder.join("stand-in.pem");
-    std::fs::write(&ca_file, google.ca_pem()).map_err(text)?;
-    let listen = "[listen]\nimap = \"127.0.0.1:0\"\nsmtp = \"127.0.0.1:0\"\nstatus = \"\"\n";
-    let config = [listen, &google.provider_section("stand-in.pem")].concat();
-    std::fs::write(home.config_file(), config).map_err(text)?;
+    std::fs::write(folder.join(CA_FILE), google.ca_pem()).map_err(text)?;
     let client = home.client_file("gmail");
     private_file::create_private_dir(&home.accounts()).map_err(text)?;
     client.parent().map_or(Ok(()), private_file::create_private_dir).map_err(text)?;
     private_file::write_atomically(&client, google.authorization().client_json().as_bytes())
         .map_err(text)?;
     Ok(home)
+}
+
+/// Writes the configuration for which the stand-in is Google, and reads it.
+fn configure(home: &Home, google: &StandIn, ports: Ports) -> Result<Settings, Broken> {
+    // What is not said of `imap` and `smtp` is Gatepost's default.
+    let listen = match ports {
+        Ports::Any => "[listen]\nimap = \"localhost:0\"\nsmtp = \"localhost:0\"\nstatus = \"\"\n",
+        Ports::Usual => "[listen]\nstatus = \"\"\n",
+    };
+    let config = [listen, &google.provider_section(CA_FILE)].concat();
+    std::fs::write(home.config_file(), config)
+        .map_err(|error| broken("Writing the configuration", text(error)))?;
+    Settings::load(home, None).map_err(|error| broken("Reading the configuration", text(error)))
+}
+
+/// Starts the proxy; on any free ports if one of those in the settings is taken.
+fn serve(home: Home, settings: Settings, google: &StandIn) -> Result<Arc<Server>, Broken> {
+    let served = match Server::start(home.clone(), settings, Keys::default()) {
+        Err(ServeError::Listen(ListenError::Taken { .. })) => {
+            let settings = configure(&home, google, Ports::Any)?;
+            Server::start(home, settings, Keys::default())
+        }
+        served => served,
+    };
+    served.map_err(|error| broken("Starting the proxy", text(error)))
 }
 
 async fn step<T>(name: &'static str, work: impl Future<Output = Outcome<T>>) -> Result<T, Broken> {
@@ -296,20 +391,10 @@ async fn step<T>(name: &'static str, work: impl Future<Output = Outcome<T>>) -> 
 }
 
 fn broken(step: &'static str, problem: impl Into<String>) -> Broken {
-    Broken { step, problem: problem.into() }
+    let remedy = "Run it again with GATEPOST_LOG=debug to see what happened.";
+    Broken { step, problem: problem.into(), remedy }
 }
 
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
 }
-
-const WELCOME: &str = "From: Gatepost <demo@example.com>
-To: you@gmail.com
-Subject: Welcome to the demo
-Date: Mon, 02 Nov 2026 09:00:00 +0000
-Message-ID: <welcome@demo.example.com>
-MIME-Version: 1.0
-Content-Type: text/plain; charset=utf-8
-
-This mailbox lives in the memory of the demo and ends with it.
-";

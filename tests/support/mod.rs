@@ -165,13 +165,9 @@ impl World {
 
     /// An SMTP client that has signed on.
     pub async fn smtp_signed_on(&self) -> Client {
-        use base64::Engine as _;
         let mut client = self.smtp().await;
-        client.send("EHLO test\r\n").await;
-        client.reply().await;
-        let plain = format!("\0{YOU}\0{}", self.password.expose());
-        let plain = base64::engine::general_purpose::STANDARD.encode(plain);
-        let answer = client.ask(&format!("AUTH PLAIN {plain}")).await;
+        client.ask("EHLO test").await;
+        let answer = client.sign_on(self.password.expose()).await;
         assert!(answer.starts_with("235 "), "{answer}");
         client
     }
@@ -260,6 +256,14 @@ impl Client {
     pub async fn ask(&mut self, command: &str) -> String {
         self.send(format!("{command}\r\n")).await;
         self.reply().await
+    }
+
+    /// `AUTH PLAIN`, and its reply.
+    pub async fn sign_on(&mut self, password: &str) -> String {
+        use base64::Engine as _;
+        let plain = format!("\0{YOU}\0{password}");
+        let plain = base64::engine::general_purpose::STANDARD.encode(plain);
+        self.ask(&format!("AUTH PLAIN {plain}")).await
     }
 
     /// `in LOGIN`, and its tagged answer, or the first `* BYE`.

@@ -12,7 +12,7 @@ use crate::demo::faults::Faults;
 /// What Google makes of the scope `email`.
 pub(super) const SCOPE_EMAIL: &str = "https://www.googleapis.com/auth/userinfo.email";
 
-const SCOPE_PROFILE: &str = "https://www.googleapis.com/auth/userinfo.profile";
+pub(super) const SCOPE_PROFILE: &str = "https://www.googleapis.com/auth/userinfo.profile";
 
 pub(super) struct State {
     pub(super) base: String,

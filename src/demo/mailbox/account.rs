@@ -7,7 +7,10 @@ use std::{
 
 use super::{
     StoredMessage,
-    folder::{ALL_MAIL, DELETED, Entry, FOLDERS, Folder, INBOX, SEEN, SPAM, TRASH, is_named},
+    folder::{
+        ALL_MAIL, DELETED, Entry, FLAGGED, FOLDERS, Folder, INBOX, SEEN, SPAM, STARRED, TRASH,
+        is_named,
+    },
 };
 
 /// Gmail's message numbers have 19 digits; they begin somewhere.
@@ -125,9 +128,13 @@ impl Account {
         let uid = folder.place(number, !deleted.is_empty(), modseq);
         let name = folder.name.clone();
         self.next_message += 1;
-        let flags = flags.into_iter().map(canonical_flag).collect();
+        let flags: BTreeSet<_> = flags.into_iter().map(canonical_flag).collect();
+        let is_flagged = flags.contains(FLAGGED);
         self.messages.insert(number, Message { bytes: bytes.into(), internal_date, flags });
         self.archive(number, &name, modseq);
+        if is_flagged {
+            self.star(number, modseq);
+        }
         Some(uid)
     }
 
@@ -204,6 +211,7 @@ impl Account {
             FlagChange::Remove => message.flags.difference(&own).cloned().collect(),
         };
         let everywhere = changed != message.flags;
+        let star_changed = changed.contains(FLAGGED) != message.flags.contains(FLAGGED);
         message.flags = changed;
         if !everywhere && deleted == entry.deleted {
             return Some(entry.modseq);
@@ -225,7 +233,30 @@ impl Account {
                 other.highest_modseq = modseq;
             }
         }
+        if star_changed {
+            self.star(entry.message, modseq);
+        }
         Some(modseq)
+    }
+
+    /// Into Starred, or out of it: at Gmail the flag is that label.
+    fn star(&mut self, message: u64, modseq: u64) {
+        let flags = self.messages.get(&message).map(|message| &message.flags);
+        let is_flagged = flags.is_some_and(|flags| flags.contains(FLAGGED));
+        let Some(starred) = self.folder_mut(STARRED) else {
+            return;
+        };
+        let at = starred.entries.iter().position(|entry| entry.message == message);
+        match (at, is_flagged) {
+            (Some(at), false) => {
+                starred.entries.remove(at);
+                starred.highest_modseq = modseq;
+            }
+            (None, true) => {
+                starred.place(message, false, modseq);
+            }
+            _ => {}
+        }
     }
 
     /// Into All Mail, or out of it when the message is in Spam or Trash now.
@@ -260,7 +291,7 @@ impl Account {
 
 /// System flags differ by letter case only (RFC 3501 §2.3.2).
 fn canonical_flag(flag: String) -> String {
-    const SYSTEM: [&str; 5] = ["\\Answered", "\\Flagged", DELETED, SEEN, "\\Draft"];
+    const SYSTEM: [&str; 5] = ["\\Answered", FLAGGED, DELETED, SEEN, "\\Draft"];
     match SYSTEM.iter().find(|system| system.eq_ignore_ascii_case(&flag)) {
         Some(system) => (*system).to_owned(),
         None => flag,

@@ -4,11 +4,14 @@ use super::Account;
 
 pub(in crate::demo) const SEEN: &str = "\\Seen";
 pub(in crate::demo) const DELETED: &str = "\\Deleted";
+pub(in crate::demo) const FLAGGED: &str = "\\Flagged";
+pub(in crate::demo) const INBOX: &str = "INBOX";
+pub(in crate::demo) const DRAFTS: &str = "[Gmail]/Drafts";
 pub(in crate::demo) const SENT_MAIL: &str = "[Gmail]/Sent Mail";
+pub(in crate::demo) const SPAM: &str = "[Gmail]/Spam";
 
-pub(super) const INBOX: &str = "INBOX";
 pub(super) const ALL_MAIL: &str = "[Gmail]/All Mail";
-pub(super) const SPAM: &str = "[Gmail]/Spam";
+pub(super) const STARRED: &str = "[Gmail]/Starred";
 pub(super) const TRASH: &str = "[Gmail]/Trash";
 
 /// Gmail's own folders: name and attributes. The label that X-GM-LABELS gives for one is its
@@ -17,11 +20,11 @@ pub(super) const FOLDERS: [(&str, &[&str]); 9] = [
     (INBOX, &[]),
     ("[Gmail]", &["\\Noselect"]),
     (ALL_MAIL, &["\\All"]),
-    ("[Gmail]/Drafts", &["\\Drafts"]),
+    (DRAFTS, &["\\Drafts"]),
     ("[Gmail]/Important", &["\\Important"]),
     (SENT_MAIL, &["\\Sent"]),
     (SPAM, &["\\Junk"]),
-    ("[Gmail]/Starred", &["\\Flagged"]),
+    (STARRED, &["\\Flagged"]),
     (TRASH, &["\\Trash"]),
 ];
 

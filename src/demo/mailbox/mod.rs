@@ -7,7 +7,7 @@ mod folder;
 mod tests;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{Arc, Mutex},
 };
 
@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 pub(super) use self::{
     account::{Account, FlagChange, Message},
-    folder::{DELETED, Entry, Folder, SEEN, SENT_MAIL},
+    folder::{DELETED, DRAFTS, Entry, FLAGGED, Folder, INBOX, SEEN, SENT_MAIL, SPAM},
 };
 use super::{clock, sync::lock};
 
@@ -26,6 +26,8 @@ pub struct Mailboxes(Arc<Store>);
 struct Store {
     /// By address in lower case.
     accounts: Mutex<HashMap<String, Account>>,
+    /// Who gets the mail for those who aren't here.
+    catch_all: Mutex<Option<String>>,
     changed: watch::Sender<u64>,
 }
 
@@ -46,7 +48,11 @@ pub struct StoredMessage {
 
 impl Default for Mailboxes {
     fn default() -> Self {
-        let store = Store { accounts: Mutex::default(), changed: watch::Sender::new(0) };
+        let store = Store {
+            accounts: Mutex::default(),
+            catch_all: Mutex::default(),
+            changed: watch::Sender::new(0),
+        };
         Self(Arc::new(store))
     }
 }
@@ -66,6 +72,25 @@ impl Mailboxes {
     /// is no such user or folder.
     pub fn deliver(&self, email: &str, folder: &str, bytes: &[u8]) -> Option<u32> {
         self.append(email, folder, bytes, &[], clock::now())
+    }
+
+    /// Mail sent to somebody who isn't here arrives in this user's inbox from now on; at first it is
+    /// somebody else's to keep.
+    pub fn set_catch_all(&self, email: &str) {
+        *lock(&self.0.catch_all) = Some(email.to_owned());
+    }
+
+    /// Puts a message that was sent into the inboxes of whoever is here, one copy in each.
+    pub(super) fn deliver_to_all(&self, recipients: &[String], bytes: &[u8]) {
+        let catch_all = lock(&self.0.catch_all).clone();
+        let here = |recipient: &String| match self.has_user(recipient) {
+            true => Some(recipient.to_ascii_lowercase()),
+            false => catch_all.clone(),
+        };
+        let inboxes: BTreeSet<_> = recipients.iter().filter_map(here).collect();
+        for inbox in inboxes {
+            let _ = self.deliver(&inbox, INBOX, bytes);
+        }
     }
 
     /// Puts a message into a folder; gives its UID. `None` if there is no such user or folder.

@@ -156,10 +156,7 @@ impl<S: Stream> Session<'_, S> {
         let mailboxes = &self.shared.mailboxes;
         let now = clock::now();
         mailboxes.append(&envelope.user, SENT_MAIL, &envelope.bytes, &[SEEN], now);
-        for recipient in &envelope.recipients {
-            // Who isn't here has mail elsewhere.
-            let _ = mailboxes.deliver(recipient, "INBOX", &envelope.bytes);
-        }
+        mailboxes.deliver_to_all(&envelope.recipients, &envelope.bytes);
         self.shared.remember(envelope);
         self.reply(&format!("250 2.0.0 OK  {now}")).await
     }
