@@ -18,6 +18,7 @@ use super::{
         Task::{Append, Fetch, Idle, List, Send, SignOn, Sync},
     },
     process,
+    thunderbird::Thunderbird,
 };
 
 /// The rows of the table (`client_table.rs`).
@@ -111,6 +112,12 @@ pub(crate) const CLIENTS: &[Client] = &[
         tasks: &[Send],
         adds: &["Date:", "Message-ID:", "Message-Id:", "X-Mailer:"],
         program: &Script("git-send-email.sh"),
+    },
+    Client {
+        name: "Thunderbird",
+        tasks: &[SignOn, List, Fetch, Append, Send, Idle, Sync],
+        adds: &["X-Mozilla-Status"],
+        program: &Thunderbird,
     },
 ];
 

@@ -11,6 +11,7 @@ pub(crate) mod process;
 pub(crate) mod scene;
 pub(crate) mod servers;
 pub(crate) mod trial;
+pub(crate) mod thunderbird;
 pub(crate) mod wire;
 
 use std::{

@@ -1,0 +1,186 @@
+// What thunderbird.py lets Thunderbird do, in Thunderbird's own privileged JavaScript.
+
+const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
+
+const window = Services.wm.getMostRecentWindow("mail:3pane");
+const server = MailServices.accounts.getIncomingServer("server1");
+
+const steps = {
+  /** Keeps the password, as for a person who has let Thunderbird remember it. From now on, every
+   * dialogue is noted: nobody should be asked for anything. */
+  async begin(user, password, hosts) {
+    window.dialogues = [];
+    Services.obs.addObserver(dialogue => {
+      window.dialogues.push(dialogue.document.documentElement.textContent.trim());
+    }, "common-dialog-loaded");
+    for (const host of hosts) {
+      const login = Cc["@mozilla.org/login-manager/loginInfo;1"].createInstance(Ci.nsILoginInfo);
+      login.init(host, null, host, user, password, "", "");
+      await Services.logins.addLoginAsync(login);
+    }
+  },
+
+  dialogues: async () => window.dialogues,
+
+  /** As when an account is set up: that connection is not used further. */
+  async signOn() {
+    await running(listener => server.verifyLogon(listener, window.msgWindow));
+    server.closeCachedConnections();
+  },
+
+  /** The names of the folders that can be opened. */
+  async list() {
+    await running(listener =>
+      MailServices.imap.discoverAllFolders(server.rootFolder, listener, window.msgWindow)
+    );
+    return folders().filter(one => !one.getFlag(Ci.nsMsgFolderFlags.ImapNoselect)).map(one => one.onlineName);
+  },
+
+  update: name =>
+    running(listener => folder(name).updateFolderWithListener(window.msgWindow, listener)),
+
+  /** The newest message of a folder in base64, read as for showing it. */
+  fetch(name) {
+    const newest = [...folder(name).messages].reduce((a, b) => (b.messageKey > a.messageKey ? b : a));
+    const uri = folder(name).getUriForMsg(newest);
+    const bytes = [];
+    return promise(settle =>
+      MailServices.messageServiceFromURI(uri).streamMessage(uri, {
+        QueryInterface: ChromeUtils.generateQI(["nsIStreamListener"]),
+        onStartRequest() {},
+        onDataAvailable(_, stream, __, count) {
+          const input = Cc["@mozilla.org/binaryinputstream;1"].createInstance(Ci.nsIBinaryInputStream);
+          input.setInputStream(stream);
+          bytes.push(input.readBytes(count));
+        },
+        onStopRequest: (_, status) => settle(status),
+      }, window.msgWindow, null, false, "", false)
+    ).then(() => btoa(bytes.join("")));
+  },
+
+  /** Downloads a folder; where each message lies, by its UID. */
+  async sync(name) {
+    const one = folder(name);
+    one.setFlag(Ci.nsMsgFolderFlags.Offline);
+    await running(listener => one.downloadAllForOffline(listener, window.msgWindow));
+    const file = message => `${one.filePath.path}/cur/${message.storeToken}`;
+    return [...one.messages].map(message => [message.messageKey, file(message)]);
+  },
+
+  /** Stores a file as a message. */
+  append: (path, to) =>
+    promise(settle =>
+      MailServices.copy.copyFileMessage(file(path), folder(to), null, false, 0, "", {
+        QueryInterface: ChromeUtils.generateQI(["nsIMsgCopyServiceListener"]),
+        onStartCopy() {},
+        onProgress() {},
+        setMessageKey() {},
+        getMessageId() {},
+        onStopCopy: settle,
+      }, window.msgWindow)
+    ),
+
+  /** Sends a file as a message; Gmail keeps a copy itself. */
+  send(path, to) {
+    const identity = MailServices.accounts.getAccount("account1").defaultIdentity;
+    const fields = Cc["@mozilla.org/messengercompose/composefields;1"].createInstance(Ci.nsIMsgCompFields);
+    Object.assign(fields, { from: identity.email, to, fcc: "nocopy://" });
+    const send = Cc["@mozilla.org/messengercompose/send;1"].createInstance(Ci.nsIMsgSend);
+    return promise(settle =>
+      send.sendMessageFile(identity, "account1", fields, file(path), false, false, Ci.nsIMsgSend.nsMsgDeliverNow, null, {
+        QueryInterface: ChromeUtils.generateQI(["nsIMsgSendListener"]),
+        onStartSending() {},
+        onProgress() {},
+        onStatus() {},
+        onGetDraftFolderURI() {},
+        onSendNotPerformed() {},
+        onTransportSecurityError: (_, status) => settle(status),
+        onStopSending: (_, status, words) => settle(status, words),
+      }, "")
+    );
+  },
+
+  /** Notes when the next message gets into a folder. */
+  async listen(name) {
+    window.heard = false;
+    const listener = {
+      QueryInterface: ChromeUtils.generateQI(["nsIFolderListener"]),
+      onMessageAdded(to) {
+        if (to.URI == folder(name).URI) {
+          MailServices.mailSession.RemoveFolderListener(listener);
+          window.heard = true;
+        }
+      },
+    };
+    MailServices.mailSession.AddFolderListener(listener, Ci.nsIFolderListener.added);
+  },
+
+  heard: () => until(() => window.heard, "nothing was heard"),
+
+  /** Shows a message of the inbox, as to a person who clicks on it; the text that they read. */
+  async show(subject) {
+    const { currentAbout3Pane: panes } = window.document.getElementById("tabmail");
+    panes.displayFolder(folder("INBOX").URI);
+    await until(() => panes.gDBView?.rowCount, "no list is shown");
+    const message = [...folder("INBOX").messages].find(one => one.mime2DecodedSubject == subject);
+    panes.threadTree.selectedIndex = panes.gDBView.findIndexOfMsgHdr(message, true);
+    const page = () => panes.messageBrowser.contentWindow.getMessagePaneBrowser().contentDocument;
+    return until(() => page()?.body?.textContent.trim(), "no text is shown");
+  },
+};
+
+function folders() {
+  return server.rootFolder.descendants.map(one => one.QueryInterface(Ci.nsIMsgImapMailFolder));
+}
+
+function folder(name) {
+  const found = folders().find(one => one.onlineName == name);
+  if (!found) {
+    throw new Error(`there is no folder ${name}`);
+  }
+  return found;
+}
+
+function file(path) {
+  const file = Cc["@mozilla.org/file/local;1"].createInstance(Ci.nsIFile);
+  file.initWithPath(path);
+  return file;
+}
+
+/** The end of what `start` starts: it settles with a status, and words if there are any. */
+function promise(start) {
+  return new Promise((resolve, reject) =>
+    start((status, words = "") =>
+      Components.isSuccessCode(status)
+        ? resolve()
+        : reject(new Error(`status 0x${status.toString(16)} ${words}`))
+    )
+  );
+}
+
+/** The end of a URL that runs in the background. */
+function running(start) {
+  return promise(settle => start({
+    QueryInterface: ChromeUtils.generateQI(["nsIUrlListener"]),
+    OnStartRunningUrl() {},
+    OnStopRunningUrl: (_, status) => settle(status),
+  }));
+}
+
+/** Waits until this gives something, and gives that. */
+async function until(condition, otherwise) {
+  for (let tries = 0; tries < 3000; tries++) {
+    const met = condition();
+    if (met) {
+      return met;
+    }
+    await new Promise(resolve => window.setTimeout(resolve, 10));
+  }
+  throw new Error(otherwise);
+}
+
+const [step, given, answer] = arguments;
+(async () => steps[step](...given))().then(
+  value => answer({ value: value ?? null }),
+  error => answer({ error: String(error) })
+);

@@ -1,0 +1,225 @@
+"""Thunderbird on a screen of its own (Xvfb), driven by its remote control: Marionette, JSON over TCP.
+
+It is kept running: tasks come on standard input, one a line, and each is answered by `done` or by
+`failed` and why. Otherwise it is like the other scripts here; see support/mail_client.rs. Whatever
+Thunderbird asks a person, for a password say, is a failure."""
+
+import base64
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+
+HERE = pathlib.Path(__file__).parent.resolve()
+# The program itself: Debian's `thunderbird` is a script around it.
+THUNDERBIRD = "/usr/lib/thunderbird/thunderbird"
+# Seconds that anything may take.
+PATIENCE = 60
+# It idles once it has had nothing to do for two seconds.
+BEFORE_IDLE = 3
+
+
+class Guarded:
+    """A program that ends with this one, however this one ends; see guard.sh."""
+
+    def __init__(self, command, log, **options):
+        self.process = subprocess.Popen(
+            [HERE.parent / "servers/guard.sh", *command],
+            stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, **options)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(PATIENCE)
+
+
+class Marionette:
+    """The remote control: `[0, number, command, parameters]` there, `[1, number, error, result]` back,
+    each with its length in front."""
+
+    def __init__(self, port):
+        connection = socket.create_connection(("127.0.0.1", port), PATIENCE)
+        self.stream = connection.makefile("rwb")
+        self.number = 0
+        self.read()
+        self.call("WebDriver:NewSession", {})
+        self.call("WebDriver:SetTimeouts", {"script": PATIENCE * 1000})
+        self.call("Marionette:SetContext", {"value": "chrome"})
+        self.steps = (HERE / "thunderbird.js").read_text()
+
+    def call(self, command, parameters):
+        self.number += 1
+        text = json.dumps([0, self.number, command, parameters]).encode()
+        self.stream.write(b"%d:%s" % (len(text), text))
+        self.stream.flush()
+        _, _, error, result = self.read()
+        if error:
+            raise RuntimeError(error["message"])
+        return result
+
+    def step(self, name, *given):
+        """What one of thunderbird.js gives."""
+        script = {"script": self.steps, "args": [name, given]}
+        answer = self.call("WebDriver:ExecuteAsyncScript", script)["value"]
+        if answer is None:
+            raise RuntimeError("Thunderbird shows a dialogue")
+        if "error" in answer:
+            raise RuntimeError(answer["error"])
+        return answer["value"]
+
+    def read(self):
+        size = b""
+        while not size.endswith(b":"):
+            byte = self.stream.read(1)
+            if not byte:
+                raise RuntimeError("Thunderbird has ended")
+            size += byte
+        return json.loads(self.stream.read(int(size[:-1])))
+
+
+def preferences():
+    host, address = os.environ["HOST"], os.environ["ADDRESS"]
+    all_of_them = {
+        "marionette.port": 0,
+        # Online, whatever the machine's network is like; and nothing but the two servers.
+        "offline.startup_state": 2,
+        "network.manage-offline-status": False,
+        "network.proxy.type": 0,
+        "app.update.disabledForTesting": True,
+        "extensions.update.enabled": False,
+        "datareporting.policy.dataSubmissionEnabled": False,
+        "mailnews.start_page.enabled": False,
+        "mail.rights.version": 1,
+        "mail.shell.checkDefaultClient": False,
+        # Nothing but what it is asked to do.
+        "mailnews.database.global.indexer.enabled": False,
+        "mail.server.default.autosync_offline_stores": False,
+        "mail.accountmanager.accounts": "account1",
+        "mail.accountmanager.defaultaccount": "account1",
+        "mail.account.account1.identities": "id1",
+        "mail.account.account1.server": "server1",
+        "mail.server.server1.type": "imap",
+        "mail.server.server1.name": address,
+        "mail.server.server1.hostname": host,
+        "mail.server.server1.port": int(os.environ["IMAP_PORT"]),
+        "mail.server.server1.userName": address,
+        # “Connection security: None”, “Password, transmitted insecurely”.
+        "mail.server.server1.socketType": 0,
+        "mail.server.server1.authMethod": 3,
+        # One file a message.
+        "mail.server.server1.storeContractID": "@mozilla.org/msgstore/maildirstore;1",
+        "mail.server.server1.check_new_mail": False,
+        "mail.server.server1.login_at_startup": False,
+        "mail.identity.id1.useremail": address,
+        "mail.identity.id1.smtpServer": "smtp1",
+        "mail.identity.id1.valid": True,
+        "mail.smtpservers": "smtp1",
+        "mail.smtp.defaultserver": "smtp1",
+        "mail.smtpserver.smtp1.hostname": host,
+        "mail.smtpserver.smtp1.port": int(os.environ["SMTP_PORT"]),
+        "mail.smtpserver.smtp1.username": address,
+        "mail.smtpserver.smtp1.try_ssl": 0,
+        "mail.smtpserver.smtp1.authMethod": 3,
+    }
+    lines = ("user_pref(%s, %s);\n" % (json.dumps(n), json.dumps(v)) for n, v in all_of_them.items())
+    return "".join(lines)
+
+
+def screen(log):
+    """An X server, and the number of its display."""
+    told, tells = os.pipe()
+    size = ["-screen", "0", "1280x900x24", "-nolisten", "tcp"]
+    xvfb = Guarded(["Xvfb", "-displayfd", str(tells), *size], log, pass_fds=[tells])
+    os.close(tells)
+    with open(told) as number:
+        return xvfb, number.readline().strip()
+
+
+def thunderbird(display, profile, log):
+    profile.mkdir()
+    (profile / "user.js").write_text(preferences())
+    environment = {
+        "PATH": os.environ["PATH"], "HOME": os.getcwd(), "DISPLAY": ":" + display,
+        # No desktop's services: not to be found, and not to be started.
+        "DBUS_SESSION_BUS_ADDRESS": "unix:path=/dev/null", "NO_AT_BRIDGE": "1",
+        "GSETTINGS_BACKEND": "memory", "MOZ_CRASHREPORTER_DISABLE": "1",
+    }
+    arguments = ["--profile", profile, "-no-remote", "-marionette", "-remote-allow-system-access"]
+    return Guarded([THUNDERBIRD, *arguments], log, env=environment)
+
+
+def remote_control(profile):
+    port = profile / "MarionetteActivePort"
+    end = time.monotonic() + PATIENCE
+    while not (port.exists() and port.read_text()):
+        if time.monotonic() > end:
+            raise RuntimeError("Thunderbird does not start")
+        time.sleep(0.05)
+    return Marionette(int(port.read_text()))
+
+
+def perform(remote, task):
+    mail = str(pathlib.Path("mail").resolve())
+    match task.split(" ", 1):
+        case ["sign-on"]:
+            remote.step("signOn")
+        case ["list"]:
+            pathlib.Path("list").write_text("\n".join(remote.step("list")))
+        case ["fetch"]:
+            remote.step("update", "One")
+            pathlib.Path("fetched").mkdir()
+            pathlib.Path("fetched/1").write_bytes(base64.b64decode(remote.step("fetch", "One")))
+        case ["sync", *mailbox]:
+            mailbox = mailbox[0] if mailbox else "Many"
+            remote.step("update", mailbox)
+            pathlib.Path("synced").mkdir()
+            for uid, file in remote.step("sync", mailbox):
+                pathlib.Path("synced", str(uid)).write_bytes(pathlib.Path(file).read_bytes())
+        case ["append", *mailbox]:
+            remote.step("append", mail, mailbox[0] if mailbox else "Kept")
+        case ["send", *to]:
+            remote.step("send", mail, to[0] if to else os.environ["ADDRESS"])
+        case ["idle"]:
+            remote.step("update", "INBOX")
+            remote.step("listen", "INBOX")
+            time.sleep(BEFORE_IDLE)
+            print("idling", flush=True)
+            remote.step("heard")
+            print("told", flush=True)
+        case ["show", subject]:
+            pathlib.Path("shown").write_text(remote.step("show", subject))
+    asked = remote.step("dialogues")
+    if asked:
+        raise RuntimeError("Thunderbird asks: %s" % asked)
+
+
+def main():
+    if sys.argv[1:] == ["version"]:
+        version = subprocess.run([THUNDERBIRD, "--version"], check=True, capture_output=True, text=True)
+        print(version.stdout.split()[-1])
+        return
+    profile = pathlib.Path("profile").resolve()
+    with open("log", "wb") as log:
+        xvfb, display = screen(log)
+        with xvfb, thunderbird(display, profile, log):
+            remote = remote_control(profile)
+            host = os.environ["HOST"]
+            hosts = ["imap://" + host, "smtp://" + host]
+            remote.step("begin", os.environ["ADDRESS"], os.environ["PASSWORD"], hosts)
+            print("done", flush=True)
+            for task in sys.stdin:
+                try:
+                    perform(remote, task.rstrip("\n"))
+                    print("done", flush=True)
+                except (OSError, RuntimeError) as error:
+                    print("failed", " ".join(str(error).split()), flush=True)
+            shot = remote.call("WebDriver:TakeScreenshot", {"full": False})["value"]
+            pathlib.Path("screen.png").write_bytes(base64.b64decode(shot))
+
+
+main()
