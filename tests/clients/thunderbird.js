@@ -36,8 +36,15 @@ const steps = {
     return folders().filter(one => !one.getFlag(Ci.nsMsgFolderFlags.ImapNoselect)).map(one => one.onlineName);
   },
 
-  update: name =>
-    running(listener => folder(name).updateFolderWithListener(window.msgWindow, listener)),
+  /** Brings a folder up to date. If Thunderbird is at it already, of its own accord, it forgets about
+   * the listener: so it is asked again. */
+  async update(name) {
+    const update = listener => folder(name).updateFolderWithListener(window.msgWindow, listener);
+    let updated = false;
+    while (!updated) {
+      updated = await Promise.race([running(update).then(() => true), pause(2000)]);
+    }
+  },
 
   /** The newest message of a folder in base64, read as for showing it. */
   fetch(name) {
@@ -117,7 +124,8 @@ const steps = {
 
   heard: () => until(() => window.heard, "nothing was heard"),
 
-  /** Shows a message of the inbox, as to a person who clicks on it; the text that they read. */
+  /** Shows a message of the inbox, as to a person who clicks on it; the text that they read. From then
+   * on the window updates the inbox itself, and nobody can tell when it has. */
   async show(subject) {
     const { currentAbout3Pane: panes } = window.document.getElementById("tabmail");
     panes.displayFolder(folder("INBOX").URI);
@@ -174,9 +182,13 @@ async function until(condition, otherwise) {
     if (met) {
       return met;
     }
-    await new Promise(resolve => window.setTimeout(resolve, 10));
+    await pause(10);
   }
   throw new Error(otherwise);
+}
+
+function pause(milliseconds) {
+  return new Promise(resolve => window.setTimeout(resolve, milliseconds));
 }
 
 const [step, given, answer] = arguments;

@@ -33,6 +33,7 @@ mod sign_on_imap;
 mod sign_on_smtp;
 mod smuggling;
 mod ten_clients;
+mod thunderbird;
 mod token_life;
 mod upstream_tls;
 mod wrong_password;
