@@ -31,7 +31,7 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
-  gatepost demo --once                                     see it work, without a Google account
+  gatepost demo                                            see it work, without a Google account
   gatepost login you@gmail.com --client ~/Downloads/client_secret_….json   the first time
   gatepost run                                             serve your mail client";
 

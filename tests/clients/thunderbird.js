@@ -11,7 +11,7 @@ const steps = {
   async begin(user, password, hosts) {
     window.dialogues = [];
     Services.obs.addObserver(dialogue => {
-      window.dialogues.push(dialogue.document.documentElement.textContent.trim());
+      window.dialogues.push(dialogue.document.getElementById("infoBody").textContent);
     }, "common-dialog-loaded");
     for (const host of hosts) {
       const login = Cc["@mozilla.org/login-manager/loginInfo;1"].createInstance(Ci.nsILoginInfo);
@@ -20,7 +20,8 @@ const steps = {
     }
   },
 
-  dialogues: async () => window.dialogues,
+  /** The dialogues since this was last asked. */
+  dialogues: async () => window.dialogues.splice(0),
 
   /** As when an account is set up: that connection is not used further. */
   async signOn() {

@@ -47,7 +47,9 @@ class Marionette:
         self.stream = connection.makefile("rwb")
         self.number = 0
         self.read()
-        self.call("WebDriver:NewSession", {})
+        # A dialogue is for this script to see, not for the remote control to put away.
+        prompts = {"unhandledPromptBehavior": "ignore"}
+        self.call("WebDriver:NewSession", {"capabilities": {"alwaysMatch": prompts}})
         self.call("WebDriver:SetTimeouts", {"script": PATIENCE * 1000})
         self.call("Marionette:SetContext", {"value": "chrome"})
         self.steps = (HERE / "thunderbird.js").read_text()
@@ -66,11 +68,21 @@ class Marionette:
         """What one of thunderbird.js gives."""
         script = {"script": self.steps, "args": [name, given]}
         answer = self.call("WebDriver:ExecuteAsyncScript", script)["value"]
+        # So it is if a dialogue came up meanwhile.
         if answer is None:
-            raise RuntimeError("Thunderbird shows a dialogue")
+            raise RuntimeError("no answer")
         if "error" in answer:
             raise RuntimeError(answer["error"])
         return answer["value"]
+
+    def dialogue(self):
+        """The text of the dialogue that is shown, which is put away; "" if there is none."""
+        try:
+            text = self.call("WebDriver:GetAlertText", {})["value"]
+            self.call("WebDriver:DismissAlert", {})
+            return text
+        except RuntimeError:
+            return ""
 
     def read(self):
         size = b""
@@ -191,11 +203,13 @@ def perform(remote, task):
             print("idling", flush=True)
             remote.step("heard")
             print("told", flush=True)
+        case ["rest"]:
+            time.sleep(BEFORE_IDLE)
         case ["show", subject]:
             pathlib.Path("shown").write_text(remote.step("show", subject))
-    asked = remote.step("dialogues")
-    if asked:
-        raise RuntimeError("Thunderbird asks: %s" % asked)
+    dialogues = remote.step("dialogues")
+    if dialogues:
+        raise RuntimeError("; ".join(dialogues))
 
 
 def main():
@@ -217,9 +231,8 @@ def main():
                     perform(remote, task.rstrip("\n"))
                     print("done", flush=True)
                 except (OSError, RuntimeError) as error:
-                    print("failed", " ".join(str(error).split()), flush=True)
-            shot = remote.call("WebDriver:TakeScreenshot", {"full": False})["value"]
-            pathlib.Path("screen.png").write_bytes(base64.b64decode(shot))
+                    words = remote.dialogue() or str(error)
+                    print("failed:", " ".join(words.split()), flush=True)
 
 
 main()

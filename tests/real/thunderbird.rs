@@ -72,6 +72,25 @@ fn thunderbird_does_a_days_work_with_any_password() {
 }
 
 #[test]
+fn thunderbird_asks_for_a_password_only_if_its_own_is_wrong() {
+    const QUESTION: &str = "Login to server";
+    Setting::default().play(LIMIT, |scene| {
+        let wrong = Settings { password: "wrong".to_owned(), ..scene.settings() };
+        let mut thunderbird = Running::start(&wrong, &scene.bed.scratch("wrong"));
+        let asked = thunderbird.ask("sync INBOX", &mut none()).unwrap_err();
+        assert!(asked.contains(QUESTION), "{asked}");
+        drop(thunderbird);
+
+        scene.bed.google.revoke_grants();
+        let mut thunderbird = Running::start(&scene.settings(), &scene.bed.scratch("revoked"));
+        let mut told = thunderbird.ask("sync INBOX", &mut none()).unwrap_err();
+        // It tries again by itself.
+        told += &thunderbird.ask("rest", &mut none()).err().unwrap_or_default();
+        assert!(told.contains("Google has ended the grant") && !told.contains(QUESTION), "{told}");
+    });
+}
+
+#[test]
 fn thunderbird_works_against_the_demo() {
     within(LIMIT, || {
         let folder = tempfile::tempdir().unwrap();

@@ -32,7 +32,7 @@ impl Program for Thunderbird {
     }
 }
 
-/// A Thunderbird that runs. Its screen's last picture is in its folder afterwards (`screen.png`).
+/// A Thunderbird that runs.
 pub(crate) struct Running {
     driver: Child,
     lines: Receiver<String>,
