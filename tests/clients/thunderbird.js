@@ -6,12 +6,14 @@ const window = Services.wm.getMostRecentWindow("mail:3pane");
 const server = MailServices.accounts.getIncomingServer("server1");
 
 const steps = {
-  /** Keeps the password, as for a person who has let Thunderbird remember it. From now on, every
-   * dialogue is noted: nobody should be asked for anything. */
+  /** Keeps the password, as for a person who has let Thunderbird remember it. From now on every
+   * dialogue is noted, and cancelled: nobody should be asked for anything. */
   async begin(user, password, hosts) {
     window.dialogues = [];
     Services.obs.addObserver(dialogue => {
       window.dialogues.push(dialogue.document.getElementById("infoBody").textContent);
+      // The main window stands still meanwhile.
+      dialogue.setTimeout(() => dialogue.document.getElementById("commonDialog").cancelDialog());
     }, "common-dialog-loaded");
     for (const host of hosts) {
       const login = Cc["@mozilla.org/login-manager/loginInfo;1"].createInstance(Ci.nsILoginInfo);

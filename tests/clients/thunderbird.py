@@ -20,6 +20,8 @@ THUNDERBIRD = "/usr/lib/thunderbird/thunderbird"
 PATIENCE = 60
 # It idles once it has had nothing to do for two seconds.
 BEFORE_IDLE = 3
+# In which a dialogue is gone that was cancelled.
+A_MOMENT = 1
 
 
 class Guarded:
@@ -47,9 +49,8 @@ class Marionette:
         self.stream = connection.makefile("rwb")
         self.number = 0
         self.read()
-        # A dialogue is for this script to see, not for the remote control to put away.
-        prompts = {"unhandledPromptBehavior": "ignore"}
-        self.call("WebDriver:NewSession", {"capabilities": {"alwaysMatch": prompts}})
+        # Dialogues are for thunderbird.js, not for the remote control, to put away.
+        self.call("WebDriver:NewSession", {"unhandledPromptBehavior": "ignore"})
         self.call("WebDriver:SetTimeouts", {"script": PATIENCE * 1000})
         self.call("Marionette:SetContext", {"value": "chrome"})
         self.steps = (HERE / "thunderbird.js").read_text()
@@ -68,21 +69,11 @@ class Marionette:
         """What one of thunderbird.js gives."""
         script = {"script": self.steps, "args": [name, given]}
         answer = self.call("WebDriver:ExecuteAsyncScript", script)["value"]
-        # So it is if a dialogue came up meanwhile.
         if answer is None:
-            raise RuntimeError("no answer")
+            raise RuntimeError("a dialogue came up")
         if "error" in answer:
             raise RuntimeError(answer["error"])
         return answer["value"]
-
-    def dialogue(self):
-        """The text of the dialogue that is shown, which is put away; "" if there is none."""
-        try:
-            text = self.call("WebDriver:GetAlertText", {})["value"]
-            self.call("WebDriver:DismissAlert", {})
-            return text
-        except RuntimeError:
-            return ""
 
     def read(self):
         size = b""
@@ -231,7 +222,9 @@ def main():
                     perform(remote, task.rstrip("\n"))
                     print("done", flush=True)
                 except (OSError, RuntimeError) as error:
-                    words = remote.dialogue() or str(error)
+                    # What was asked says more than that what was under way has failed.
+                    time.sleep(A_MOMENT)
+                    words = "; ".join(remote.step("dialogues")) or str(error)
                     print("failed:", " ".join(words.split()), flush=True)
 
 
