@@ -46,17 +46,13 @@ fn is_for_client(name: &[u8]) -> bool {
 /// The list is the data of `* CAPABILITY …`, or the code of a status response: `OK [CAPABILITY …]`.
 pub(super) fn rewrite(line: &[u8]) -> Option<Vec<u8>> {
     let (start, end) = list_bounds(line)?;
-    let list = &line[start..end];
-    let hides =
-        list.split(|byte| *byte == b' ').any(|name| !name.is_empty() && !is_for_client(name));
-    if !hides {
+    let names = || line[start..end].split(|byte| *byte == b' ').filter(|name| !name.is_empty());
+    if names().all(is_for_client) {
         return None;
     }
-    let mut rewritten = Vec::with_capacity(line.len());
-    rewritten.extend_from_slice(&line[..start]);
-    rewritten.extend_from_slice(Capabilities::parse(list).for_client().to_string().as_bytes());
-    rewritten.extend_from_slice(&line[end..]);
-    Some(rewritten)
+    // Bytes, not text: the names that stay are as the server wrote them.
+    let shown: Vec<&[u8]> = names().filter(|name| is_for_client(name)).collect();
+    Some([&line[..start], &shown.join(&b' '), &line[end..]].concat())
 }
 
 /// Where in a line its capability names are.
