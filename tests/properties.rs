@@ -5,6 +5,8 @@
 
 #[path = "properties/imap.rs"]
 mod imap;
+#[path = "support/newlines.rs"]
+mod newlines;
 #[path = "support/relay.rs"]
 mod relay;
 #[path = "properties/rubbish.rs"]

@@ -1,0 +1,49 @@
+//! What the fuzz targets hold, beyond “no panic”: one module of `checks/` a target.
+//!
+//! The rooms under test are compiled here by themselves, from the files in `../src`: they import
+//! nothing above them, and so the build needs no TLS and no tokio and takes seconds. The checks
+//! share the players of the transcripts with `../tests`.
+
+#![forbid(unsafe_code)]
+// Nothing here is the place to complain about what another crate's tests and commands use.
+#![allow(dead_code, unused_imports, unreachable_pub)]
+
+/// The files of `../tests/support` know the rooms by this name.
+extern crate self as gatepost;
+
+#[path = "../src/accounts/mod.rs"]
+pub mod accounts;
+#[path = "../src/private_file.rs"]
+pub mod private_file;
+#[path = "../src/protocol/mod.rs"]
+pub mod protocol;
+#[path = "../src/secret.rs"]
+pub mod secret;
+
+#[path = "../tests/support/newlines.rs"]
+mod newlines;
+#[path = "../tests/support/player.rs"]
+mod player;
+#[path = "../tests/support/relay.rs"]
+mod relay;
+#[path = "../tests/support/transcript.rs"]
+mod transcript;
+
+#[path = "checks/imap_relay.rs"]
+pub mod imap_relay;
+#[path = "checks/imap_sign_on.rs"]
+pub mod imap_sign_on;
+#[path = "checks/record.rs"]
+pub mod record;
+#[path = "checks/script.rs"]
+pub mod script;
+#[path = "checks/seeds.rs"]
+pub mod seeds;
+#[path = "checks/sign_on.rs"]
+mod sign_on;
+#[path = "checks/smtp_relay.rs"]
+pub mod smtp_relay;
+#[path = "checks/smtp_sign_on.rs"]
+pub mod smtp_sign_on;
+#[path = "checks/watched.rs"]
+mod watched;
