@@ -3,6 +3,7 @@
 
 mod client;
 mod home;
+mod keys;
 mod provider;
 mod raw;
 mod resolved;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use toml::de::DeTable;
 
+use super::keys;
 use crate::protocol::smtp::BareNewlines;
 
 /// The whole file.
@@ -68,26 +69,6 @@ pub(super) struct RawProvider {
     pub(super) bare_newlines: Option<BareNewlines>,
 }
 
-const SECTIONS: &[&str] = &["listen", "secrets", "log", "provider"];
-const LISTEN: &[&str] = &["imap", "smtp", "imaps", "smtps", "status", "allow_lan"];
-const SECRETS: &[&str] = &["key_file", "keychain"];
-const LOG: &[&str] = &["level", "files"];
-const PROVIDER: &[&str] = &[
-    "client_id",
-    "client_secret",
-    "imap",
-    "smtp",
-    "authorize_url",
-    "token_url",
-    "revoke_url",
-    "userinfo_url",
-    "scopes",
-    "connections",
-    "connection_wait",
-    "ca_file",
-    "bare_newlines",
-];
-
 /// What is wrong with a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
@@ -116,21 +97,36 @@ impl std::fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// The parser's words for a wrong kind of value, in a person's.
+/// The parser's words for what is no TOML, in a person's.
 fn in_plain_words(message: &str) -> String {
+    const WORDS: &[(&str, &str)] = &[
+        ("duplicate key", "this stands here a second time; keep one of the two"),
+        (
+            "string values must be quoted",
+            "no value can be read here; a text stands in straight quotation marks, as in \
+             \"localhost:10143\"",
+        ),
+        (
+            "carriage return must be followed by newline",
+            "the line ends in a CR alone; save the file with LF or CR LF at the ends of lines",
+        ),
+        ("invalid basic string, expected `\"`", "the quotation mark that ends the text is missing"),
+        ("invalid basic string", "there is a control character in the text; take it out"),
+        (
+            "key with no value",
+            "a key, \"=\" and a value are wanted, as in imap = \"localhost:10143\"",
+        ),
+        ("unicode value", BACK_SLASH),
+        ("escaped value", BACK_SLASH),
+        ("unclosed table", "the \"]\" that ends the section's name is missing"),
+        ("unexpected key or value", "there is more on the line than a key and its value"),
+    ];
+    const BACK_SLASH: &str = "in a text in \"…\" write \\\\ for each \\, or put the text in '…'";
     let message = message.replace('\n', ", ");
-    for (theirs, ours) in [
-        ("expected usize", "a whole number is wanted, 0 or more, as in 12"),
-        ("expected a string", "a text in quotation marks is wanted, as in \"localhost:10143\""),
-        ("expected a boolean", "true or false is wanted"),
-        ("wanted string or table", "a word in quotation marks is wanted, as in \"auto\""),
-        ("expected a sequence", "a list is wanted, as in [\"openid\", \"email\"]"),
-    ] {
-        if let Some(found) = message.strip_suffix(theirs) {
-            return format!("{found}{ours}");
-        }
+    match WORDS.iter().find(|(theirs, _)| message.contains(theirs)) {
+        Some((_, ours)) => (*ours).to_owned(),
+        None => format!("this is not understood: {message}"),
     }
-    message
 }
 
 /// A configuration's text, for finding lines in it.
@@ -141,7 +137,13 @@ pub(super) struct Source<'a> {
 
 impl Source<'_> {
     pub(super) fn parse(&self) -> Result<RawConfig, ConfigError> {
-        self.check_keys()?;
+        let file = DeTable::parse(self.text).map_err(|error| self.syntax_error(&error))?;
+        keys::check(file.get_ref()).map_err(|mistake| ConfigError {
+            file: self.file.to_owned(),
+            line: Some(self.line_at(mistake.at)),
+            key: Some(mistake.key),
+            problem: mistake.problem,
+        })?;
         toml::from_str(self.text).map_err(|error| self.syntax_error(&error))
     }
 
@@ -164,8 +166,8 @@ impl Source<'_> {
             let (name, _) = place.into_iter().find(|(name, _)| name.get_ref() == key)?;
             Some(self.line_at(name.span().start))
         });
-        let key = if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") };
-        ConfigError { file: self.file.to_owned(), line, key: Some(key), problem: problem.into() }
+        let key = Some(keys::path(section, key));
+        ConfigError { file: self.file.to_owned(), line, key, problem: problem.into() }
     }
 
     fn syntax_error(&self, error: &toml::de::Error) -> ConfigError {
@@ -175,75 +177,6 @@ impl Source<'_> {
             key: error.span().and_then(|span| self.key_at(span.start)),
             problem: in_plain_words(error.message().trim()),
         }
-    }
-
-    /// Every key must be known: the first that isn't is named, with the nearest that is.
-    fn check_keys(&self) -> Result<(), ConfigError> {
-        let table = DeTable::parse(self.text).map_err(|error| self.syntax_error(&error))?;
-        for (name, value) in table.get_ref() {
-            self.known(name, "", SECTIONS)?;
-            let toml::de::DeValue::Table(section) = value.get_ref() else {
-                continue;
-            };
-            match name.get_ref().as_ref() {
-                "listen" => self.known_all(section, "listen", LISTEN)?,
-                "log" => self.known_all(section, "log", LOG)?,
-                "secrets" => self.known_all(section, "secrets", SECRETS)?,
-                _ => {
-                    let presets = super::provider::PRESETS.map(|preset| preset.name);
-                    for (provider, keys) in section {
-                        self.known(provider, "provider", &presets)?;
-                        let toml::de::DeValue::Table(keys) = keys.get_ref() else {
-                            continue;
-                        };
-                        self.known_all(
-                            keys,
-                            &format!("provider.{}", provider.get_ref()),
-                            PROVIDER,
-                        )?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn known_all(
-        &self,
-        table: &DeTable<'_>,
-        section: &str,
-        known: &[&str],
-    ) -> Result<(), ConfigError> {
-        table.iter().try_for_each(|(name, _)| self.known(name, section, known))
-    }
-
-    fn known<N: AsRef<str>>(
-        &self,
-        name: &toml::Spanned<N>,
-        section: &str,
-        known: &[&str],
-    ) -> Result<(), ConfigError> {
-        let typed = name.get_ref().as_ref();
-        if known.contains(&typed) {
-            return Ok(());
-        }
-        let nearest = known.iter().copied().max_by(|a, b| {
-            let near = |name| strsim::jaro_winkler(name, typed);
-            near(a).total_cmp(&near(b))
-        });
-        let hint = match nearest {
-            Some(nearest) if strsim::jaro_winkler(nearest, typed) > 0.7 => {
-                format!("did you mean “{nearest}”?")
-            }
-            _ => format!("known here: {}", known.join(", ")),
-        };
-        let key = if section.is_empty() { typed.to_owned() } else { format!("{section}.{typed}") };
-        Err(ConfigError {
-            file: self.file.to_owned(),
-            line: Some(self.line_at(name.span().start)),
-            key: Some(key),
-            problem: format!("no such key; {hint}"),
-        })
     }
 
     fn line_at(&self, byte: usize) -> usize {

@@ -95,15 +95,22 @@ impl Config {
 
     /// Reads a file; one that isn't there is the same as an empty one.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let text = match std::fs::read_to_string(file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        let bytes = match std::fs::read(file) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => {
                 let problem = format!("it can't be read: {error}");
                 return Err(ConfigError { file: file.to_owned(), line: None, key: None, problem });
             }
         };
-        Self::parse(file, &text)
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let before = &bytes[..error.valid_up_to()];
+            let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+            let problem = "there is a character here that is not UTF-8; save the file as UTF-8";
+            let (file, problem) = (file.to_owned(), problem.to_owned());
+            ConfigError { file, line: Some(line), key: None, problem }
+        })?;
+        Self::parse(file, text)
     }
 
     /// Reads a text; `file` is its name in errors, and relative paths in it start there.
@@ -372,8 +379,84 @@ mod tests {
             "[secrets]\nkeychain = true\n",
             "[secrets]\nkey_chain = \"off\"\n",
             "[listen\n",
+            // In the wrong place.
+            "[listen]\nconnections = 5\n",
+            "connections = 5\n",
+            "imap = \"localhost:1\"\n",
+            "imap_port = 10143\n",
+            "[listen]\nimap_port = 10143\n",
+            "[provider.gmail]\nkey_file = \"key\"\n",
+            "[provider.gmail]\nimaps = \"\"\n",
+            "[secrets]\nclient-id = \"x\"\n",
+            "[gmail]\nconnections = 5\n",
+            "[provider]\nconnections = 5\n",
+            "[provider.gmail.listen]\n",
+            "[provider.outlook]\n",
+            "xyzzy = 1\n",
+            // Of the wrong kind.
+            "listen = \"localhost:1\"\n",
+            "provider = \"gmail\"\n",
+            "[provider]\ngmail = 5\n",
+            "[[listen]]\nimap = \"\"\n",
+            "[listen]\nallow_lan = \"yes\"\n",
+            "[listen]\nallow_lan = yes\n",
+            "listen.imap = 5\n",
+            "listen = { imap = 5 }\n",
+            "[provider.gmail]\nconnections = 99999999999999999999\n",
+            "[provider.gmail]\nconnections = 1.5\n",
+            "[provider.gmail]\nscopes = \"openid\"\n",
+            "[provider.gmail]\nscopes = [1]\n",
+            "[provider.gmail]\nconnection_wait = 10\n",
+            "[provider.gmail]\nconnection_wait = 10s\n",
+            // No TOML.
+            "[listen]\nimap = \"a:1\"\nimap = \"b:1\"\n",
+            "[listen]\n[secrets]\n[listen]\n",
+            "listen.imap = \"localhost:1\"\n[listen]\nsmtp = \"localhost:2\"\n",
+            "[listen]\r\nimap = 5\r\n",
+            "\u{feff}[listen]\nimap = 5\n",
+            "[listen]\rimap = 5\r",
+            "[listen]\nimap = localhost:10143\n",
+            "[listen]\nimap = \"localhost:10143\n",
+            "[listen]\nimap \"localhost:10143\"\n",
+            "[listen]\nimap: \"localhost:10143\"\n",
+            "[listen]\nimap = \n",
+            "[listen]\nimap = \u{201c}localhost:10143\u{201d}\n",
+            "[secrets]\nkey_file = \"C:\\Users\\me\\key\"\n",
+            "[secrets]\nkey_file = \"C:\\keys\\gatepost.key\"\n",
+            "{\"listen\": {}}\n",
+            "hello\n",
+            "[listen]\nimap = 'it''s'\n",
+            "[listen]\nimap = \"a\u{0}b\"\n",
         ]
         .map(|text| parse(text).unwrap_err());
         insta::assert_snapshot!(said.join("\n"));
+    }
+
+    #[test]
+    fn files_as_editors_save_them() {
+        let load = |bytes: &[u8]| {
+            let home = tempfile::tempdir().unwrap();
+            let file = home.path().join("config.toml");
+            std::fs::write(&file, bytes).unwrap();
+            Config::load(&file).map_err(|error| {
+                assert_eq!(error.file, file);
+                (error.line.unwrap(), error.problem)
+            })
+        };
+        for good in [
+            b"\xef\xbb\xbf[listen]\r\nimap = \"localhost:1\"\r\n".as_slice(),
+            b"listen.imap = \"localhost:1\"",
+            b"listen = { imap = \"localhost:1\" }\n",
+            b"\xef\xbb\xbf# caf\xc3\xa9\nlisten.imap = 'localhost:1'\n",
+        ] {
+            assert_eq!(load(good).unwrap().listen.imap.unwrap().port, 1);
+        }
+        let not_utf8 = "there is a character here that is not UTF-8; save the file as UTF-8";
+        for (line, bad) in [
+            (3, b"[listen]\n# mine\n# caf\xe9\nimap = \"localhost:1\"\n".as_slice()),
+            (1, b"\xff\xfe[\0l\0i\0s\0t\0e\0n\0]\0"),
+        ] {
+            assert_eq!(load(bad), Err((line, not_utf8.to_owned())));
+        }
     }
 }
