@@ -156,7 +156,8 @@ impl Session {
     fn server_said(&mut self, event: &Event) {
         for line in event.bytes.split_inclusive(|byte| *byte == b'\n') {
             assert!(line.ends_with(b"\n"), "whole lines: {event:?}");
-            let text = line[..line.len() - 1].strip_suffix(b"\r").unwrap_or(&line[..line.len() - 1]);
+            let text =
+                line[..line.len() - 1].strip_suffix(b"\r").unwrap_or(&line[..line.len() - 1]);
             self.lines.push(text.to_vec());
             if text.get(3) == Some(&b'-') {
                 continue;
@@ -187,9 +188,8 @@ impl Session {
 /// The answer to EHLO as a client may see it, escaped.
 fn list(lines: &[Vec<u8>]) -> String {
     const HIDDEN: [&str; 5] = ["AUTH", "STARTTLS", "CHUNKING", "BINARYMIME", "XCLIENT"];
-    let text = |line: &Vec<u8>| {
-        String::from_utf8_lossy(line.get(4..).unwrap_or_default()).into_owned()
-    };
+    let text =
+        |line: &Vec<u8>| String::from_utf8_lossy(line.get(4..).unwrap_or_default()).into_owned();
     let (greeting, rest) = lines.split_first().expect("a reply has a line");
     let shown = rest.iter().map(text).filter(|line| {
         let keyword = line.split([' ', '=']).next().unwrap_or_default();

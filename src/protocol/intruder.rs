@@ -24,6 +24,10 @@ const HTTP_METHODS: [&[u8]; 10] = [
     b"PRI ",
 ];
 
+/// How far a request's line is looked at: less than the longest line of a mail client, so that the
+/// verdict doesn't depend on how much of it has come.
+const MAX_REQUEST_LINE: usize = 4096;
+
 impl Intruder {
     /// Looks at the first bytes of a connection. `None` means: no sign of an intruder so far.
     ///
@@ -41,6 +45,7 @@ impl Intruder {
             start.eq_ignore_ascii_case(b"http")
         };
         // CONNECT names a host and a port, so its line is known by its end.
+        let first = &first[..first.len().min(MAX_REQUEST_LINE)];
         let line = &first[..memchr::memchr(b'\n', first).unwrap_or(first.len())];
         let names_http = memchr::memmem::find(line, b" HTTP/").is_some();
         (is_target || names_http).then_some(Self::Http)

@@ -12,7 +12,7 @@ pub(crate) fn normalized(text: &str) -> String {
         let crs = behind.len() - behind.trim_start_matches('\r').len();
         let has_lf = behind[crs..].starts_with('\n');
         let newline = match (crs, has_lf) {
-            (0..8, true) => &behind[..=crs],
+            (0..=8, true) => &behind[..=crs],
             (0, false) => "",
             _ => "\r",
         };

@@ -70,7 +70,7 @@ fn newline(bytes: &[u8]) -> Newline {
         (0, Some(b'\n')) => Newline::Bare(1),
         (0, Some(_)) => Newline::None,
         (0, None) => Newline::Unclear,
-        (1..MAX_CRS, None) => Newline::Unclear,
+        (1..=MAX_CRS, None) => Newline::Unclear,
         // CR CR LF, as a program sends that makes CRLF of each LF, and of those in CRLF too.
         (_, Some(b'\n')) => Newline::Bare(crs + 1),
         (_, _) => Newline::Bare(1),
@@ -236,6 +236,15 @@ mod tests {
         let (sent, rest) = normal("a\r\r\n.\r\r\nb\r\rc\r\r\r\nz");
         assert_eq!(sent, b"a\r\n..\r\nb\r\n\r\nc\r\nz");
         assert_eq!(rest, None);
+        // The most that are one line's end, and one more, also where the network cuts among them.
+        for (crs, wanted) in [(MAX_CRS, "a\r\nz"), (MAX_CRS + 1, "a\r\n\r\nz")] {
+            let text = format!("a{}\nz", "\r".repeat(crs));
+            for cut in 0..text.len() {
+                let (one, two) = text.as_bytes().split_at(cut);
+                let sent = run(&[one, two], BareNewlines::Normalize);
+                assert_eq!(sent, Some((wanted.into(), None)), "{crs} CRs, cut at {cut}");
+            }
+        }
     }
 
     proptest! {
