@@ -426,3 +426,77 @@ async fn a_lower_limit_holds_once_the_connections_above_it_have_ended() {
     clients[0].send("a NOOP\r\n").await;
     clients[0].until("a OK").await;
 }
+
+async fn begin_message(client: &mut Client) {
+    client.ask(&format!("MAIL FROM:<{YOU}>")).await;
+    client.ask(&format!("RCPT TO:<{YOU}>")).await;
+    assert!(client.ask("DATA").await.starts_with("354 "));
+}
+
+#[tokio::test]
+async fn a_reload_disturbs_neither_an_idle_nor_a_message_under_way() {
+    let world = World::with("connections = 5\nbare_newlines = \"refuse\"").await;
+    let mut idle = world.signed_on().await;
+    idle.send("a SELECT INBOX\r\nb IDLE\r\n").await;
+    idle.until("+").await;
+    let mut sender = world.smtp_signed_on().await;
+    begin_message(&mut sender).await;
+    sender.send("Subject: half\r\n\r\none half, ").await;
+
+    let before = world.server().status().listeners;
+    let file = world.home.config_file();
+    let config = std::fs::read_to_string(file).unwrap();
+    let other = config
+        .replace("imap = \"127.0.0.1:0\"", "imap = \"[::1]:0\"")
+        .replace("smtp = \"127.0.0.1:0\"", "smtp = \"[::1]:0\"")
+        .replace("connections = 5", "connections = 1\nconnection_wait = \"1s\"")
+        .replace("\"refuse\"", "\"normalize\"");
+
+    // One thing wrong among them, in each way a file can be wrong, and none of the rest is taken up.
+    let broken = [
+        (other.replace("connections = 1", "connektions = 1"), "did you mean “connections”?"),
+        (other.replace("\"normalize\"", "\"mend\""), "\"refuse\" or \"normalize\" is wanted"),
+        (format!("{other}connections = 1\n"), "a second time"),
+        (format!("[listen\n{other}"), "is missing"),
+    ];
+    for (text, words) in broken {
+        std::fs::write(file, text).unwrap();
+        let error = world.server().reload().unwrap_err().to_string();
+        assert!(error.contains("config.toml, line ") && error.contains(words), "{error}");
+        assert_eq!(world.server().status().listeners, before);
+        assert_eq!(world.account().connections.limit, Some(5));
+    }
+    std::fs::write(file, b"[listen]\nimap = \"\"\n# \xe9\n").unwrap();
+    let error = world.server().reload().unwrap_err().to_string();
+    assert!(error.contains("line 3: ") && error.contains("UTF-8"), "{error}");
+    assert_eq!(world.server().status().listeners, before);
+    drop(world.signed_on().await);
+
+    std::fs::write(file, other).unwrap();
+    world.server().reload().unwrap();
+    let after = world.server().status().listeners;
+    for key in ["imap", "smtp"] {
+        assert!(after[key].starts_with("[::1]:"), "{after:?}");
+        assert!(tokio::net::TcpStream::connect(&before[key]).await.is_err(), "{key}");
+    }
+    assert_eq!(world.account().connections.limit, Some(1));
+
+    // The message goes on, by the rules under which its session began.
+    sender.send("the other\r\n.\r\n").await;
+    assert!(sender.line().await.starts_with("250 "));
+    idle.until("* 1 EXISTS").await;
+    begin_message(&mut sender).await;
+    sender.send("Subject: bare\r\n\r\na\nb\r\n.\r\n").await;
+    assert!(sender.line().await.starts_with("550 5.6.0"));
+
+    // New sessions are the new configuration's.
+    let told = world.imap().await.log_in(world.password.expose()).await;
+    assert!(told.starts_with("* BYE All 1 connections"), "{told}");
+    let mut sender = world.smtp_signed_on().await;
+    begin_message(&mut sender).await;
+    sender.send("Subject: bare\r\n\r\na\nb\r\n.\r\n").await;
+    assert!(sender.line().await.starts_with("250 "));
+    idle.until("* 2 EXISTS").await;
+    idle.send("DONE\r\n").await;
+    idle.until("b OK").await;
+}

@@ -99,7 +99,8 @@ fn replies(reader: &mut Reader<'_>, tag: &[u8], verdicts: &mut usize) -> Option<
         }
         let words = line.strip_prefix(tag).filter(|words| words.starts_with(b" "));
         if let Some(words) = words {
-            let status = [" OK ", " NO ", " BAD "].iter().any(|it| words.starts_with(it.as_bytes()));
+            let status =
+                [" OK ", " NO ", " BAD "].iter().any(|it| words.starts_with(it.as_bytes()));
             if status && (tag != b"*" || words.starts_with(b" BAD ")) {
                 let asked = words == b" OK Signed on" || words.starts_with(b" NO [AUTHENTICATIONF");
                 *verdicts += usize::from(asked);

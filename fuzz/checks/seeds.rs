@@ -26,7 +26,8 @@ pub fn write(fuzz: &Path) -> io::Result<()> {
         else {
             continue;
         };
-        let transcript = transcript::parse(&fs::read_to_string(&path)?).map_err(io::Error::other)?;
+        let transcript =
+            transcript::parse(&fs::read_to_string(&path)?).map_err(io::Error::other)?;
         for (index, scene) in transcript.scenes.iter().enumerate() {
             let input = input(&transcript.settings, scene);
             if input.len() <= LONGEST {

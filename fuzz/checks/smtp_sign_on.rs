@@ -12,8 +12,8 @@ use crate::transcript::Kind;
 /// The last words where a limit was reached.
 const LAST: &[&[u8]] = &[b"421 ", b"500 5.5.6 "];
 const CODES: [&str; 15] = [
-    "214", "221", "235", "250", "334", "421", "500", "501", "502", "503", "504", "530", "535", "550",
-    "554",
+    "214", "221", "235", "250", "334", "421", "500", "501", "502", "503", "504", "530", "535",
+    "550", "554",
 ];
 
 pub fn check(input: &[u8]) {
@@ -74,7 +74,8 @@ fn check_reply(line: &[u8], reply: &[(String, Vec<u8>)]) {
     match word.to_ascii_uppercase().as_slice() {
         b"EHLO" => {
             let texts: Vec<&[u8]> = reply.iter().map(|(_, text)| text.as_slice()).collect();
-            let wanted = [b"localhost".as_slice(), b"SIZE 35882577", b"SMTPUTF8", b"AUTH PLAIN LOGIN"];
+            let wanted =
+                [b"localhost".as_slice(), b"SIZE 35882577", b"SMTPUTF8", b"AUTH PLAIN LOGIN"];
             assert_eq!((code.as_str(), texts.as_slice()), ("250", wanted.as_slice()));
         }
         b"AUTH" => {}

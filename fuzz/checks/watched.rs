@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use crate::protocol::dialogue::Farewell;
 use crate::protocol::{Dialogue, Verdict};
 use crate::relay::Relay;
 use crate::script::{Turn, Way, ways};
@@ -70,7 +71,9 @@ fn play_one<D: Dialogue>(turns: &[Turn], dialogue: D, way: Way) -> (Outcome, Vec
             match turn.speaker {
                 Side::Client => relay.client_sent(&piece),
                 Side::Server if line_by_line => {
-                    piece.split_inclusive(|byte| *byte == b'\n').for_each(|line| relay.server_sent(line));
+                    piece
+                        .split_inclusive(|byte| *byte == b'\n')
+                        .for_each(|line| relay.server_sent(line));
                 }
                 Side::Server => relay.server_sent(&piece),
             }
@@ -190,7 +193,7 @@ impl<D: Dialogue> Dialogue for Watched<D> {
         self.dialogue.farewell(words)
     }
 
-    fn server_farewell(&self) -> Option<&str> {
+    fn server_farewell(&self) -> Option<&Farewell> {
         self.dialogue.server_farewell()
     }
 }
