@@ -10,8 +10,8 @@ pub(crate) mod messages;
 pub(crate) mod process;
 pub(crate) mod scene;
 pub(crate) mod servers;
-pub(crate) mod trial;
 pub(crate) mod thunderbird;
+pub(crate) mod trial;
 pub(crate) mod wire;
 
 use std::{
