@@ -3,15 +3,16 @@
 //! fetched, stored and sent is compared byte for byte.
 //!
 //! `cargo test --test real client_table -- --nocapture` prints the table. `CLIENTS="curl mbsync"`
-//! before it keeps to these.
+//! before it keeps to these; `WIRE_LOGS=FOLDER` keeps what each said on the wire, a file a task, for
+//! `tests/transcripts/`.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, fs, path::Path, time::Duration};
 
 use crate::support::{
     bed::ADDRESS,
     clients::CLIENTS,
     mail_client::{Client, Settings, Task},
-    scene::Setting,
+    scene::{Scene, Setting},
     servers::PLAIN_PASSWORD,
     trial::Trial,
 };
@@ -62,14 +63,23 @@ fn client_table() {
                         |took| format!("{:.2}", took.as_secs_f64()),
                     )
                 };
-                let without = cell(0);
+                let (without, logged) = (cell(0), wire_log(scene).len());
                 write!(table, " {} ({without}) |", cell(1)).unwrap();
+                if let Some(folder) = std::env::var_os("WIRE_LOGS") {
+                    let name = format!("{} {}.log", client.name, task.word());
+                    let said = wire_log(scene).split_off(logged);
+                    fs::write(Path::new(&folder).join(name), said).unwrap();
+                }
             }
             table.push('\n');
         }
         println!("{table}");
         assert!(failures.is_empty(), "{failures}");
     });
+}
+
+fn wire_log(scene: &Scene) -> Vec<u8> {
+    fs::read(scene.home.folder().join("logs/wire.log")).unwrap_or_default()
 }
 
 fn head() -> String {
