@@ -199,6 +199,7 @@ impl Demo {
             smtp: port(self.until("Outgoing (SMTP)")),
             address: "you@gmail.com".to_owned(),
             password: second(self.until("Password")),
+            auth: None,
         }
     }
 

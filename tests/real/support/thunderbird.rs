@@ -42,7 +42,7 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it with an account, and waits until it is there.
     pub(crate) fn start(settings: &Settings, folder: &Path) -> Self {
-        let Settings { imap, smtp, address, password } = settings;
+        let Settings { imap, smtp, address, password, .. } = settings;
         let said = folder.join("said");
         let mut driver = script()
             .current_dir(folder)
