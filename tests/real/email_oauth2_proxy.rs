@@ -191,7 +191,8 @@ fn defect_8_a_small_fetch_waits_for_nagle() {
             })
             .collect();
         times.sort_unstable();
-        assert!(times[25] < Duration::from_millis(10), "median {:?}", times[25]);
+        // Nagle's algorithm holds up each of them for 40 ms, a busy machine only some.
+        assert!(times[5] < Duration::from_millis(20), "{times:?}");
     });
 }
 
