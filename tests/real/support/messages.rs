@@ -86,7 +86,7 @@ pub(crate) fn odd_mails(address: &str) -> Vec<Vec<u8>> {
         "Subject: folded\r\n  once\r\n\tand twice\r\n\r\n \r\n\tx \r\n",
     ];
     let long = format!("Subject: a long line\r\n\r\n{}\r\n", "0123456789".repeat(500));
-    ordinary.chain(short.map(|text| text.into()).into_iter()).chain([long.into()]).collect()
+    ordinary.chain(short.map(|text| text.into())).chain([long.into()]).collect()
 }
 
 /// The subject of that mail, which no other has.

@@ -77,7 +77,7 @@ impl Trial {
             Task::SignOn => {}
             Task::List => check_list(folder)?,
             Task::Fetch => {
-                same(client, &[self.one.clone()], files(&folder.join("fetched")))?;
+                same(client, std::slice::from_ref(&self.one), files(&folder.join("fetched")))?;
             }
             Task::Sync => same(client, &self.many, files(&folder.join("synced")))?,
             Task::Append => same(client, &[letter], vec![self.last("Kept")])?,
