@@ -7,8 +7,8 @@ use clap::Args;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::report::{Failure, say};
-use super::{block_on, keys, log};
-use crate::accounts::{Address, Grant, Record, Store};
+use super::{block_on, keys, log, record_of};
+use crate::accounts::{Grant, Record, Store};
 use crate::config::{Config, Home};
 use crate::control::{Answer, Request, Running};
 use crate::secret::LocalPassword;
@@ -35,15 +35,7 @@ impl Logout {
     pub(super) fn run(self, home: &Home) -> Result<ExitCode, Failure> {
         log::start(LevelFilter::ERROR)?;
         let store = Store::new(home.accounts());
-        let record = Address::parse(&self.address)
-            .map(|address| store.load(&address))
-            .unwrap_or(Ok(None))?;
-        let Some(record) = record else {
-            return Err(Failure::usage(
-                format!("There is no account {}.", self.address),
-                "`gatepost status` shows the accounts.",
-            ));
-        };
+        let record = record_of(&store, &self.address)?;
         let address = record.address().clone();
         let config = Config::of(home).map_err(SettingsError::from)?;
         if !self.keep_grant {

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::accounts::{Address, Record, Store};
 use crate::config::Home;
 use report::Failure;
 
@@ -90,6 +91,16 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Logout(logout) => logout.run(&home),
         Command::Demo(demo) => demo.run(),
     }
+}
+
+/// The record of the account that was typed.
+fn record_of(store: &Store, typed: &str) -> Result<Record, Failure> {
+    let known = Address::parse(typed).map(|address| store.load(&address)).unwrap_or(Ok(None))?;
+    known.ok_or_else(|| no_account(typed))
+}
+
+fn no_account(typed: &str) -> Failure {
+    Failure::usage(format!("There is no account {typed}."), "`gatepost status` shows the accounts.")
 }
 
 /// Runs a command's work to its end.

@@ -8,7 +8,7 @@ use serde_json::json;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::report::{Failure, put, say};
-use super::{keys, log};
+use super::{keys, log, no_account, record_of};
 use crate::accounts::{Address, NewPassword, PrivateKey, Record, Store, StoreError};
 use crate::config::{Config, Home};
 use crate::secret::LocalPassword;
@@ -60,9 +60,7 @@ impl Password {
             ));
         }
         let store = Store::new(home.accounts());
-        let known =
-            Address::parse(typed).map(|address| store.load(&address)).unwrap_or(Ok(None))?;
-        let record = known.ok_or_else(|| no_account(typed))?;
+        let record = record_of(&store, typed)?;
         let config = Config::of(home).map_err(SettingsError::from)?;
         let new = self.new_password()?;
         let key = match keys::open(&record, &config) {
@@ -144,10 +142,6 @@ impl Password {
         put(&format!("  {:<18}{}", "Password", new.expose()));
         say("It is shown this once. Mail programs that are connected stay so; enter it in each.");
     }
-}
-
-fn no_account(typed: &str) -> Failure {
-    Failure::usage(format!("There is no account {typed}."), "`gatepost status` shows the accounts.")
 }
 
 fn unreadable(error: &std::io::Error) -> Failure {

@@ -28,15 +28,13 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self, home: Home) -> Result<ExitCode, Failure> {
-        let parsed = self.log_wire.map(|typed| (Address::parse(&typed), typed));
-        let log_wire = match parsed {
-            None => None,
-            Some((Ok(address), _)) => Some(address),
-            Some((Err(error), typed)) => {
+        let parse = |typed: &str| {
+            Address::parse(typed).map_err(|error| {
                 let remedy = "Name the account's whole address, as in you@gmail.com.";
-                return Err(Failure::usage(format!("“{typed}” is no address: {error}."), remedy));
-            }
+                Failure::usage(format!("“{typed}” is no address: {error}."), remedy)
+            })
         };
+        let log_wire = self.log_wire.as_deref().map(parse).transpose()?;
         let settings = Settings::load(&home, None)?;
         // Held to the end: nobody else writes what this process reads, or its log.
         let _lock = InstanceLock::take(&home)?;

@@ -58,10 +58,8 @@ impl Lines {
     fn heard(&self, session: &mut Session, fields: Fields) {
         if let Some(account) = fields.account {
             let wanted = Address::parse(&account).is_ok_and(|account| account == self.account);
-            let before = match wanted {
-                true => std::mem::replace(&mut session.whose, Whose::Wanted),
-                false => std::mem::replace(&mut session.whose, Whose::Other),
-            };
+            let whose = if wanted { Whose::Wanted } else { Whose::Other };
+            let before = std::mem::replace(&mut session.whose, whose);
             if let (true, Whose::Unknown(lines)) = (wanted, before) {
                 self.write(&lines);
             }

@@ -33,6 +33,9 @@ const MAILBOX_DATA: &str = "LIST LSUB NAMESPACE STATUS XLIST";
 const MECHANISMS: &str = "CRAM-MD5 DIGEST-MD5 EXTERNAL GSSAPI LOGIN NTLM OAUTHBEARER PLAIN \
     PLAIN-CLIENTTOKEN SCRAM-SHA-1 SCRAM-SHA-256 XOAUTH2";
 
+/// What stands for a user name and a password.
+const LEFT_OUT: &str = "<…>";
+
 /// Both directions.
 #[derive(Default)]
 pub(super) struct Reader {
@@ -76,6 +79,8 @@ struct FromClient {
     literal: Option<(u64, u64)>,
     /// A synchronizing literal of this size was announced, and its `+` hasn't come.
     announced: Option<u64>,
+    /// The tag of the command that the next bytes belong to.
+    tag: Vec<u8>,
     command: Command,
 }
 
@@ -86,11 +91,11 @@ enum Command {
     #[default]
     None,
     /// One whose lines are shown like this.
-    Shown { tag: Vec<u8>, policy: Policy },
+    Shown(Policy),
     /// A LOGIN, as far as it came.
-    Login { tag: Vec<u8>, whole: Zeroizing<Vec<u8>> },
+    Login(Zeroizing<Vec<u8>>),
     /// An AUTHENTICATE: what comes are responses, until it is answered.
-    Sasl { tag: Vec<u8>, exchange: Option<Exchange> },
+    Sasl(Option<Exchange>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -116,16 +121,16 @@ impl FromClient {
                 }
                 Some((left, size)) => {
                     let take = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-                    if let Command::Login { whole, .. } = &mut self.command {
+                    if let Command::Login(whole) = &mut self.command {
                         keep(whole, &bytes[..take]);
                     }
                     self.literal = Some((left - take as u64, size));
                     bytes = &bytes[take..];
                     if left == take as u64 {
                         self.literal = None;
-                        let hidden = matches!(self.command, Command::Login { .. });
+                        let hidden = matches!(self.command, Command::Login(_));
                         show(&if hidden {
-                            "<…>".into()
+                            LEFT_OUT.into()
                         } else {
                             format!("<literal of {size} bytes>")
                         });
@@ -154,7 +159,7 @@ impl FromClient {
         match announced {
             Some(Literal { size, synchronizing: true }) => self.announced = Some(size),
             Some(Literal { size, synchronizing: false }) => self.literal = Some((size, size)),
-            None if matches!(self.command, Command::Sasl { .. }) => {}
+            None if matches!(self.command, Command::Sasl(_)) => {}
             None => self.command = Command::None,
         }
     }
@@ -169,17 +174,13 @@ impl FromClient {
         let text = line.text();
         match &mut self.command {
             Command::None => Some(self.begun(line, announced, secrets)),
-            Command::Shown { .. } if text.is_empty() => None,
-            Command::Shown { policy, .. } => Some(policy.of(line)),
-            Command::Login { whole, .. } => {
-                keep(whole, text);
-                keep(whole, b"\r\n");
-                if announced.is_none() {
-                    remember_login(whole, secrets);
-                }
-                (!text.is_empty()).then(|| b"<\xe2\x80\xa6>".to_vec())
+            Command::Shown(_) if text.is_empty() => None,
+            Command::Shown(policy) => Some(policy.of(line)),
+            Command::Login(whole) => {
+                login_line(whole, text, announced, secrets);
+                (!text.is_empty()).then(|| LEFT_OUT.as_bytes().to_vec())
             }
-            Command::Sasl { exchange, .. } => {
+            Command::Sasl(exchange) => {
                 secrets.add_response(exchange, text);
                 Some(b"<SASL response>".to_vec())
             }
@@ -198,21 +199,17 @@ impl FromClient {
         let is_tag = !tag.is_empty() && tag.len() <= 32 && tag.is_ascii();
         let upper = name.to_ascii_uppercase();
         let with_name = |shown: &[u8]| [tag, b" ", name, b" ", shown].concat();
-        let own = tag.to_vec();
+        self.tag = tag.to_vec();
         match &*upper {
             _ if !is_tag => {
-                self.command = Command::Shown { tag: own, policy: Policy::Hidden };
+                self.command = Command::Shown(Policy::Hidden);
                 hidden
             }
             b"LOGIN" => {
                 let mut whole = Zeroizing::new(Vec::with_capacity(MAX_LOGIN));
-                keep(&mut whole, text);
-                keep(&mut whole, b"\r\n");
-                if announced.is_none() {
-                    remember_login(&whole, secrets);
-                }
-                self.command = Command::Login { tag: own, whole };
-                with_name("<…>".as_bytes())
+                login_line(&mut whole, text, announced, secrets);
+                self.command = Command::Login(whole);
+                with_name(LEFT_OUT.as_bytes())
             }
             b"AUTHENTICATE" => {
                 let (mechanism, response) = split_word(arguments);
@@ -223,13 +220,13 @@ impl FromClient {
                     secrets.add_response(&mut exchange, response);
                     shown.extend_from_slice(b" <initial response>");
                 }
-                self.command = Command::Sasl { tag: own, exchange };
+                self.command = Command::Sasl(exchange);
                 shown
             }
             b"UID" => {
                 let (name, _) = split_word(arguments);
                 let policy = policy(&name.to_ascii_uppercase());
-                self.command = Command::Shown { tag: own, policy };
+                self.command = Command::Shown(policy);
                 if policy == Policy::Hidden {
                     [tag, b" UID ", &hidden].concat()
                 } else {
@@ -238,7 +235,7 @@ impl FromClient {
             }
             _ => {
                 let policy = policy(&upper);
-                self.command = Command::Shown { tag: own, policy };
+                self.command = Command::Shown(policy);
                 policy.of(line)
             }
         }
@@ -253,16 +250,9 @@ impl FromClient {
                 }
             }
             Answer::Tagged(answered) => {
-                let tag = match &self.command {
-                    Command::None => return,
-                    Command::Shown { tag, .. }
-                    | Command::Login { tag, .. }
-                    | Command::Sasl { tag, .. } => tag,
-                };
                 // A refused literal never comes; a sign-on that was answered has no more responses.
-                let waits =
-                    self.announced.is_some() || matches!(self.command, Command::Sasl { .. });
-                if tag == answered && waits {
+                let waits = self.announced.is_some() || matches!(self.command, Command::Sasl(_));
+                if self.tag == answered && waits {
                     self.announced = None;
                     self.command = Command::None;
                 }
@@ -412,6 +402,20 @@ fn is_among(word: &[u8], list: &str) -> bool {
 fn keep(whole: &mut Zeroizing<Vec<u8>>, bytes: &[u8]) {
     let room = MAX_LOGIN.saturating_sub(whole.len());
     whole.extend_from_slice(&bytes[..bytes.len().min(room)]);
+}
+
+/// Keeps a line of a LOGIN; with the last one its password is known.
+fn login_line(
+    whole: &mut Zeroizing<Vec<u8>>,
+    text: &[u8],
+    announced: Option<Literal>,
+    secrets: &mut Secrets,
+) {
+    keep(whole, text);
+    keep(whole, b"\r\n");
+    if announced.is_none() {
+        remember_login(whole, secrets);
+    }
 }
 
 fn remember_login(whole: &[u8], secrets: &mut Secrets) {
