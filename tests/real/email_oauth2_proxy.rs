@@ -202,8 +202,10 @@ fn defect_8_replies_are_lost_when_the_client_shuts_its_writing_side() {
         scene.bed.store.fill_inbox(ADDRESS, std::iter::once(mail(ADDRESS, 1, 900, 1_000_000)));
         let mut wire = scene.imap();
         let login = scene.login();
+        // No LOGOUT: on a busy machine Dovecot 2.3 itself, asked directly, now and then closes TLS
+        // before the last bytes behind a large answer have left it.
         wire.send(format!(
-            "a1 {login}\r\na2 SELECT INBOX\r\na3 UID FETCH 1 BODY[]\r\na4 LOGOUT\r\n"
+            "a1 {login}\r\na2 SELECT INBOX\r\na3 UID FETCH 1 BODY[]\r\na4 NOOP\r\n"
         ));
         wire.end_of_sending();
         for tag in ["a1", "a2", "a3", "a4"] {
