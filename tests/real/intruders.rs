@@ -1,24 +1,15 @@
 //! What isn't a mail client, or means no good: a clear answer, then the end, and nobody else notices.
 
-use std::{fs, time::Duration};
+use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use crate::support::{
-    scene::{Scene, Setting},
-    wire::Wire,
-};
+use crate::support::{process, scene::Setting, wire::Wire};
 
 const LIMIT: Duration = Duration::from_secs(180);
 
 /// Memory that the proxy may take more under any load of nonsense.
 const BOUND: u64 = 24 * 1024 * 1024;
-
-fn memory(scene: &Scene) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", scene.proxy().pid())).unwrap();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
-}
 
 /// The beginning of a TLS 1.2 ClientHello (RFC 8446 §5.1): a handshake record, 512 bytes of it.
 fn client_hello() -> Vec<u8> {
@@ -54,7 +45,7 @@ fn a_browser_and_a_tls_client_are_sent_away_and_the_log_says_what_to_change() {
 fn lines_without_end_literals_without_end_and_commands_without_end_are_bounded() {
     Setting::with_smtp().play(LIMIT, |scene| {
         let mut bystander = scene.signed_on();
-        let before = memory(scene);
+        let before = process::memory(scene.proxy().pid());
         let long = vec![b'x'; 4 * 1024 * 1024];
         for address in [scene.proxy().imap, scene.proxy().smtp] {
             let mut wire = Wire::connect(address);
@@ -76,7 +67,7 @@ fn lines_without_end_literals_without_end_and_commands_without_end_are_bounded()
             let lines = wire.lines_to_end();
             assert!(!lines.iter().any(|line| line.starts_with("+ ")), "{literal}: {lines:?}");
         }
-        let more = memory(scene).saturating_sub(before);
+        let more = process::memory(scene.proxy().pid()).saturating_sub(before);
         assert!(more < BOUND, "{more} bytes more");
         bystander.command("a2", "NOOP");
         drop(scene.smtp_signed_on());

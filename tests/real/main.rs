@@ -19,6 +19,7 @@ mod bed_itself;
 mod client_passwords;
 mod client_table;
 mod email_oauth2_proxy;
+mod hundred_sessions;
 mod idle;
 mod intruders;
 mod keychain;

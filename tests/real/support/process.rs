@@ -1,7 +1,7 @@
 //! Programs run by the tests: each has a time limit, so that one that hangs is named.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{Read, Write},
     path::Path,
     process::{Child, Command, Output, Stdio},
@@ -77,6 +77,13 @@ pub(crate) fn until(limit: Duration, mut condition: impl FnMut() -> bool) -> boo
         thread::sleep(GLANCE);
     }
     true
+}
+
+/// The memory that a process has in use, in bytes.
+pub(crate) fn memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("its memory");
+    line.split_whitespace().nth(1).expect("kB").parse::<u64>().expect("a number") * 1024
 }
 
 /// The end of a log, for a failure's message.

@@ -11,6 +11,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::Value;
 
 use super::{
     bed::{ADDRESS, Bed},
@@ -146,6 +147,11 @@ impl Scene {
         let password = sign_in(&self.home, address, password);
         self.others.push(password.clone());
         Settings { address: address.to_owned(), password, ..self.settings() }
+    }
+
+    /// What the running proxy says of each account.
+    pub(crate) fn accounts(&self) -> Vec<Value> {
+        self.home.status()["accounts"].as_array().expect("accounts").clone()
     }
 
     /// A fresh IMAP connection.

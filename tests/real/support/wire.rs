@@ -140,6 +140,29 @@ impl Wire {
         }
     }
 
+    /// The answers to commands of which some may be a FETCH of `BODY.PEEK[]` or a part of it, up to the
+    /// OK of each: the lines, and the messages by their UIDs.
+    pub(crate) fn answers(&mut self, tags: &[String]) -> (Vec<String>, Vec<(u32, Vec<u8>)>) {
+        let (mut lines, mut messages, mut left) = (Vec::new(), Vec::new(), tags.len());
+        while left > 0 {
+            let line = self.line();
+            if let Some(size) = literal(&line) {
+                let uid = line.split_once("UID ").and_then(|(_, rest)| rest.split(' ').next());
+                let Some(Ok(uid)) = uid.map(str::parse) else { self.fail("expected a UID") };
+                messages.push((uid, self.bytes(size)));
+                self.expect(")");
+                continue;
+            }
+            if tags.iter().any(|tag| line.starts_with(&format!("{tag} OK"))) {
+                left -= 1;
+            } else if !line.starts_with("* ") {
+                self.fail(&format!("expected an OK of {tags:?}"));
+            }
+            lines.push(line);
+        }
+        (lines, messages)
+    }
+
     /// The whole of an SMTP reply, which must have this code.
     pub(crate) fn expect_smtp(&mut self, code: &str) -> String {
         let mut whole = String::new();
@@ -154,8 +177,7 @@ impl Wire {
         }
     }
 
-    /// Sends a mail to oneself, as a client does: a line that begins with a dot gets one more (RFC 5321
-    /// §4.5.2).
+    /// Sends a mail to oneself, as a client does.
     pub(crate) fn send_mail(&mut self, address: &str, mail: &[u8]) {
         for (command, code) in [
             (format!("MAIL FROM: <{address}> BODY=8BITMIME"), "250"),
@@ -165,15 +187,7 @@ impl Wire {
             self.send(format!("{command}\r\n"));
             self.expect_smtp(code);
         }
-        let mut stuffed = Vec::with_capacity(mail.len());
-        for line in mail.split_inclusive(|byte| *byte == b'\n') {
-            if line.starts_with(b".") {
-                stuffed.push(b'.');
-            }
-            stuffed.extend(line);
-        }
-        stuffed.extend(b".\r\n");
-        self.send(stuffed);
+        self.send(stuffed(mail));
         self.expect_smtp("250");
     }
 
@@ -283,6 +297,20 @@ impl Wire {
         let rest = self.received.escape_ascii();
         panic!("{what}\nThe dialogue was:\n{}\n  (unread: {rest})", self.dialogue())
     }
+}
+
+/// A mail as it follows DATA, its end included: a line that begins with a dot gets one more (RFC 5321
+/// §4.5.2).
+pub(crate) fn stuffed(mail: &[u8]) -> Vec<u8> {
+    let mut stuffed = Vec::with_capacity(mail.len());
+    for line in mail.split_inclusive(|byte| *byte == b'\n') {
+        if line.starts_with(b".") {
+            stuffed.push(b'.');
+        }
+        stuffed.extend(line);
+    }
+    stuffed.extend(b".\r\n");
+    stuffed
 }
 
 /// The size of the literal that this line ends with (RFC 3501 §4.3).
