@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use gatepost::demo::faults::Times;
 use gatepost::demo::smtp::Stage;
-use support::{Client, World, YOU};
+use support::{Client, World, YOU, free_port};
 use tokio::io::AsyncWriteExt;
 
 #[tokio::test]
@@ -317,25 +317,25 @@ async fn the_connection_budget_is_kept_and_told() {
 async fn a_reload_takes_up_listeners_and_keeps_sessions() {
     let world = World::new().await;
     let mut client = world.signed_on().await;
-    let before = world.server().status().listeners["imap"].clone();
-    let config = std::fs::read_to_string(world.home.config_file()).unwrap();
     let file = world.home.config_file();
-    std::fs::write(file, config.replacen("imap = \"127.0.0.1:0\"", "imap = \"[::1]:0\"", 1))
-        .unwrap();
-    world.server().reload().unwrap();
-    let after = world.server().status().listeners["imap"].clone();
+    let config = std::fs::read_to_string(file).unwrap();
+    let listen_at = |endpoint: &str| {
+        let named = format!("imap = \"{endpoint}\"");
+        std::fs::write(file, config.replacen("imap = \"127.0.0.1:0\"", &named, 1)).unwrap();
+        world.server().reload().unwrap();
+        world.server().status().listeners["imap"].clone()
+    };
+    let before = listen_at(&format!("127.0.0.1:{}", free_port()));
+    let after = listen_at("[::1]:0");
     assert!(after.starts_with("[::1]:"), "{after}");
     assert!(tokio::net::TcpStream::connect(&before).await.is_err());
     drop(Client::connect(&after).await);
     client.send("a NOOP\r\n").await;
     client.until("a OK").await;
     // The same port under another of its names is kept, not fought over.
-    let port = after.rsplit(':').next().unwrap();
+    let port = free_port();
     for name in ["[::1]", "localhost", "127.0.0.1", "localhost"] {
-        let named = format!("imap = \"{name}:{port}\"");
-        std::fs::write(file, config.replacen("imap = \"127.0.0.1:0\"", &named, 1)).unwrap();
-        world.server().reload().unwrap();
-        let address = world.server().status().listeners["imap"].clone();
+        let address = listen_at(&format!("{name}:{port}"));
         Client::connect(&address).await.line().await;
     }
     let after = world.server().status().listeners["imap"].clone();
@@ -436,6 +436,14 @@ async fn begin_message(client: &mut Client) {
 #[tokio::test]
 async fn a_reload_disturbs_neither_an_idle_nor_a_message_under_way() {
     let world = World::with("connections = 5\nbare_newlines = \"refuse\"").await;
+    let file = world.home.config_file();
+    let mut config = std::fs::read_to_string(file).unwrap();
+    for key in ["imap", "smtp"] {
+        let named = |port| format!("{key} = \"127.0.0.1:{port}\"");
+        config = config.replacen(&named(0), &named(free_port()), 1);
+    }
+    std::fs::write(file, &config).unwrap();
+    world.server().reload().unwrap();
     let mut idle = world.signed_on().await;
     idle.send("a SELECT INBOX\r\nb IDLE\r\n").await;
     idle.until("+").await;
@@ -444,11 +452,9 @@ async fn a_reload_disturbs_neither_an_idle_nor_a_message_under_way() {
     sender.send("Subject: half\r\n\r\none half, ").await;
 
     let before = world.server().status().listeners;
-    let file = world.home.config_file();
-    let config = std::fs::read_to_string(file).unwrap();
     let other = config
-        .replace("imap = \"127.0.0.1:0\"", "imap = \"[::1]:0\"")
-        .replace("smtp = \"127.0.0.1:0\"", "smtp = \"[::1]:0\"")
+        .replace(&before["imap"], "[::1]:0")
+        .replace(&before["smtp"], "[::1]:0")
         .replace("connections = 5", "connections = 1\nconnection_wait = \"1s\"")
         .replace("\"refuse\"", "\"normalize\"");
 
@@ -491,7 +497,7 @@ async fn a_reload_disturbs_neither_an_idle_nor_a_message_under_way() {
 
     // New sessions are the new configuration's.
     let told = world.imap().await.log_in(world.password.expose()).await;
-    assert!(told.starts_with("* BYE All 1 connections"), "{told}");
+    assert!(told.starts_with("* BYE The only connection of this account is in use"), "{told}");
     let mut sender = world.smtp_signed_on().await;
     begin_message(&mut sender).await;
     sender.send("Subject: bare\r\n\r\na\nb\r\n.\r\n").await;

@@ -102,8 +102,11 @@ fn account_line(account: &AccountStatus) -> String {
         .token_expires_in
         .map_or(String::new(), |seconds| format!(", token good for {} min", seconds / 60));
     let Connections { in_use, limit, .. } = account.connections;
-    let of = limit.map_or(String::new(), |limit| format!(" of {limit}"));
-    let connections = format!("{in_use}{of} IMAP connections");
+    let connections = match (in_use, limit) {
+        (_, Some(limit)) => format!("{in_use} of {limit} IMAP connections"),
+        (1, None) => "1 IMAP connection".to_owned(),
+        (_, None) => format!("{in_use} IMAP connections"),
+    };
     format!(
         "{}: {state}{token}; opens with {}; {} IMAP and {} SMTP sessions, {connections} to Gmail; {:.1} MB down, {:.1} MB up since the start",
         account.address,

@@ -225,9 +225,12 @@ impl Member {
     /// A place for one more IMAP connection, within the account's budget, by `deadline`.
     pub(super) async fn place(&self, deadline: TokioInstant) -> Result<Place, Trouble> {
         self.budget.place(deadline).await.ok_or_else(|| {
-            let limit = self.budget.show().limit.unwrap_or_default();
+            let sentence = match self.budget.show().limit.unwrap_or_default() {
+                1 => "The only connection of this account is in use.".to_owned(),
+                limit => format!("All {limit} connections of this account are in use."),
+            };
             Trouble::limit(
-                format!("All {limit} connections of this account are in use."),
+                sentence,
                 "Close a mail program of this account, or raise `connections` in Gatepost's configuration.",
             )
         })

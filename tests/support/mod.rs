@@ -3,8 +3,10 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use gatepost::accounts::{Address, Keychain, Keys, NewPassword, Store};
@@ -171,6 +173,21 @@ impl World {
         assert!(answer.starts_with("235 "), "{answer}");
         client
     }
+}
+
+/// A port that nobody has at 127.0.0.1 or at ::1; the next call gives another. It is below those that
+/// systems give to whoever asks for any, as every other test does: none of them takes it meanwhile.
+pub fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Another run of the tests on this machine begins elsewhere.
+    let offset = std::process::id().wrapping_mul(97) as u16;
+    let is_free = |port: &u16| {
+        ["127.0.0.1", "::1"].iter().all(|host| TcpListener::bind((*host, *port)).is_ok())
+    };
+    std::iter::repeat_with(|| NEXT.fetch_add(1, Ordering::Relaxed).wrapping_add(offset))
+        .map(|number| 20_000 + number % 10_000)
+        .find(is_free)
+        .unwrap()
 }
 
 /// A browser: it follows redirects, and trusts nobody in particular.
