@@ -282,6 +282,8 @@ impl Wire {
                 self.received.extend_from_slice(&chunk[..size]);
                 true
             }
+            // A read with a time limit isn't taken up again after a signal, as others are.
+            Err(error) if error.kind() == ErrorKind::Interrupted => self.receive(),
             // A reset is an end too: Gatepost closes while we may still be sending.
             Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
             Err(error) => self.fail(&format!("no answer within {PATIENCE:?}: {error}")),
