@@ -204,9 +204,7 @@ fn defect_8_replies_are_lost_when_the_client_shuts_its_writing_side() {
         let login = scene.login();
         // No LOGOUT: on a busy machine Dovecot 2.3 itself, asked directly, now and then closes TLS
         // before the last bytes behind a large answer have left it.
-        wire.send(format!(
-            "a1 {login}\r\na2 SELECT INBOX\r\na3 UID FETCH 1 BODY[]\r\na4 NOOP\r\n"
-        ));
+        wire.send(format!("a1 {login}\r\na2 SELECT INBOX\r\na3 UID FETCH 1 BODY[]\r\na4 NOOP\r\n"));
         wire.end_of_sending();
         for tag in ["a1", "a2", "a3", "a4"] {
             wire.expect_ok(tag);
