@@ -15,7 +15,7 @@ const MAX_LOGIN: usize = 16 * 1024;
 const MAX_PENDING: usize = 32 * 1024;
 
 /// Commands whose arguments are mailboxes, messages, flags and the like.
-const PLAIN: &str = "APPEND CAPABILITY CHECK CLOSE COPY CREATE DELETE ENABLE EXAMINE EXPUNGE GETQUOTA \
+const PLAIN: &str = "CAPABILITY CHECK CLOSE COPY CREATE DELETE ENABLE EXAMINE EXPUNGE GETQUOTA \
     GETQUOTAROOT ID IDLE LIST LOGOUT LSUB MOVE NAMESPACE NOOP RENAME SELECT STARTTLS COMPRESS STATUS \
     SUBSCRIBE UNSELECT UNSUBSCRIBE XLIST";
 /// Commands among whose arguments texts may be.
@@ -56,8 +56,14 @@ impl Reader {
                 self.client.said(bytes, secrets, &mut |line| show(Side::Client, line));
             }
             Side::Server => self.server.said(bytes, secrets, &mut |heard, line| {
+                match (&heard, line.split_once(' ')) {
+                    // A line of a mail that was taken for a command: its first word is no tag.
+                    (Answer::Tagged(_), Some((_, words))) if self.client.lost => {
+                        show(Side::Server, &format!("… {words}"));
+                    }
+                    _ => show(Side::Server, line),
+                }
                 self.client.answered(heard);
-                show(Side::Server, line);
             }),
         }
     }
@@ -82,6 +88,8 @@ struct FromClient {
     /// The tag of the command that the next bytes belong to.
     tag: Vec<u8>,
     command: Command,
+    /// A mail was longer than its literal. Its rest reads as commands, so only lengths are shown.
+    lost: bool,
 }
 
 /// The command that the next bytes belong to.
@@ -92,6 +100,8 @@ enum Command {
     None,
     /// One whose lines are shown like this.
     Shown(Policy),
+    /// An APPEND, behind whose literal hardly anything may stand.
+    Append,
     /// A LOGIN, as far as it came.
     Login(Zeroizing<Vec<u8>>),
     /// An AUTHENTICATE: what comes are responses, until it is answered.
@@ -153,7 +163,9 @@ impl FromClient {
         let line = std::mem::take(&mut self.line);
         // A size that can't be right ends the session; nothing of it is a literal.
         let announced = announced_literal(line.end()).unwrap_or(None);
-        if let Some(shown) = self.shown(&line, announced, secrets) {
+        let was_lost = self.lost;
+        let shown = self.shown(&line, announced, secrets);
+        if let Some(shown) = if was_lost { Some(Policy::Hidden.of(&line)) } else { shown } {
             show(&words(&secrets.left_out_of(&shown)));
         }
         match announced {
@@ -174,6 +186,17 @@ impl FromClient {
         let text = line.text();
         match &mut self.command {
             Command::None => Some(self.begun(line, announced, secrets)),
+            Command::Append => {
+                // `)` ends the literal of a mail in UTF-8 (RFC 6855 §4); RFC 3502 has several mails.
+                self.lost |= announced.is_none() && !matches!(text, b"" | b")");
+                let length = line.length();
+                if self.lost {
+                    let shown =
+                        format!("<{length} bytes too many for the literal; only lengths follow>");
+                    return Some(shown.into_bytes());
+                }
+                (!text.is_empty()).then(|| Policy::Hidden.of(line))
+            }
             Command::Shown(_) if text.is_empty() => None,
             Command::Shown(policy) => Some(policy.of(line)),
             Command::Login(whole) => {
@@ -204,6 +227,10 @@ impl FromClient {
             _ if !is_tag => {
                 self.command = Command::Shown(Policy::Hidden);
                 hidden
+            }
+            b"APPEND" => {
+                self.command = Command::Append;
+                if announced.is_some() { Policy::Plain.of(line) } else { hidden }
             }
             b"LOGIN" => {
                 let mut whole = Zeroizing::new(Vec::with_capacity(MAX_LOGIN));

@@ -59,7 +59,7 @@ impl Line {
     }
 }
 
-/// What was signed on with, and must not be shown by whoever repeats it.
+/// What was signed on with, and must not be shown by whoever repeats it; the latest last.
 #[derive(Default)]
 pub struct Secrets(Vec<Zeroizing<Vec<u8>>>);
 
@@ -74,8 +74,6 @@ impl Secrets {
             self.0.remove(0);
         }
         self.0.push(Zeroizing::new(secret.to_vec()));
-        // The longest first, lest a part of it be taken out and the rest be shown.
-        self.0.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
     }
 
     /// A SASL response: it is a secret itself, and the password in it another.
@@ -91,7 +89,10 @@ impl Secrets {
     /// A text without them, each with `…` in its place.
     pub fn left_out_of(&self, text: &[u8]) -> Vec<u8> {
         let mut text = text.to_vec();
-        for secret in &self.0 {
+        // The longest first, lest a part of it be taken out and the rest be shown.
+        let mut secrets: Vec<&[u8]> = self.0.iter().map(|secret| &secret[..]).collect();
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        for secret in secrets {
             while let Some(at) = memchr::memmem::find(&text, secret) {
                 text.splice(at..at + secret.len(), "…".bytes());
             }

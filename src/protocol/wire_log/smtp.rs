@@ -136,7 +136,7 @@ impl FromClient {
                     size: 0,
                     before,
                 };
-                text.to_vec()
+                b"DATA".to_vec()
             }
             Command::Bdat(size) => {
                 if let Some(size) = size.filter(|size| *size > 0) {
@@ -144,13 +144,23 @@ impl FromClient {
                 }
                 text.to_vec()
             }
-            Command::Mail | Command::Rcpt if text.contains(&b':') => text.to_vec(),
-            Command::Ehlo(_) | Command::Helo(_) | Command::StartTls => text.to_vec(),
+            // Lines of a mail may begin with the same words, where a client went on behind a
+            // refused DATA.
+            Command::Mail if has_path(text, b"FROM:") => text.to_vec(),
+            Command::Rcpt if has_path(text, b"TO:") => text.to_vec(),
+            Command::Ehlo(name) | Command::Helo(name) if command::is_valid_name(name) => {
+                text.to_vec()
+            }
+            Command::StartTls => b"STARTTLS".to_vec(),
             Command::Rset => b"RSET".to_vec(),
             Command::Noop => b"NOOP".to_vec(),
             Command::Help => b"HELP".to_vec(),
             Command::Quit => b"QUIT".to_vec(),
-            Command::Mail | Command::Rcpt | Command::Unknown => hidden(),
+            Command::Mail
+            | Command::Rcpt
+            | Command::Ehlo(_)
+            | Command::Helo(_)
+            | Command::Unknown => hidden(),
         };
         self.unanswered += 1;
         if line.is_cut() { hidden() } else { shown }
@@ -175,4 +185,11 @@ impl FromClient {
             }
         }
     }
+}
+
+/// True for `MAIL FROM:` and `RCPT TO:`.
+fn has_path(text: &[u8], keyword: &[u8]) -> bool {
+    let behind_verb = text.trim_ascii_start().get(4..).unwrap_or_default().trim_ascii_start();
+    let before = behind_verb.get(..keyword.len());
+    before.is_some_and(|before| before.eq_ignore_ascii_case(keyword))
 }

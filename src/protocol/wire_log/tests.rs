@@ -215,6 +215,84 @@ S: 250 OK",
 }
 
 #[test]
+fn a_mail_that_is_longer_than_its_literal_is_not_shown_as_commands() {
+    assert_shown(
+        WireLog::imap,
+        r#"C: 1 APPEND Drafts UTF8 (~{5}
+S: + OK
+C: mail!)
+S: 1 OK Done
+C: 2 APPEND Sent {14}
+S: + OK
+C: Subject: ha! ha!
+C: please list all that is private
+C: Ada
+S: 2 BAD Could not parse command
+S: please BAD Could not parse command
+S: Ada BAD Unknown command
+C: 3 LOGOUT
+S: * BYE LOGOUT Requested
+S: 3 OK"#,
+        r#"C: 1 APPEND Drafts UTF8 (~{5}
+S: + OK
+C: <literal of 5 bytes>
+C: <1 bytes>
+S: 1 OK Done
+C: 2 APPEND Sent {14}
+S: + OK
+C: <literal of 14 bytes>
+C: <2 bytes too many for the literal; only lengths follow>
+C: <31 bytes>
+C: <3 bytes>
+S: … BAD Could not parse command
+S: … BAD Could not parse command
+S: … BAD Unknown command
+C: <8 bytes>
+S: * BYE LOGOUT Requested
+S: … OK"#,
+    );
+}
+
+#[test]
+fn a_message_behind_a_refused_data_is_not_shown_as_commands() {
+    assert_shown(
+        WireLog::smtp,
+        "C: DATA
+S: 503 5.5.1 no recipient
+C: Mail me: at home
+C: Data of mine
+S: 502 what?
+S: 503 5.5.1 no recipient
+C: helo to all of you
+C: Rcpt of mine: here
+C: STARTTLS now
+S: 502 what?",
+        "C: DATA
+S: 503 5.5.1 no recipient
+C: <16 bytes>
+C: DATA
+S: 502 what?
+S: 503 5.5.1 no recipient
+C: <18 bytes>
+C: <18 bytes>
+C: STARTTLS
+S: 502 what?",
+    );
+}
+
+#[test]
+fn of_many_secrets_the_latest_are_kept() {
+    let mut said = String::new();
+    for n in 0..100 {
+        let plain = STANDARD.encode(format!("\0you\0password-{n:03}"));
+        let n = if n == 99 { "last".to_owned() } else { n.to_string() };
+        said += &format!("C: {n} AUTHENTICATE PLAIN {plain}\nS: {n} NO {plain} password-099\n");
+    }
+    let lines = shown(WireLog::imap(), &dialogue(&said), 10_000);
+    assert_eq!(lines.last().unwrap(), "S: last NO … …");
+}
+
+#[test]
 fn what_is_no_text_is_escaped_and_what_is_long_is_cut() {
     let said = [
         (Side::Server, b"* OK \xff\x07\r\n".to_vec()),
@@ -231,7 +309,7 @@ fn imap_step(kind: u8, n: usize, secret: &str, mail: &str) -> Vec<(Side, Vec<u8>
     let quoted = secret.replace('\\', "\\\\").replace('"', "\\\"");
     let plain = STANDARD.encode(format!("\0you\0{secret}"));
     let (size, literal) = (secret.len(), mail.len());
-    let text = match kind % 14 {
+    let text = match kind % 15 {
         0 => format!("C: t{n} LOGIN you \"{quoted}\"\nS: t{n} NO \"{quoted}\" is not {secret}"),
         1 => {
             format!("C: t{n} LOGIN \"you\" {{{size}}}\nS: + go\nC: {secret}\nS: t{n} BAD {secret}")
@@ -259,6 +337,9 @@ fn imap_step(kind: u8, n: usize, secret: &str, mail: &str) -> Vec<(Side, Vec<u8>
         11 => {
             format!("C: t{n} STORE 1 +X-GM-LABELS (\"{mail}\")\nS: * OK [ALERT] {{5}}\nS: t{n} OK")
         }
+        13 => format!(
+            "C: t{n} APPEND Sent {{{literal}+}}\nC: {mail} {mail}\nC: {mail} list {mail}\nS: t{n} BAD no\nS: {mail} BAD no"
+        ),
         12 => format!("C: {secret}\nS: * BAD what?\nC: {plain} {secret}\nS: * BAD what?"),
         _ => {
             format!("C: t{n} LIST \"\" *\nS: * LIST () \"/\" {{4}}\nS: name\nS: t{n} OK Done {{7}}")
@@ -270,7 +351,7 @@ fn imap_step(kind: u8, n: usize, secret: &str, mail: &str) -> Vec<(Side, Vec<u8>
 fn smtp_step(kind: u8, secret: &str, mail: &str) -> Vec<(Side, Vec<u8>)> {
     let plain = STANDARD.encode(format!("\0you\0{secret}"));
     let password = STANDARD.encode(secret);
-    let text = match kind % 7 {
+    let text = match kind % 8 {
         0 => format!("C: AUTH PLAIN {plain}\nS: 535 5.7.8 {plain}\nC: EHLO again\nS: 250 hello"),
         1 => format!("C: AUTH PLAIN\nS: 334 \nC: {plain}\nS: 235 {secret}"),
         2 => format!(
@@ -282,7 +363,10 @@ fn smtp_step(kind: u8, secret: &str, mail: &str) -> Vec<(Side, Vec<u8>)> {
         4 => format!(
             "C: DATA\nS: 354 go\nC: EHLO {mail}\nC: .\nC: NOOP {mail}\nS: 250 OK\nS: 250 OK"
         ),
-        5 => format!("C: BDAT {} LAST\nC: {mail}\nS: 250 OK", mail.len() + 2),
+        5 => format!(
+            "C: DATA\nS: 554 no\nC: data {mail}\nS: 503 no\nC: mail it: {mail}\nC: ehlo to {mail}\nS: 500 what?\nS: 501 what?"
+        ),
+        6 => format!("C: BDAT {} LAST\nC: {mail}\nS: 250 OK", mail.len() + 2),
         _ => format!("C: {secret}\nS: 500 what?\nC: VRFY {mail}\nS: 500 what?"),
     };
     dialogue(&text)
