@@ -151,13 +151,19 @@ struct Proxy {
 
 impl Proxy {
     fn start(home: &Path) -> Self {
-        let mut child = gatepost(home).arg("run").stderr(Stdio::piped()).spawn().unwrap();
+        Self::start_with(home, &[]).0
+    }
+
+    /// With more arguments; also what it says up to its `ready`.
+    fn start_with(home: &Path, arguments: &[&str]) -> (Self, String) {
+        let mut command = gatepost(home);
+        let mut child = command.arg("run").args(arguments).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
         while !said.ends_with("\nready\n") && said != "ready\n" {
             assert!(stderr.read_line(&mut said).unwrap() > 0, "it ended: {said}");
         }
-        Self { child, _stderr: stderr }
+        (Self { child, _stderr: stderr }, said)
     }
 }
 
@@ -165,6 +171,22 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_wire_log_says_where_it_is_and_that_it_waits_for_an_account() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let config = "[listen]\nimap = \"127.0.0.1:0\"\nsmtp = \"\"\n[secrets]\nkeychain = \"off\"\n";
+    std::fs::write(home.join("config.toml"), config).unwrap();
+    keep_account(home);
+    let file = home.join("logs").join("wire.log");
+    for (address, is_there) in [("You@GMail.com", true), ("other@gmail.com", false)] {
+        let (_proxy, said) = Proxy::start_with(home, &["--log-wire", address]);
+        assert!(said.contains(&format!("is in {}", file.display())) && file.exists(), "{said}");
+        let warned = said.contains("there is no account") && said.contains("`gatepost login other");
+        assert_eq!(!warned, is_there, "{said}");
     }
 }
 

@@ -38,12 +38,17 @@ impl Run {
         let settings = Settings::load(&home, None)?;
         // Held to the end: nobody else writes what this process reads, or its log.
         let _lock = InstanceLock::take(&home)?;
-        let log = Log::start(&settings.config.log, &home.logs(), log_wire)?;
-        run(home, settings, log)
+        let log = Log::start(&settings.config.log, &home.logs(), log_wire.clone())?;
+        run(home, settings, log, log_wire)
     }
 }
 
-fn run(home: Home, settings: Settings, log: Log) -> Result<ExitCode, Failure> {
+fn run(
+    home: Home,
+    settings: Settings,
+    log: Log,
+    log_wire: Option<Address>,
+) -> Result<ExitCode, Failure> {
     // One that was killed left its address behind; nobody is to knock there.
     let _ = private_file::remove(&home.control_file());
     private_file::create_private_dir(&home.accounts()).map_err(|error| {
@@ -53,7 +58,7 @@ fn run(home: Home, settings: Settings, log: Log) -> Result<ExitCode, Failure> {
         )
     })?;
     raise_descriptor_limit();
-    block_on(serve(home, settings, log))?;
+    block_on(serve(home, settings, log, log_wire))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -70,7 +75,12 @@ fn raise_descriptor_limit() {
 #[cfg(windows)]
 fn raise_descriptor_limit() {}
 
-async fn serve(home: Home, settings: Settings, log: Log) -> Result<(), Failure> {
+async fn serve(
+    home: Home,
+    settings: Settings,
+    log: Log,
+    log_wire: Option<Address>,
+) -> Result<(), Failure> {
     let signals = Signals::listen().map_err(|error| {
         Failure::failed(format!("Signals can't be listened for ({error})."), "Start it anew.")
     })?;
@@ -78,6 +88,9 @@ async fn serve(home: Home, settings: Settings, log: Log) -> Result<(), Failure> 
     let server = Server::start(home, settings, keys)?;
     let mut channel = Channel::open(server.clone()).await?;
     hints(&server);
+    if let Some(account) = &log_wire {
+        hint_of_wire_log(&server, account);
+    }
     let mut changes = server.changes();
     let levels = tokio::spawn(async move {
         while changes.changed().await.is_ok() {
@@ -106,6 +119,18 @@ fn hints(server: &Server) {
     }
     for account in server.status().accounts {
         tracing::info!(account = account.address, state = account.state, "account");
+    }
+}
+
+/// Where the wire log is, and what it waits for.
+fn hint_of_wire_log(server: &Server, account: &Address) {
+    let file = server.home().logs().join("wire.log");
+    tracing::info!(%account, "what its mail programs say and hear is in {}", file.display());
+    let is_it = |typed: &str| Address::parse(typed).is_ok_and(|address| address == *account);
+    if !server.status().accounts.iter().any(|known| is_it(&known.address)) {
+        tracing::warn!(
+            "there is no account {account}: its wire log begins after `gatepost login {account}`"
+        );
     }
 }
 

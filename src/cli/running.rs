@@ -101,14 +101,18 @@ fn account_line(account: &AccountStatus) -> String {
     let token = account
         .token_expires_in
         .map_or(String::new(), |seconds| format!(", token good for {} min", seconds / 60));
-    let Connections { in_use, limit, .. } = account.connections;
+    let Connections { in_use, limit, waiting } = account.connections;
     let connections = match (in_use, limit) {
         (_, Some(limit)) => format!("{in_use} of {limit} IMAP connections"),
         (1, None) => "1 IMAP connection".to_owned(),
         (_, None) => format!("{in_use} IMAP connections"),
     };
+    let waiting = match waiting {
+        0 => String::new(),
+        waiting => format!(" ({waiting} waiting for one)"),
+    };
     format!(
-        "{}: {state}{token}; opens with {}; {} IMAP and {} SMTP sessions, {connections} to Gmail; {:.1} MB down, {:.1} MB up since the start",
+        "{}: {state}{token}; opens with {}; {} IMAP and {} SMTP sessions, {connections} to Gmail{waiting}; {:.1} MB down, {:.1} MB up since the start",
         account.address,
         account.opens_with.join(", "),
         account.sessions.imap,
@@ -134,7 +138,10 @@ pub(super) fn reload(home: &Home) -> Result<ExitCode, Failure> {
 }
 
 pub(super) fn stop(home: &Home) -> Result<ExitCode, Failure> {
-    let running = Running::find(home)?;
+    let running = Running::find(home).map_err(|error| match error {
+        ControlError::NotRunning => Failure::failed(error.to_string(), "There is nothing to stop."),
+        error => error.into(),
+    })?;
     block_on(async { Ok(running.stop().await?) })?;
     say("Stopped.");
     Ok(ExitCode::SUCCESS)
@@ -145,4 +152,34 @@ fn unexpected() -> Failure {
         "The running Gatepost gave an answer that this version does not know.",
         "Stop it with the version that started it, and start this one.",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proxy::Sessions;
+
+    #[test]
+    fn a_line_tells_all_of_an_account_and_who_waits() {
+        let mut account = AccountStatus {
+            address: "you@gmail.com".to_owned(),
+            state: "ready".to_owned(),
+            opens_with: vec!["password".to_owned(), "keychain".to_owned()],
+            token_expires_in: Some(3599),
+            grant_expires_at: None,
+            sessions: Sessions { imap: 5, smtp: 1 },
+            connections: Connections { in_use: 2, limit: Some(2), waiting: 3 },
+            bytes_down: 1_500_000,
+            bytes_up: 0,
+            trouble: None,
+        };
+        assert_eq!(
+            account_line(&account),
+            "you@gmail.com: ready, token good for 59 min; opens with password, keychain; 5 IMAP and 1 \
+             SMTP sessions, 2 of 2 IMAP connections to Gmail (3 waiting for one); 1.5 MB down, 0.0 MB \
+             up since the start"
+        );
+        account.connections = Connections { in_use: 2, limit: None, waiting: 0 };
+        assert!(account_line(&account).contains("sessions, 2 IMAP connections to Gmail; 1.5 MB"));
+    }
 }

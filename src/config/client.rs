@@ -58,6 +58,7 @@ impl OauthClient {
                     .filter(|secret| !secret.is_empty())
                     .map(ClientSecret::new),
             }),
+            (Some(_), ..) => Err(ClientFileError::NotAClient("its client_id is empty".into())),
             (_, Some(_), _) => Err(ClientFileError::WebClient),
             (_, _, Some("service_account")) => Err(ClientFileError::ServiceAccount),
             _ => Err(ClientFileError::NotAClient("it has no “installed” part".into())),
@@ -90,11 +91,15 @@ mod tests {
             OauthClient::from_json(r#"{"type":"service_account"}"#),
             Err(ClientFileError::ServiceAccount)
         );
-        for text in ["", "{}", "[]", "<html>", r#"{"installed":{"client_id":""}}"#] {
-            assert!(
-                matches!(OauthClient::from_json(text), Err(ClientFileError::NotAClient(_))),
-                "{text}"
-            );
+        for (text, why) in [
+            ("", "line 1"),
+            ("{}", "it has no “installed” part"),
+            ("[]", "line 1"),
+            ("<html>", "line 1"),
+            (r#"{"installed":{"client_id":""}}"#, "its client_id is empty"),
+        ] {
+            let refused = Err(ClientFileError::NotAClient(why.to_owned()));
+            assert_eq!(OauthClient::from_json(text), refused, "{text}");
         }
     }
 }
