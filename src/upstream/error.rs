@@ -137,7 +137,7 @@ impl Refusal {
             }
             Self::Temporary(_) => "Nothing to do: it is tried again at the next sign-on.",
             Self::Other(_) => {
-                "Look at what the server says; the log has the whole exchange without its secrets."
+                "Look at what the server says; `gatepost run --log-wire` with your address writes down the whole exchange without its secrets."
             }
         }
     }
