@@ -46,13 +46,14 @@ impl LogFile {
         if self.files <= 1 {
             return fs::remove_file(self.path(0));
         }
-        for number in (0..self.files - 1).rev() {
-            match fs::rename(self.path(number), self.path(number + 1)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
+        // The newest is moved out of the way first: where another program has it open, Windows doesn't
+        // rename it, and then the older ones must stay.
+        let aside = self.folder.join(format!("{}.0.log", self.name));
+        rename(&self.path(0), &aside)?;
+        for number in (1..self.files - 1).rev() {
+            rename(&self.path(number), &self.path(number + 1))?;
         }
-        Ok(())
+        rename(&aside, &self.path(1))
     }
 
     fn path(&self, number: usize) -> PathBuf {
@@ -61,6 +62,14 @@ impl LogFile {
             0 => format!("{name}.log"),
             number => format!("{name}.{number}.log"),
         })
+    }
+}
+
+/// Renames a file that may be missing.
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -111,6 +120,28 @@ mod tests {
         let numbers: Vec<usize> = all.lines().map(|line| line[..9].parse().unwrap()).collect();
         assert!(numbers.len() > 80 && numbers.last() == Some(&199), "{numbers:?}");
         assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+    }
+
+    #[test]
+    fn a_newest_file_that_cannot_be_moved_costs_no_older_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let mut log = LogFile::open(folder.path(), "gatepost", 3).unwrap();
+        let mut write = |byte: u8| log.write_all(&vec![byte; 3 * 1024 * 1024]);
+        for byte in [b'a', b'b', b'c'] {
+            write(byte).unwrap();
+        }
+        let begin = |name: &str| fs::read(path(name)).unwrap()[0];
+        // In the way, as a program is that has the file open on Windows.
+        fs::create_dir_all(path("gatepost.0.log").join("x")).unwrap();
+        for _ in 0..3 {
+            write(b'd').unwrap_err();
+        }
+        let names = ["gatepost.2.log", "gatepost.1.log", "gatepost.log"];
+        assert_eq!(names.map(begin), [b'a', b'b', b'c']);
+        fs::remove_dir_all(path("gatepost.0.log")).unwrap();
+        write(b'd').unwrap();
+        assert_eq!(names.map(begin), [b'b', b'c', b'd']);
     }
 
     #[test]
