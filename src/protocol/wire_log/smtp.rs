@@ -66,19 +66,27 @@ impl FromClient {
         while !bytes.is_empty() {
             match &mut self.mode {
                 Mode::Message { sink, pending, size, .. } => {
-                    pending.extend_from_slice(bytes);
-                    let (taken, ended) = sink.swallow(pending);
+                    let taken;
+                    let ended;
+                    if pending.is_empty() {
+                        (taken, ended) = sink.swallow(bytes);
+                        bytes = &bytes[taken..];
+                        if !ended {
+                            pending.extend_from_slice(std::mem::take(&mut bytes));
+                        }
+                    } else {
+                        // A few bytes that can't be told yet: one more at a time tells.
+                        pending.push(bytes[0]);
+                        bytes = &bytes[1..];
+                        (taken, ended) = sink.swallow(pending);
+                        pending.drain(..taken);
+                    }
                     *size += taken as u64;
                     if ended {
                         show(&format!("<message of {size} bytes>"));
-                        let rest = pending.split_off(taken);
                         self.mode = Mode::Commands;
                         self.unanswered += 1;
-                        self.said(&rest, secrets, show);
-                    } else {
-                        pending.drain(..taken);
                     }
-                    return;
                 }
                 Mode::Chunk { left, size } => {
                     let take = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());

@@ -293,6 +293,17 @@ fn of_many_secrets_the_latest_are_kept() {
 }
 
 #[test]
+fn many_messages_in_one_read_take_no_more_of_the_stack() {
+    let said = [(Side::Client, b"DATA\r\n.\r\n".repeat(64 * 1024 / 9))];
+    // As large as that of the threads that sessions run on.
+    let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
+    let lines = thread.spawn(move || shown(WireLog::smtp(), &said, usize::MAX)).unwrap();
+    let lines = lines.join().unwrap();
+    assert_eq!(lines.len(), 2 * (64 * 1024 / 9));
+    assert_eq!(lines[lines.len() - 2..], ["C: DATA", "C: <message of 3 bytes>"]);
+}
+
+#[test]
 fn what_is_no_text_is_escaped_and_what_is_long_is_cut() {
     let said = [
         (Side::Server, b"* OK \xff\x07\r\n".to_vec()),
