@@ -186,17 +186,19 @@ impl FromClient {
         let text = line.text();
         match &mut self.command {
             Command::None => Some(self.begun(line, announced, secrets)),
-            Command::Append => {
-                // `)` ends the literal of a mail in UTF-8 (RFC 6855 §4); RFC 3502 has several mails.
-                self.lost |= announced.is_none() && !matches!(text, b"" | b")");
-                let length = line.length();
-                if self.lost {
-                    let shown =
-                        format!("<{length} bytes too many for the literal; only lengths follow>");
-                    return Some(shown.into_bytes());
+            Command::Append => match text {
+                b"" => None,
+                // It ends the literal of a mail in UTF-8 (RFC 6855 §4).
+                b")" => Some(text.to_vec()),
+                // One more mail (RFC 3502).
+                _ if announced.is_some() => Some(Policy::Hidden.of(line)),
+                _ => {
+                    self.lost = true;
+                    let length = line.length();
+                    let words = "bytes too many for the literal; only lengths follow";
+                    Some(format!("<{length} {words}>").into_bytes())
                 }
-                (!text.is_empty()).then(|| Policy::Hidden.of(line))
-            }
+            },
             Command::Shown(_) if text.is_empty() => None,
             Command::Shown(policy) => Some(policy.of(line)),
             Command::Login(whole) => {

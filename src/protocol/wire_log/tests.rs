@@ -236,7 +236,7 @@ S: 3 OK"#,
         r#"C: 1 APPEND Drafts UTF8 (~{5}
 S: + OK
 C: <literal of 5 bytes>
-C: <1 bytes>
+C: )
 S: 1 OK Done
 C: 2 APPEND Sent {14}
 S: + OK
