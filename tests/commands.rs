@@ -190,6 +190,37 @@ fn a_wire_log_says_where_it_is_and_that_it_waits_for_an_account() {
     }
 }
 
+#[test]
+fn a_reload_says_what_waits_for_a_new_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let configure = |more: &str| {
+        let config = format!("[listen]\nimap = \"127.0.0.1:0\"\nsmtp = \"\"\n{more}");
+        std::fs::write(home.join("config.toml"), config).unwrap();
+    };
+    configure("");
+    let _proxy = Proxy::start(home);
+    let told = || {
+        let log = std::fs::read_to_string(home.join("logs").join("gatepost.log")).unwrap();
+        log.matches("waits for a new start").count()
+    };
+    for (more, expected) in [
+        ("[log]\nlevel = \"warn\"\n", 0),
+        ("[secrets]\nkeychain = \"off\"\n", 1),
+        ("[secrets]\nkey_file = \"new.key\"\n", 2),
+        ("[log]\nfiles = 2\n", 3),
+    ] {
+        configure(more);
+        assert_eq!(run(home, &["reload"]).status.code(), Some(0));
+        let start = std::time::Instant::now();
+        while told() < expected {
+            assert!(start.elapsed() < support::PATIENCE, "{more}");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        assert_eq!(told(), expected, "{more}");
+    }
+}
+
 /// `login --json`, with a person who consents; the events.
 async fn login(home: &Path, arguments: &[&str], stdin: &str) -> (Option<i32>, Vec<Value>) {
     let mut child = gatepost(home)

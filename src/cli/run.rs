@@ -9,7 +9,7 @@ use super::log::Log;
 use super::report::{Failure, say};
 use super::{block_on, keys};
 use crate::accounts::Address;
-use crate::config::Home;
+use crate::config::{Config, Home};
 use crate::control::{Channel, InstanceLock};
 use crate::private_file;
 use crate::proxy::Server;
@@ -91,10 +91,12 @@ async fn serve(
     if let Some(account) = &log_wire {
         hint_of_wire_log(&server, account);
     }
-    let mut changes = server.changes();
-    let levels = tokio::spawn(async move {
+    let (mut changes, begun) = (server.changes(), server.settings());
+    let changed = tokio::spawn(async move {
         while changes.changed().await.is_ok() {
-            log.reload(&changes.borrow_and_update().config.log);
+            let now = changes.borrow_and_update();
+            log.reload(&now.config.log);
+            hint_of_new_start(&begun.config, &now.config);
         }
     });
     say("ready");
@@ -103,7 +105,7 @@ async fn serve(
     tracing::info!("stopping; sessions come to rest");
     notify(Stage::Stopping);
     server.stop().await;
-    levels.abort();
+    changed.abort();
     tracing::info!("stopped");
     Ok(())
 }
@@ -130,6 +132,16 @@ fn hint_of_wire_log(server: &Server, account: &Address) {
     if !server.status().accounts.iter().any(|known| is_it(&known.address)) {
         tracing::warn!(
             "there is no account {account}: its wire log begins after `gatepost login {account}`"
+        );
+    }
+}
+
+/// What a reload has read and can't take up.
+fn hint_of_new_start(begun: &Config, now: &Config) {
+    let secrets = |config: &Config| (config.key_file.clone(), config.keychain);
+    if secrets(begun) != secrets(now) || begun.log.files != now.log.files {
+        tracing::warn!(
+            "what is new under [secrets], or as `files` under [log], waits for a new start of Gatepost"
         );
     }
 }
