@@ -85,7 +85,8 @@ fn wire_log(scene: &Scene) -> Vec<u8> {
 fn head() -> String {
     let words: Vec<_> = Task::ALL.map(Task::word).into();
     format!(
-        "Seconds through Gatepost (and without it); – is beyond the client by its nature.\n\n\
+        "Seconds through Gatepost (and without it: at a Dovecot and a Postfix that take a plain \
+         password, over the same mail store); – is beyond the client by its nature.\n\n\
          | client | version | {} |\n|---|---|{}\n",
         words.join(" | "),
         "---|".repeat(words.len()),
