@@ -43,6 +43,8 @@ enum Mode {
 enum Expected {
     Ehlo,
     Data,
+    /// The word on a message that was sent whole.
+    Message,
     Other,
 }
 
@@ -122,7 +124,7 @@ impl Dialogue {
             (Seen::Text(length), _) => Verdict::Pass(length),
             (Seen::End(length), _) => {
                 self.mode = Mode::Commands;
-                self.expected.push_back(Expected::Other);
+                self.expected.push_back(Expected::Message);
                 Verdict::Pass(length)
             }
             (Seen::Incomplete, _) => Verdict::Wait,
@@ -257,11 +259,50 @@ impl dialogue::Dialogue for Dialogue {
     }
 
     fn farewell(&self, words: &str) -> Option<Vec<u8>> {
-        let may = self.reply.at_start() && self.farewell.is_none();
-        may.then(|| format!("421 4.3.2 {words}\r\n").into_bytes())
+        if !self.reply.at_start() || self.farewell.is_some() {
+            return None;
+        }
+        let goodbye = format!("421 4.3.2 {words}\r\n");
+        // What became of the message isn't known: not a failure for good, and never a success.
+        let unconfirmed = match self.expected.front() {
+            Some(Expected::Message) => {
+                "451 4.4.2 The mail server has not said whether it took the message\r\n"
+            }
+            _ => "",
+        };
+        Some([unconfirmed, &goodbye].concat().into_bytes())
     }
 
     fn server_farewell(&self) -> Option<&Farewell> {
         self.farewell.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Dialogue as _;
+
+    fn told(server: &[&str]) -> String {
+        let mut dialogue = Dialogue::new(BareNewlines::Refuse);
+        let mut server = server.iter();
+        for client in ["DATA\r\n", "Subject: x\r\n\r\ntext\r\n.\r\n"] {
+            let mut left = client.as_bytes();
+            while let Verdict::Pass(length) = dialogue.client_sent(left) {
+                left = &left[length..];
+            }
+            if let Some(reply) = server.next() {
+                assert_eq!(dialogue.server_sent(reply.as_bytes()), Verdict::Pass(reply.len()));
+            }
+        }
+        String::from_utf8(dialogue.farewell("Gone").unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_message_without_an_answer_is_neither_sent_nor_refused() {
+        let unconfirmed = "451 4.4.2 The mail server has not said whether it took the message\r\n421 4.3.2 Gone\r\n";
+        assert_eq!(told(&["354 Go ahead\r\n"]), unconfirmed);
+        assert_eq!(told(&["354 Go ahead\r\n", "250 Taken\r\n"]), "421 4.3.2 Gone\r\n");
+        assert_eq!(told(&[]), "421 4.3.2 Gone\r\n");
     }
 }
