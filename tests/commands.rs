@@ -549,13 +549,13 @@ async fn the_demo_stays_up_for_a_mail_client() {
     client.line().await;
     assert!(client.log_in(&password).await.starts_with("in OK"));
     client.send("a1 SELECT INBOX\r\n").await;
-    client.until("* 6 EXISTS").await;
+    client.until("* 7 EXISTS").await;
     client.until("a1 OK").await;
     client.send("a2 IDLE\r\n").await;
     client.until("+ ").await;
     demo.press_enter();
-    assert_eq!(demo.until("has arrived"), "“New mail, number 1” has arrived.");
-    client.until("* 7 EXISTS").await;
+    assert_eq!(demo.until("has arrived"), "“New mail, number 2” has arrived.");
+    client.until("* 8 EXISTS").await;
     // The end of stdin is nobody's wish to end.
     drop(demo.child.stdin.take());
 
@@ -571,7 +571,7 @@ async fn the_demo_stays_up_for_a_mail_client() {
     }
     assert!(sender.ask("DATA").await.starts_with("354 "));
     assert!(sender.ask("Subject: hi\r\n\r\nhi\r\n.").await.starts_with("250 "));
-    client.until("* 8 EXISTS").await;
+    client.until("* 9 EXISTS").await;
     client.send("DONE\r\n").await;
     client.until("a2 OK").await;
     #[cfg(unix)]

@@ -151,18 +151,23 @@ async fn a_slow_reader_is_held_back_and_loses_nothing() {
 #[tokio::test]
 async fn the_ends_of_sessions_are_told() {
     let mut world = World::new().await;
-    // Gmail's own goodbye comes through as it is, and only once.
+    // Where the session can't go on, Gmail's own goodbye comes through as it is, and only once.
     let mut client = world.signed_on().await;
+    client.send("a NOTIFY NONE\r\n").await;
+    client.until("a ").await;
     world.google.imap().expire_sessions();
     let heard = client.rest().await;
     assert!(heard.ends_with("* BYE Session expired, please login again.\r\n"), "{heard}");
     assert_eq!(heard.matches("* BYE").count(), 1);
     // A lost connection is told in words.
     let mut client = world.signed_on().await;
+    client.send("a NOTIFY NONE\r\n").await;
+    client.until("a ").await;
     world.google.imap().reset_connections();
-    let told = "The mail server has closed the connection (Gatepost session ";
     let heard = client.rest().await;
-    assert!(heard.starts_with(&format!("* BYE {told}")), "{heard}");
+    assert!(heard.starts_with("* BYE The connection to the mail server was lost: "), "{heard}");
+    assert!(heard.contains(" (Gatepost session "), "{heard}");
+    let told = "The mail server has closed the connection (Gatepost session ";
     let mut client = world.smtp_signed_on().await;
     world.google.smtp().reset_connections();
     let heard = client.rest().await;

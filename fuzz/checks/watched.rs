@@ -152,7 +152,7 @@ impl<D: Dialogue> Watched<D> {
             Verdict::Pass(length) => (*length, Fate::Passed),
             Verdict::Replace { take, with } => (*take, Fate::Replaced(with.clone())),
             Verdict::Answer { take, reply } => (*take, Fate::Dropped(reply.clone())),
-            Verdict::Wait | Verdict::Stop(_) => return,
+            Verdict::Hold | Verdict::Wait | Verdict::Stop(_) => return,
         };
         self.events.borrow_mut().push(Event {
             from,
@@ -187,6 +187,18 @@ impl<D: Dialogue> Dialogue for Watched<D> {
 
     fn awaits_answer(&self) -> bool {
         self.dialogue.awaits_answer()
+    }
+
+    fn part_soon(&mut self) {
+        self.dialogue.part_soon();
+    }
+
+    fn release(&mut self) {
+        self.dialogue.release();
+    }
+
+    fn may_part(&self) -> bool {
+        self.dialogue.may_part()
     }
 
     fn farewell(&self, words: &str) -> Option<Vec<u8>> {

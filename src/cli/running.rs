@@ -10,7 +10,7 @@ use super::report::{Exit, Failure, put, say};
 use crate::accounts::{Listed, Record, Store};
 use crate::config::Home;
 use crate::control::{Answer, ControlError, Request, Running};
-use crate::proxy::{AccountStatus, Connections, Status as ProxyStatus};
+use crate::proxy::{AccountStatus, Connections, Continuity, Status as ProxyStatus};
 
 /// Show accounts, tokens, listeners and sessions of the running proxy
 #[derive(Args)]
@@ -84,6 +84,9 @@ fn show(status: &ProxyStatus) {
     }
     for account in &status.accounts {
         put(&account_line(account));
+        if let Some(line) = continuity_line(&account.continuity) {
+            put(&format!("    {line}"));
+        }
         if let Some(trouble) = &account.trouble {
             put(&format!("    {trouble}"));
         }
@@ -120,6 +123,25 @@ fn account_line(account: &AccountStatus) -> String {
         account.bytes_down as f64 / 1e6,
         account.bytes_up as f64 / 1e6,
     )
+}
+
+/// What became of sessions whose connection to the provider ended, if any did.
+fn continuity_line(continuity: &Continuity) -> Option<String> {
+    let Continuity { rotations, resumptions, ended } = continuity;
+    if rotations + resumptions == 0 && ended.is_empty() {
+        return None;
+    }
+    let went_on = format!(
+        "IMAP sessions went on over a new connection {rotations} times before the old one ended, \
+         {resumptions} times after it was lost"
+    );
+    let told: u64 = ended.values().sum();
+    let reasons: Vec<_> = ended.iter().map(|(why, times)| format!("{why} {times}")).collect();
+    let ended = match told {
+        0 => String::new(),
+        told => format!("; {told} had to be ended ({})", reasons.join(", ")),
+    };
+    Some(went_on + &ended)
 }
 
 pub(super) fn reload(home: &Home) -> Result<ExitCode, Failure> {
@@ -169,6 +191,7 @@ mod tests {
             grant_expires_at: None,
             sessions: Sessions { imap: 5, smtp: 1 },
             connections: Connections { in_use: 2, limit: Some(2), waiting: 3 },
+            continuity: Continuity::default(),
             bytes_down: 1_500_000,
             bytes_up: 0,
             trouble: None,
@@ -181,5 +204,21 @@ mod tests {
         );
         account.connections = Connections { in_use: 2, limit: None, waiting: 0 };
         assert!(account_line(&account).contains("sessions, 2 IMAP connections to Gmail; 1.5 MB"));
+    }
+
+    #[test]
+    fn what_became_of_sessions_is_told_once_there_is_something() {
+        let mut continuity = Continuity::default();
+        assert_eq!(continuity_line(&continuity), None);
+        continuity.rotations = 12;
+        let line = continuity_line(&continuity).unwrap();
+        assert_eq!(
+            line,
+            "IMAP sessions went on over a new connection 12 times before the old one ended, 0 times \
+             after it was lost"
+        );
+        continuity.ended = [("away".to_owned(), 2), ("mailbox".to_owned(), 1)].into();
+        let line = continuity_line(&continuity).unwrap();
+        assert!(line.ends_with("; 3 had to be ended (away 2, mailbox 1)"), "{line}");
     }
 }

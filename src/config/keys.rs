@@ -48,6 +48,7 @@ const PROVIDER: &[Key] = &[
     ("scopes", Takes::Texts("[\"openid\", \"email\"]")),
     ("connections", Takes::Number("12")),
     ("connection_wait", Takes::Text("10s")),
+    ("outage_hold", Takes::Text("5m")),
     ("ca_file", Takes::Text("company.pem")),
     ("bare_newlines", Takes::OneOf(&["refuse", "normalize"])),
 ];

@@ -35,6 +35,8 @@ pub struct Provider {
     pub connections: Option<usize>,
     /// How long a mail client waits for one of them.
     pub connection_wait: Duration,
+    /// How long an idle mail client is kept while the provider can't be reached.
+    pub outage_hold: Duration,
     /// Root certificates for this provider's hosts, besides the platform's.
     pub ca_file: Option<PathBuf>,
     /// What is done with a bare CR or LF in a message.
@@ -84,6 +86,7 @@ pub(super) struct Preset {
     pub(super) mail_scope: &'static str,
     pub(super) connections: usize,
     pub(super) connection_wait: Duration,
+    pub(super) outage_hold: Duration,
     pub(super) imap_capabilities: &'static str,
     pub(super) smtp_extensions: &'static [&'static str],
 }
@@ -102,6 +105,7 @@ pub(super) const GMAIL: Preset = Preset {
     // Gmail allows 15, and the person's phone needs some of them.
     connections: 12,
     connection_wait: Duration::from_secs(10),
+    outage_hold: Duration::from_secs(300),
     imap_capabilities: "IMAP4rev1 UNSELECT IDLE NAMESPACE ID CHILDREN",
     smtp_extensions: &[
         "SIZE 35882577",

@@ -65,6 +65,7 @@ pub(super) struct RawProvider {
     pub(super) scopes: Option<Vec<String>>,
     pub(super) connections: Option<usize>,
     pub(super) connection_wait: Option<String>,
+    pub(super) outage_hold: Option<String>,
     pub(super) ca_file: Option<String>,
     pub(super) bare_newlines: Option<BareNewlines>,
 }

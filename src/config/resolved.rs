@@ -232,15 +232,19 @@ fn provider(
     if !scopes.iter().any(|scope| scope == preset.mail_scope) {
         return Err(error("scopes", format!("“{}” must be among them", preset.mail_scope)));
     }
-    let connection_wait = match raw.connection_wait {
-        None => preset.connection_wait,
-        Some(typed) => parse_duration(&typed).ok_or_else(|| {
-            error(
-                "connection_wait",
-                format!("“{typed}” is no duration; write it like \"10s\", up to \"30s\""),
-            )
-        })?,
+    let duration = |key, typed: Option<String>, default, most: u64| match typed {
+        None => Ok(default),
+        Some(typed) => parse_duration(&typed)
+            .filter(|typed| *typed <= Duration::from_secs(most))
+            .ok_or_else(|| {
+                let like = "write it like \"10s\"";
+                error(key, format!("“{typed}” is no duration; {like}, up to \"{most}s\""))
+            }),
     };
+    // A mail client gives up after a minute, so half of one is the most.
+    let connection_wait =
+        duration("connection_wait", raw.connection_wait, preset.connection_wait, 30)?;
+    let outage_hold = duration("outage_hold", raw.outage_hold, preset.outage_hold, 3600)?;
     let ca_file = raw.ca_file.as_deref().and_then(|path| relative(source.file, path));
     if let Some(path) = &ca_file
         && let Err(problem) = std::fs::metadata(path)
@@ -260,6 +264,7 @@ fn provider(
         mail_scope: preset.mail_scope.to_owned(),
         connections: Some(raw.connections.unwrap_or(preset.connections)).filter(|most| *most > 0),
         connection_wait,
+        outage_hold,
         ca_file,
         bare_newlines: raw.bare_newlines.unwrap_or_default(),
         imap_capabilities: preset.imap_capabilities,
@@ -309,10 +314,9 @@ fn oauth_url(typed: &str) -> Result<Url, String> {
     }
 }
 
-/// Seconds, as `10s`; a mail client gives up after a minute, so half of one is the most.
+/// Seconds, as `10s`.
 fn parse_duration(typed: &str) -> Option<Duration> {
-    let seconds: u64 = typed.strip_suffix('s')?.trim().parse().ok()?;
-    (seconds <= 30).then(|| Duration::from_secs(seconds))
+    typed.strip_suffix('s')?.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// A path in the configuration: relative ones start at the configuration's own folder.

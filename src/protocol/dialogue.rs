@@ -21,6 +21,9 @@ pub enum Verdict {
         /// What goes back; it may be empty, when only bytes are to be dropped.
         reply: Vec<u8>,
     },
+    /// The command at the front waits: the proxy has something of its own to do with the server
+    /// first, and nothing else is under way ([`Dialogue::may_part`] holds).
+    Hold,
     /// Nothing can be said before more bytes came, from this side or from the other.
     Wait,
     /// The dialogue can't go on.
@@ -65,6 +68,18 @@ pub trait Dialogue {
     /// True if an answer of the server's is still to come for what the client sent; an IDLE, which
     /// only the client can end, doesn't count.
     fn awaits_answer(&self) -> bool;
+
+    /// The connection to the server will end soon: from now on a command of the client's at which
+    /// it can be changed for another is held.
+    fn part_soon(&mut self) {}
+
+    /// Lets the command pass that was held.
+    fn release(&mut self) {}
+
+    /// True where the connection to the server can be changed for another now, unseen by the client.
+    fn may_part(&self) -> bool {
+        false
+    }
 
     /// What the client is told before the proxy closes its connection for the reason in `words`.
     /// Nothing where the server has said its farewell already, or in the middle of a server's line.

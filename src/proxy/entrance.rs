@@ -7,6 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, timeout};
 
 use super::budget::Place;
+use super::continuity::Leg;
 use super::household::{Household, Member};
 use super::trouble::{Protocol, Trouble};
 use crate::accounts::{Account, Address, CheckError};
@@ -15,7 +16,7 @@ use crate::protocol::smtp::Extensions;
 use crate::protocol::wire_log;
 use crate::settings::Settings;
 use crate::token::TokenUse;
-use crate::upstream::{ImapSession, SmtpGreeted, SmtpSession, UpstreamError};
+use crate::upstream::{ImapSession, SmtpGreeted, SmtpSession, Stream, UpstreamError};
 
 /// Mail clients give up on a LOGIN after a minute; Outlook does by default. This leaves them time
 /// to read the answer.
@@ -26,6 +27,9 @@ const BEFORE_SIGN_ON: usize = 512;
 /// How long a client waits for its turn where a chosen password has to be derived; together with
 /// [`SIGN_ON_DEADLINE`] a client waits for less than its minute.
 const DERIVATION_WAIT: Duration = Duration::from_secs(5);
+/// A connection serves for so long, even with a token that ends at once: no session may do nothing but
+/// change them.
+const LEAST_SERVICE: Duration = Duration::from_secs(2);
 /// Connections to the provider for clients that have not signed on: silent sockets must not
 /// become many handshakes with it.
 const AHEAD: usize = 4;
@@ -64,7 +68,9 @@ pub(super) struct Ahead {
 
 /// A signed-on IMAP connection and its place in the account's budget.
 pub(super) struct OpenImap {
-    pub(super) session: ImapSession,
+    pub(super) leg: Leg<Stream>,
+    /// What the provider said for the person, each a whole line.
+    pub(super) notices: Vec<Vec<u8>>,
     pub(super) place: Place,
 }
 
@@ -134,12 +140,13 @@ impl Entrance {
             let by = Instant::now() + settings.provider.connection_wait;
             let place = member.place(by).await?;
             let mut leave = member.backoff(Protocol::Imap).leave(by).await?;
-            let mut turn = Turn::begin(member, &settings).await?;
+            let mut turn = Turn::begin(member, &settings, None).await?;
             loop {
                 match settings.upstream.imap(&turn.name, &turn.token.token).await {
                     Ok(session) => {
                         leave.granted();
-                        return Ok(OpenImap { session, place });
+                        let (leg, notices) = turn.leg(session);
+                        return Ok(OpenImap { leg, notices, place });
                     }
                     Err(error) => {
                         leave.heard(&error);
@@ -150,6 +157,33 @@ impl Entrance {
                         } else {
                             turn.again(member, &settings, &error).await?;
                         }
+                    }
+                }
+            }
+        });
+        outcome(member, opened.await)
+    }
+
+    /// Another IMAP connection for a session that has one, or had one: its place is its own already.
+    /// `newer` is the token by which the session lives now, if it is to live by another.
+    pub(super) async fn another_imap(
+        &self,
+        member: &Member,
+        newer: Option<u64>,
+    ) -> Result<Leg<Stream>, Trouble> {
+        let settings = self.settings();
+        let opened = timeout(SIGN_ON_DEADLINE, async {
+            let leave = member.backoff(Protocol::Imap).leave(Instant::now()).await?;
+            let mut turn = Turn::begin(member, &settings, newer).await?;
+            loop {
+                match settings.upstream.imap(&turn.name, &turn.token.token).await {
+                    Ok(session) => {
+                        leave.granted();
+                        return Ok(turn.leg(session).0);
+                    }
+                    Err(error) => {
+                        leave.heard(&error);
+                        turn.again(member, &settings, &error).await?;
                     }
                 }
             }
@@ -169,7 +203,7 @@ impl Entrance {
         let opened = timeout(SIGN_ON_DEADLINE, async {
             let by = Instant::now() + settings.provider.connection_wait;
             let leave = member.backoff(Protocol::Smtp).leave(by).await?;
-            let mut turn = Turn::begin(member, &settings).await?;
+            let mut turn = Turn::begin(member, &settings, None).await?;
             loop {
                 let kept = ahead.take();
                 let was_kept = kept.is_some();
@@ -256,9 +290,24 @@ struct Turn {
 }
 
 impl Turn {
-    async fn begin(member: &Member, settings: &Settings) -> Result<Self, Trouble> {
+    async fn begin(
+        member: &Member,
+        settings: &Settings,
+        newer: Option<u64>,
+    ) -> Result<Self, Trouble> {
         let name = member.account.record().sign_in_name().to_owned();
-        Ok(Self { name, token: member.token(settings, None).await?, forced: false })
+        Ok(Self { name, token: member.token(settings, newer).await?, forced: false })
+    }
+
+    /// The connection that this sign-on gave, and what the provider said for the person. Sessions of
+    /// one token part at moments of their own, so that many of them are no stampede.
+    fn leg(&self, session: ImapSession) -> (Leg<Stream>, Vec<Vec<u8>>) {
+        let TokenUse { version, left, ahead, .. } = self.token;
+        let spread = ahead.mul_f64(f64::from(random()) / f64::from(u16::MAX) / 2.0);
+        let serves = (left.saturating_sub(ahead) + spread).max(LEAST_SERVICE);
+        let part_at = Instant::now() + serves;
+        let ImapSession { stream, rest, capabilities, notices } = session;
+        (Leg { stream, rest, capabilities, version, part_at }, notices)
     }
 
     /// What follows on an error: a refused token that looked alive is replaced once, for one more
@@ -277,6 +326,13 @@ impl Turn {
         self.forced = true;
         Ok(())
     }
+}
+
+/// Any number; the same one each time where there is no randomness.
+fn random() -> u16 {
+    let mut bytes = [0; 2];
+    let _ = getrandom::fill(&mut bytes);
+    u16::from_le_bytes(bytes)
 }
 
 fn outcome<T>(

@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio::time::Instant as TokioInstant;
 
 use super::backoff::Backoff;
 use super::budget::{Budget, Connections, Place};
+use super::continuity::{Continued, Continuity};
 use super::porter::Porter;
 use super::relay::Meter;
 use super::trouble::{Protocol, Trouble};
@@ -25,6 +26,11 @@ const KEEP_FRESH: Duration = Duration::from_secs(3600);
 /// The longest sleep of the task that refreshes ahead: after the machine woke up, the clock that
 /// stood still meanwhile is looked at within this.
 const LOOK_AGAIN: Duration = Duration::from_secs(60);
+
+/// Sessions of an account that change their connection at a time, each with one above the budget.
+const SWAPS: usize = 1;
+/// Sessions of an account that connect again at a time after a loss.
+const RECONNECTS: usize = 3;
 
 /// All accounts in use.
 pub(super) struct Household {
@@ -41,6 +47,10 @@ pub(super) struct Member {
     pub(super) account: Arc<Account>,
     tokens: Arc<Lifecycle>,
     budget: Arc<Budget>,
+    /// What became of its sessions when their connections ended.
+    pub(super) continuity: Continued,
+    swaps: Semaphore,
+    reconnects: Semaphore,
     imap_backoff: Backoff,
     smtp_backoff: Backoff,
     used: Mutex<Instant>,
@@ -79,6 +89,8 @@ pub struct AccountStatus {
     pub sessions: Sessions,
     /// IMAP connections to the provider.
     pub connections: Connections,
+    /// What became of IMAP sessions whose connection to the provider ended.
+    pub continuity: Continuity,
     /// Bytes since the start.
     pub bytes_down: u64,
     /// Bytes since the start.
@@ -190,6 +202,9 @@ impl Member {
             tokens: Arc::new(Lifecycle::new(account.clone())),
             account,
             budget: Arc::new(Budget::new(connections)),
+            continuity: Continued::default(),
+            swaps: Semaphore::new(SWAPS),
+            reconnects: Semaphore::new(RECONNECTS),
             imap_backoff: Backoff::default(),
             smtp_backoff: Backoff::default(),
             used: Mutex::new(Instant::now()),
@@ -234,6 +249,16 @@ impl Member {
                 "Close a mail program of this account, or raise `connections` in Gatepost's configuration.",
             )
         })
+    }
+
+    /// A turn to change a session's connection for another.
+    pub(super) async fn swap(&self) -> Option<SemaphorePermit<'_>> {
+        self.swaps.acquire().await.ok()
+    }
+
+    /// A turn to connect again after a loss.
+    pub(super) async fn reconnect(&self) -> Option<SemaphorePermit<'_>> {
+        self.reconnects.acquire().await.ok()
     }
 
     /// How patient the account has to be with a server of the provider's.
@@ -308,6 +333,7 @@ impl Member {
                 smtp: self.smtp_sessions.load(Ordering::Relaxed),
             },
             connections: self.budget.show(),
+            continuity: self.continuity.show(),
             bytes_down: self.bytes_down.load(Ordering::Relaxed),
             bytes_up: self.bytes_up.load(Ordering::Relaxed),
             trouble: words.or(trouble.map(|trouble| trouble.to_string())),
@@ -353,7 +379,12 @@ async fn keep_fresh(member: Weak<Member>, settings: watch::Receiver<Arc<Settings
         match due {
             Some(due) if due.is_zero() => {
                 let current = settings.borrow().clone();
-                let Some(server) = &current.server else { return };
+                // A reload may bring one.
+                let Some(server) = &current.server else {
+                    drop(strong);
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                    continue;
+                };
                 // What goes wrong is logged and kept there, and the pause is the lifecycle's.
                 if strong.tokens.token(server, None).await.is_err() {
                     tokio::time::sleep(Duration::from_secs(1)).await;

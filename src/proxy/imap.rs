@@ -1,15 +1,18 @@
 //! One session of an IMAP client.
 
-use tokio::sync::OwnedSemaphorePermit;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, watch};
 
 use super::client_stream::ClientStream;
+use super::continuity::{self, Continued, Leg, Supply};
 use super::entrance::{Denied, OpenImap};
-use super::household::Presence;
-use super::relay::{Carry, relay};
-use super::session::{Client, Context, Read, TurnedAway, finish};
-use super::trouble::Protocol;
-use crate::protocol::imap::{Accepted, Dialogue, Event, SignOn};
+use super::household::{Member, Presence};
+use super::session::{Client, Context, Read, TurnedAway, finish, not_served};
+use super::trouble::{Protocol, Trouble};
+use crate::protocol::imap::{Accepted, Event, SignOn};
 use crate::protocol::sasl::Credentials;
+use crate::upstream::Stream;
 
 /// A client that was let in.
 struct Entered {
@@ -23,27 +26,68 @@ pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Own
     let Some(entered) = sign_on(&mut stream, &context).await else { return };
     drop(place);
     let Entered { presence, open, accepted } = entered;
-    let OpenImap { session, place: connection } = open;
+    let OpenImap { leg, notices, place: connection } = open;
     let member = &presence.member;
-    let mut carry = Carry { from_client: accepted.rest, from_upstream: Vec::new() };
     // What the provider said for the person comes first, then the list that Outlook wants to see
     // and others look for in the answer itself, then whatever the provider has sent since.
-    let capabilities = session.capabilities.for_client();
-    let mut hello = session.notices.concat();
+    let capabilities = leg.capabilities.for_client();
+    let mut hello = notices.concat();
     hello.extend_from_slice(format!("* CAPABILITY {capabilities}\r\n").as_bytes());
     hello.extend_from_slice(&[&accepted.tag[..], b" OK Signed on\r\n"].concat());
     if Client::new(&mut stream).send(&hello).await.is_err() {
+        drop(connection);
+        member.backoff(Protocol::Imap).connection_ended();
         return;
     }
-    carry.from_upstream = session.rest;
-    let mut upstream = session.stream;
-    let mut dialogue = Dialogue::default();
-    let leave = context.leave(member);
-    let ended =
-        relay(&mut stream, &mut upstream, &mut dialogue, carry, leave, member.as_ref()).await;
+    let supply = Supplies { context: &context, member };
+    let (why, dialogue, upstream) =
+        continuity::serve(&mut stream, &supply, leg, accepted.rest).await;
     drop(connection);
     member.backoff(Protocol::Imap).connection_ended();
-    finish(&context, Protocol::Imap, member, &ended.why, &dialogue, &mut stream, upstream).await;
+    finish(&context, Protocol::Imap, member, &why, &dialogue, &mut stream, upstream).await;
+}
+
+/// What a session gets to go on over other connections.
+struct Supplies<'s> {
+    context: &'s Context,
+    member: &'s Member,
+}
+
+impl<'s> Supply for Supplies<'s> {
+    type Stream = Stream;
+    type Turn = Option<SemaphorePermit<'s>>;
+    type Meter = Member;
+
+    async fn successor(&self, version: u64) -> Result<(Self::Turn, Leg<Stream>), Trouble> {
+        let turn = self.member.swap().await;
+        let leg = self.context.entrance.another_imap(self.member, Some(version)).await?;
+        Ok((turn, leg))
+    }
+
+    async fn replacement(&self) -> Result<Leg<Stream>, Trouble> {
+        let _turn = self.member.reconnect().await;
+        self.context.entrance.another_imap(self.member, None).await
+    }
+
+    async fn leave(&self) -> String {
+        self.context.leave(self.member).await
+    }
+
+    fn woke(&self) -> watch::Receiver<u64> {
+        self.context.woke.clone()
+    }
+
+    fn outage_hold(&self) -> Duration {
+        self.context.entrance.settings().provider.outage_hold
+    }
+
+    fn meter(&self) -> &Member {
+        self.member
+    }
+
+    fn count(&self) -> &Continued {
+        &self.member.continuity
+    }
 }
 
 /// Speaks with the client until it is let in; `None` once it is gone.
@@ -87,7 +131,8 @@ async fn check(
 ) -> Result<(Presence, OpenImap), Denied> {
     let member = context.admit(credentials).await?;
     let presence = member.enter(Protocol::Imap);
-    let open = context.entrance.imap(&member).await.map_err(Denied::Trouble)?;
+    let open = context.entrance.imap(&member).await;
+    let open = open.map_err(|trouble| not_served(&member, trouble))?;
     tracing::info!(account = %member.account.address(), "IMAP client signed on");
     Ok((presence, open))
 }

@@ -9,11 +9,15 @@
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
 //! | `imap`, `smtp` | one session of a mail client |
 //! | `client_stream` | the client's connection, read along for the wire log |
+//! | `continuity` | an IMAP session that outlives its connection to the provider |
+//! | `awake` | notices that the machine has slept, or is on another network |
 //! | `relay`, `pipe` | bytes both ways; one direction of it |
 
+mod awake;
 mod backoff;
 mod budget;
 mod client_stream;
+mod continuity;
 mod entrance;
 mod household;
 mod imap;
@@ -27,6 +31,7 @@ mod smtp;
 mod trouble;
 
 pub use budget::Connections;
+pub use continuity::Continuity;
 pub use household::{AccountStatus, Sessions};
 pub use listener::ListenError;
 pub use server::{Reloaded, ServeError, Server, Status};

@@ -32,6 +32,8 @@ pub(super) struct Pipe {
     flush: bool,
     /// A full buffer that waits for more is an error: nothing but its own reader can help it.
     never_waits: bool,
+    /// Its writer is gone.
+    given_up: bool,
     /// Counts steps forward, so that a standstill is known.
     pub(super) moved: u64,
 }
@@ -55,6 +57,7 @@ impl Pipe {
             ended: false,
             flush: false,
             never_waits: false,
+            given_up: false,
             moved: 0,
         }
     }
@@ -75,9 +78,10 @@ impl Pipe {
         self.moved += 1;
     }
 
-    /// Nothing can be written any more.
+    /// Nothing can be written any more. What wasn't let through yet is kept.
     pub(super) fn give_up(&mut self) {
-        *self = Self { ended: true, moved: self.moved + 1, ..Self::new(Vec::new()) };
+        let rest = std::mem::replace(self, Self::new(Vec::new())).take_rest();
+        *self = Self { ended: true, given_up: true, moved: self.moved + 1, ..Self::new(rest) };
     }
 
     /// What was let through and not written yet.
@@ -85,9 +89,10 @@ impl Pipe {
         [&self.own[self.own_written..], &self.buffer[self.start..self.start + self.pass]]
     }
 
+    /// What was not let through.
     pub(super) fn take_rest(mut self) -> Vec<u8> {
         self.buffer.truncate(self.end);
-        self.buffer.split_off(self.start)
+        self.buffer.split_off(self.start + self.pass)
     }
 
     /// Goes on until it has to wait; `Ready` only when it can't go on at all.
@@ -103,6 +108,9 @@ impl Pipe {
         R: AsyncRead + Unpin,
         W: AsyncWrite + Unpin,
     {
+        if self.given_up {
+            return Poll::Pending;
+        }
         loop {
             if ready!(self.poll_write(cx, writer, count)).is_err() {
                 return Poll::Ready(Broken::Writer);
@@ -121,7 +129,7 @@ impl Pipe {
                         continue;
                     }
                     Verdict::Stop(violation) => return Poll::Ready(Broken::Stop(violation)),
-                    Verdict::Wait => {}
+                    Verdict::Hold | Verdict::Wait => {}
                 }
             }
             if self.flush {

@@ -37,6 +37,8 @@ pub(super) struct Ended {
     pub(super) why: End,
     /// What came from the client and did not go on.
     pub(super) from_client: Vec<u8>,
+    /// What came from the provider and did not go on.
+    pub(super) from_upstream: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -45,6 +47,13 @@ pub(super) enum End {
     ClientLeft,
     /// The provider closed, or its connection broke.
     UpstreamLeft,
+    /// The provider's connection is gone, and no other can take its place, for this reason.
+    Lost(String),
+    /// A command of the client's is held, for something that the proxy has to do first; it is the
+    /// front of what did not go on.
+    Held,
+    /// The connection to the provider is to be changed for another, and can be now.
+    Due,
     /// The dialogue can't go on.
     Stopped(Violation),
     /// The proxy ends the session, for this reason: as soon as nothing is cut off by it, and after
@@ -58,14 +67,22 @@ pub(super) trait Meter {
     fn to_upstream(&self, bytes: usize);
 }
 
-/// Relays until either side leaves, the dialogue stops, or `leave` gives a reason and the session
-/// is quiet.
+/// What ends a relay from without.
+pub(super) struct Until<L, P> {
+    /// Gives the reason why the session is to end, once it is.
+    pub(super) leave: L,
+    /// Done when the provider's connection is to be changed for another.
+    pub(super) part: P,
+}
+
+/// Relays until either side leaves, the dialogue stops or holds a command, or something ends it from
+/// without and the session is in a state for it.
 pub(super) async fn relay<C, U, D>(
     client: &mut C,
     upstream: &mut U,
     dialogue: &mut D,
     carry: Carry,
-    leave: impl Future<Output = String>,
+    until: Until<impl Future<Output = String>, impl Future<Output = ()>>,
     meter: &impl Meter,
 ) -> Ended
 where
@@ -78,13 +95,22 @@ where
         down: Pipe::never_waiting(carry.from_upstream),
         interjections: Vec::new(),
         leaving: None,
+        parting: false,
+        held: false,
         leave_by: None,
         upstream_deaf: false,
         linger: None,
         heard: 0,
     };
-    let mut leave = pin!(leave);
-    let why = poll_fn(|cx| relay.poll(cx, client, upstream, dialogue, leave.as_mut(), meter)).await;
+    let (mut leave, mut part) = (pin!(until.leave), pin!(until.part));
+    let why = poll_fn(|cx| {
+        if !relay.parting && part.as_mut().poll(cx).is_ready() {
+            relay.parting = true;
+            dialogue.part_soon();
+        }
+        relay.poll(cx, client, upstream, dialogue, leave.as_mut(), meter)
+    })
+    .await;
     if matches!(why, End::Stopped(_)) {
         // What was let through to the client still reaches it: whatever it is told next must not
         // stand in the middle of a line.
@@ -94,7 +120,7 @@ where
         }
         let _ = timeout(LAST_WORDS, client.write_all(&last)).await;
     }
-    Ended { why, from_client: relay.up.take_rest() }
+    Ended { why, from_client: relay.up.take_rest(), from_upstream: relay.down.take_rest() }
 }
 
 struct Relay {
@@ -105,6 +131,10 @@ struct Relay {
     /// The proxy's own replies to the client, which wait for a gap in the provider's.
     interjections: Vec<u8>,
     leaving: Option<String>,
+    /// The provider's connection is to be changed for another.
+    parting: bool,
+    /// The dialogue holds a command of the client's.
+    held: bool,
     leave_by: Option<Pin<Box<Sleep>>>,
     /// The provider takes nothing any more; what it still has to say is awaited.
     upstream_deaf: bool,
@@ -139,13 +169,17 @@ impl Relay {
         }
         loop {
             let moved = self.up.moved + self.down.moved;
+            self.held = false;
+            let held = &mut self.held;
             let interjections = &mut self.interjections;
             let mut judge = |bytes: &[u8]| {
                 // A client that doesn't read its answers isn't read either.
                 if interjections.len() >= LARGEST_BUFFER {
                     return Verdict::Wait;
                 }
-                take_answer(dialogue.client_sent(bytes), interjections)
+                let verdict = dialogue.client_sent(bytes);
+                *held = verdict == Verdict::Hold;
+                take_answer(verdict, interjections)
             };
             if let Poll::Ready(broken) =
                 self.up.poll(cx, client, upstream, &mut judge, &|bytes| meter.to_upstream(bytes))
@@ -197,6 +231,14 @@ impl Relay {
             return Some(End::UpstreamLeft);
         }
         let answered = self.interjections.is_empty();
+        if self.up.is_between() && answered {
+            if self.held {
+                return Some(End::Held);
+            }
+            if self.parting && dialogue.may_part() && !self.up.ended {
+                return Some(End::Due);
+            }
+        }
         if self.leaving.is_some() && answered && self.up.is_between() && dialogue.is_quiet() {
             return self.leaving.take().map(End::Leaving);
         }

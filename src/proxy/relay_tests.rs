@@ -1,4 +1,4 @@
-use std::future::pending;
+use std::future::{Pending, pending};
 
 use tokio::io::{
     AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, DuplexStream, duplex, split,
@@ -13,6 +13,11 @@ struct NoMeter;
 impl Meter for NoMeter {
     fn to_client(&self, _: usize) {}
     fn to_upstream(&self, _: usize) {}
+}
+
+/// Nothing ends the relay from without.
+fn never() -> Until<Pending<String>, Pending<()>> {
+    Until { leave: pending(), part: pending() }
 }
 
 /// Answers every line with `250` and the line itself.
@@ -36,7 +41,7 @@ async fn session(size: usize, sent: &'static str) -> (String, Vec<String>) {
         let (mut near, mut far) = (near, far);
         let mut dialogue = smtp::Dialogue::new(BareNewlines::Refuse);
         let ended =
-            relay(&mut near, &mut far, &mut dialogue, Carry::default(), pending(), &NoMeter).await;
+            relay(&mut near, &mut far, &mut dialogue, Carry::default(), never(), &NoMeter).await;
         assert!(matches!(ended.why, End::ClientLeft), "{:?}", ended.why);
     });
     let server = tokio::spawn(parrot(server));
@@ -77,17 +82,17 @@ async fn what_was_read_before_is_carried_in_order() {
     let carry = Carry { from_client: b"a NO".to_vec(), from_upstream: b"* 1 EXI".to_vec() };
     let relayed = tokio::spawn(async move {
         let mut dialogue = imap::Dialogue::default();
-        relay(&mut near, &mut far, &mut dialogue, carry, pending(), &NoMeter).await.why
+        relay(&mut near, &mut far, &mut dialogue, carry, never(), &NoMeter).await.why
     });
     client.write_all(b"OP\r\n").await.unwrap();
-    server.write_all(b"STS\r\na OK done\r\n* BYE end\r\n").await.unwrap();
+    server.write_all(b"STS\r\na OK done\r\n* OK end\r\n").await.unwrap();
     let mut heard = vec![0; 8];
     server.read_exact(&mut heard).await.unwrap();
     assert_eq!(heard, b"a NOOP\r\n");
     drop(server);
     let mut heard = String::new();
     client.read_to_string(&mut heard).await.unwrap();
-    assert_eq!(heard, "* 1 EXISTS\r\na OK done\r\n* BYE end\r\n");
+    assert_eq!(heard, "* 1 EXISTS\r\na OK done\r\n* OK end\r\n");
     assert!(matches!(relayed.await.unwrap(), End::UpstreamLeft));
 }
 
@@ -99,7 +104,8 @@ async fn a_session_leaves_when_it_is_quiet_and_not_before() {
     let relayed = tokio::spawn(async move {
         let mut dialogue = Smtp::new(BareNewlines::Refuse);
         let leave = async { left.await.unwrap() };
-        relay(&mut near, &mut far, &mut dialogue, Carry::default(), leave, &NoMeter).await.why
+        let until = Until { leave, part: pending() };
+        relay(&mut near, &mut far, &mut dialogue, Carry::default(), until, &NoMeter).await.why
     });
     client.write_all(b"NOOP\r\n").await.unwrap();
     let mut heard = vec![0; 6];
@@ -123,7 +129,7 @@ async fn what_was_let_through_is_written_before_a_stop() {
     let relayed = tokio::spawn(async move {
         let mut near = tokio::io::join(&mut near, writing);
         let mut dialogue = Smtp::new(BareNewlines::Refuse);
-        relay(&mut near, &mut far, &mut dialogue, Carry::default(), pending(), &NoMeter).await.why
+        relay(&mut near, &mut far, &mut dialogue, Carry::default(), never(), &NoMeter).await.why
     });
     client.write_all(b"DATA\r\ntext\nmore").await.unwrap();
     server.write_all(b"354 Go ahead, and take your time\r\n").await.unwrap();
@@ -141,7 +147,7 @@ async fn a_waiting_reply_does_not_outlive_the_provider() {
     let (mut far, mut server) = duplex(4096);
     let relayed = tokio::spawn(async move {
         let mut dialogue = imap::Dialogue::default();
-        relay(&mut near, &mut far, &mut dialogue, Carry::default(), pending(), &NoMeter).await.why
+        relay(&mut near, &mut far, &mut dialogue, Carry::default(), never(), &NoMeter).await.why
     });
     client.write_all(b"a FETCH 1 BODY[]\r\n").await.unwrap();
     server.write_all(b"* 1 FETCH (BODY[] {1000}\r\nhalf").await.unwrap();
@@ -160,7 +166,7 @@ async fn replies_of_the_proxys_own_are_bounded() {
     let (mut far, _server) = duplex(4096);
     tokio::spawn(async move {
         let mut dialogue = imap::Dialogue::default();
-        relay(&mut near, &mut far, &mut dialogue, Carry::default(), pending(), &NoMeter).await.why
+        relay(&mut near, &mut far, &mut dialogue, Carry::default(), never(), &NoMeter).await.why
     });
     // A client that never reads.
     let line = [&[b't'; 1000][..], b" LOGIN a b\r\n"].concat();
@@ -184,7 +190,7 @@ async fn a_long_answer_outlives_the_linger() {
     let (mut far, mut server) = duplex(4096);
     tokio::spawn(async move {
         let mut dialogue = imap::Dialogue::default();
-        relay(&mut near, &mut far, &mut dialogue, Carry::default(), pending(), &NoMeter).await.why
+        relay(&mut near, &mut far, &mut dialogue, Carry::default(), never(), &NoMeter).await.why
     });
     client.write_all(b"a FETCH 1:90 FLAGS\r\nb LOGOUT\r\n").await.unwrap();
     client.shutdown().await.unwrap();
@@ -208,7 +214,7 @@ async fn the_answer_to_done_is_a_reply_too() {
     let (mut far, mut server) = duplex(4096);
     tokio::spawn(async move {
         let mut dialogue = imap::Dialogue::default();
-        relay(&mut near, &mut far, &mut dialogue, Carry::default(), pending(), &NoMeter).await.why
+        relay(&mut near, &mut far, &mut dialogue, Carry::default(), never(), &NoMeter).await.why
     });
     client.write_all(b"a IDLE\r\n").await.unwrap();
     server.write_all(b"+ idling\r\n").await.unwrap();

@@ -9,6 +9,7 @@ use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
+use super::awake;
 use super::entrance::Entrance;
 use super::household::{AccountStatus, Household};
 use super::listener::{Bound, ListenError, Listener};
@@ -31,6 +32,8 @@ pub struct Server {
     entrance: Arc<Entrance>,
     listeners: Mutex<Listeners>,
     stopping: watch::Sender<bool>,
+    /// Counts the machine's awakenings.
+    woke: watch::Sender<u64>,
     /// The original of what every session holds; gone once the drain has begun.
     alive: Mutex<Option<mpsc::Sender<()>>>,
     ended: Mutex<Option<mpsc::Receiver<()>>>,
@@ -90,11 +93,13 @@ impl Server {
             entrance,
             listeners: Mutex::default(),
             stopping: watch::Sender::new(false),
+            woke: watch::Sender::new(0),
             alive: Mutex::new(Some(alive)),
             ended: Mutex::new(Some(ended)),
             sessions: Arc::default(),
         });
         server.serve(bound);
+        tokio::spawn(awake::watch(server.woke.clone()));
         Ok(server)
     }
 
@@ -174,11 +179,13 @@ impl Server {
         let alive = alive.downgrade();
         for bound in bound {
             let (entrance, stopping) = (self.entrance.clone(), self.stopping.subscribe());
+            let woke = self.woke.subscribe();
             let (alive, sessions) = (alive.clone(), self.sessions.clone());
             let context = move || Context {
                 id: sessions.fetch_add(1, Ordering::Relaxed) + 1,
                 entrance: entrance.clone(),
                 stopping: stopping.clone(),
+                woke: woke.clone(),
                 _alive: alive.upgrade(),
             };
             let mut listeners = self.lock();

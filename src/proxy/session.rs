@@ -40,6 +40,8 @@ pub(super) struct Context {
     pub(super) stopping: watch::Receiver<bool>,
     /// Names the session in the log.
     pub(super) id: u64,
+    /// Counts the machine's awakenings.
+    pub(super) woke: watch::Receiver<u64>,
     /// Held as long as the session lives, so that the server knows when all have ended.
     pub(super) _alive: Option<mpsc::Sender<()>>,
 }
@@ -64,6 +66,13 @@ impl Context {
             () = member.gone() => "This account was signed out".into(),
         }
     }
+}
+
+/// A client's password is right, and it can't be served; what is the matter is told when it is turned
+/// away.
+pub(super) fn not_served(member: &Member, trouble: Trouble) -> Denied {
+    tracing::info!(account = %member.account.address(), "the password is right, but there is trouble");
+    Denied::Trouble(trouble)
 }
 
 /// A client that has not signed on yet.
@@ -141,8 +150,12 @@ pub(super) async fn finish(
     mut upstream: Stream,
 ) {
     let words = match end {
-        End::ClientLeft => None,
+        End::ClientLeft | End::Held | End::Due => None,
         End::UpstreamLeft => Some(signed("The mail server has closed the connection", context.id)),
+        End::Lost(why) => {
+            let words = format!("The connection to the mail server was lost: {why}");
+            Some(signed(&words, context.id))
+        }
         End::Stopped(violation) => {
             Some(signed(&format!("The session can't go on: {violation}"), context.id))
         }
@@ -154,7 +167,7 @@ pub(super) async fn finish(
         server = dialogue.server_farewell().map(|said| said.text.as_str()),
         "session ended"
     );
-    if let (End::UpstreamLeft, Some(said)) = (end, dialogue.server_farewell()) {
+    if let (End::UpstreamLeft | End::Lost(_), Some(said)) = (end, dialogue.server_farewell()) {
         member.told_goodbye(protocol, said);
     }
     let farewell = words.and_then(|words| dialogue.farewell(&words)).unwrap_or_default();

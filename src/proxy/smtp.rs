@@ -1,5 +1,6 @@
 //! One session of an SMTP client.
 
+use std::future::pending;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -8,8 +9,8 @@ use tokio::time::Instant;
 use super::client_stream::ClientStream;
 use super::entrance::{AHEAD_LIFE, Ahead, Denied};
 use super::household::Presence;
-use super::relay::{Carry, End, relay};
-use super::session::{Client, Context, Read, TurnedAway, finish, say_goodbye};
+use super::relay::{Carry, End, Until, relay};
+use super::session::{Client, Context, Read, TurnedAway, finish, not_served, say_goodbye};
 use super::trouble::Protocol;
 use crate::protocol::dialogue::Violation;
 use crate::protocol::sasl::Credentials;
@@ -49,9 +50,9 @@ pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Own
         let carry = Carry { from_client: rest, from_upstream: session.rest };
         let mut dialogue = Dialogue::new(context.entrance.settings().provider.bare_newlines);
         let mut upstream = session.stream;
-        let leave = context.leave(member);
+        let until = Until { leave: context.leave(member), part: pending() };
         let ended =
-            relay(&mut stream, &mut upstream, &mut dialogue, carry, leave, member.as_ref()).await;
+            relay(&mut stream, &mut upstream, &mut dialogue, carry, until, member.as_ref()).await;
         if !matches!(ended.why, End::Stopped(Violation::BareNewline)) {
             break (ended.why, dialogue, upstream);
         }
@@ -164,8 +165,8 @@ async fn check(
 ) -> Result<(Presence, SmtpSession), Denied> {
     let member = context.admit(credentials).await?;
     let presence = member.enter(Protocol::Smtp);
-    let session =
-        context.entrance.smtp(&member, client_name, ahead).await.map_err(Denied::Trouble)?;
+    let session = context.entrance.smtp(&member, client_name, ahead).await;
+    let session = session.map_err(|trouble| not_served(&member, trouble))?;
     tracing::info!(account = %member.account.address(), "SMTP client signed on");
     Ok((presence, session))
 }

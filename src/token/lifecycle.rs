@@ -5,9 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::endpoint::AuthorizationServer;
 use super::google::Cause;
-use super::state::{Decision, Now, State, TokenState};
+use super::state::{Decision, Now, State, TokenState, TokenUse};
 use crate::accounts::{Account, Grant, GrantError};
-use crate::secret::AccessToken;
 
 /// How far this machine's clock may be behind Google's, for a grant's last day.
 const CLOCK_SLACK: Duration = Duration::from_secs(3600);
@@ -28,15 +27,6 @@ struct Tokens {
     state: State,
     /// A rotated refresh token that could not be written yet.
     unsaved: Option<Grant>,
-}
-
-/// A token to sign on with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TokenUse {
-    /// The token.
-    pub token: AccessToken,
-    /// Which of the account's tokens it is, to be named if the provider refuses it.
-    pub version: u64,
 }
 
 /// Why there is no token.
@@ -69,7 +59,7 @@ impl Lifecycle {
         refused: Option<u64>,
     ) -> Result<TokenUse, Trouble> {
         match self.decide(refused) {
-            Decision::Use { token, version } => return Ok(TokenUse { token, version }),
+            Decision::Use(token) => return Ok(token),
             Decision::GiveUp(cause) => return Err(Trouble::Cause(cause)),
             Decision::Refresh => {}
         }
@@ -115,13 +105,13 @@ impl Lifecycle {
         let _flight = self.flight.lock().await;
         for _ in 0..MAX_REQUESTS {
             match self.decide(refused) {
-                Decision::Use { token, version } => return Ok(TokenUse { token, version }),
+                Decision::Use(token) => return Ok(token),
                 Decision::GiveUp(cause) => return Err(Trouble::Cause(cause)),
                 Decision::Refresh => self.ask(server).await?,
             }
         }
         match self.decide(refused) {
-            Decision::Use { token, version } => Ok(TokenUse { token, version }),
+            Decision::Use(token) => Ok(token),
             Decision::GiveUp(cause) => Err(Trouble::Cause(cause)),
             // Tokens that end the moment they come.
             Decision::Refresh => Err(Trouble::Cause(Cause::Unreadable)),

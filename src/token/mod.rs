@@ -19,5 +19,5 @@ mod state;
 pub use authorize::{Authorization, AuthorizeError, Redirect};
 pub use endpoint::{AuthorizationServer, Identity, NewGrant, SetupError};
 pub use google::{Cause, Step};
-pub use lifecycle::{Lifecycle, TokenUse, Trouble};
-pub use state::TokenState;
+pub use lifecycle::{Lifecycle, Trouble};
+pub use state::{TokenState, TokenUse};

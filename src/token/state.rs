@@ -52,6 +52,11 @@ impl Live {
     fn refresh_at(&self) -> Duration {
         REFRESH_AHEAD.min(self.life / 5)
     }
+
+    fn as_use(&self, now: Now) -> TokenUse {
+        let (token, version) = (self.token.clone(), self.version);
+        TokenUse { token, version, left: self.left(now), ahead: self.refresh_at() }
+    }
 }
 
 /// Why the last refresh gave nothing.
@@ -71,11 +76,24 @@ pub(super) struct State {
     version: u64,
 }
 
+/// A token to sign on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenUse {
+    /// The token.
+    pub token: AccessToken,
+    /// Which of the account's tokens it is, to be named if the provider refuses it.
+    pub version: u64,
+    /// What is left of its life.
+    pub left: Duration,
+    /// So long before its end whoever lives by it should have another.
+    pub ahead: Duration,
+}
+
 /// What to do when a token is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// This one is good; `version` names it.
-    Use { token: AccessToken, version: u64 },
+    /// This one is good.
+    Use(TokenUse),
     /// Get a new one first.
     Refresh,
     /// There is none, and it is too early to ask again.
@@ -105,7 +123,7 @@ impl State {
         let waits = self.failure.as_ref().filter(|failure| now.monotonic < failure.retry_at);
         match (usable, waits) {
             (Some(live), waits) if waits.is_some() || live.left(now) > live.refresh_at() => {
-                Decision::Use { token: live.token.clone(), version: live.version }
+                Decision::Use(live.as_use(now))
             }
             (None, Some(failure)) => Decision::GiveUp(failure.cause.clone()),
             _ => Decision::Refresh,
@@ -182,7 +200,7 @@ mod tests {
     }
 
     fn is_use(decision: &Decision) -> bool {
-        matches!(decision, Decision::Use { .. })
+        matches!(decision, Decision::Use(_))
     }
 
     #[test]
@@ -216,10 +234,9 @@ mod tests {
         let mut state = with_token(now, 3600);
         assert_eq!(state.decide(now, Some(1)), Decision::Refresh);
         state.refreshed(now, AccessToken::new("two"), Duration::from_secs(3600));
-        assert_eq!(
-            state.decide(now, Some(1)),
-            Decision::Use { token: AccessToken::new("two"), version: 2 }
-        );
+        let (token, left) = (AccessToken::new("two"), Duration::from_secs(3600));
+        let newer = TokenUse { token, version: 2, left, ahead: REFRESH_AHEAD };
+        assert_eq!(state.decide(now, Some(1)), Decision::Use(newer));
     }
 
     #[test]

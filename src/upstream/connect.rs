@@ -28,6 +28,9 @@ const TLS_TIMEOUT: Duration = Duration::from_secs(10);
 /// A dead peer is noticed after silence of this length, and six probes of ten seconds.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(120);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+/// What was sent and isn't acknowledged within this never will be.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNTAKEN: Duration = Duration::from_secs(30);
 
 /// Sets what every connection here has, on either side: no delay for small writes (40 ms each
 /// otherwise), and keepalive, so that a peer that is gone is noticed.
@@ -35,6 +38,18 @@ pub fn set_socket_options(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_AFTER).with_interval(KEEPALIVE_EVERY);
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+/// Sets how soon a provider is given up that takes nothing any more: when the network has changed,
+/// Linux would try for a quarter of an hour, Windows does for some twenty seconds.
+fn give_up_soon(stream: &TcpStream) -> io::Result<()> {
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    return SockRef::from(stream).set_tcp_user_timeout(Some(UNTAKEN));
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    {
+        let _ = stream;
+        Ok(())
+    }
 }
 
 /// Connects, and shakes hands. Name and chain are verified before this returns.
@@ -52,7 +67,9 @@ pub(super) async fn connect(host: &Host) -> Result<TcpStream, UpstreamError> {
     let stream = connected
         .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))
         .map_err(|error| UpstreamError::unreachable(host, error))?;
-    set_socket_options(&stream).map_err(|error| UpstreamError::unreachable(host, error))?;
+    set_socket_options(&stream)
+        .and_then(|()| give_up_soon(&stream))
+        .map_err(|error| UpstreamError::unreachable(host, error))?;
     Ok(stream)
 }
 

@@ -163,10 +163,12 @@ fn the_mail_server_is_down_and_comes_back() {
 }
 
 #[test]
-fn a_session_that_the_server_ends_is_ended_with_its_words() {
+fn a_session_that_can_t_go_on_is_ended_with_the_servers_words() {
     Setting::default().play(LIMIT, |scene| {
         let mut wire: Wire = scene.signed_on();
         wire.command("a2", "SELECT INBOX");
+        // No other connection would keep what this finds.
+        wire.command("a3", "SEARCH RETURN (SAVE) ALL");
         scene.bed.dovecot.kick(ADDRESS);
         wire.expect("* BYE");
         wire.expect_end();

@@ -54,6 +54,10 @@ impl<D: Dialogue> Player for Relay<D> {
             (true, true) => "quiet and awaiting an answer, which is a contradiction",
         };
         match self.dialogue.server_farewell() {
+            // Kept back, until it is known that the session can't go on.
+            Some(words) if self.dialogue.farewell("").is_some() => {
+                format!("{state}, farewell to tell: {}", words.text)
+            }
             Some(words) => format!("{state}, farewell: {}", words.text),
             None => state.to_owned(),
         }

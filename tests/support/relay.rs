@@ -77,6 +77,8 @@ impl<D: Dialogue> Relay<D> {
                     self.answers.extend(reply);
                     self.interject();
                 }
+                // Whoever drives the dialogue has done what it was held for.
+                Verdict::Hold => self.dialogue.release(),
                 Verdict::Wait => break,
                 Verdict::Stop(violation) => self.stopped = Some(violation),
             }
@@ -99,7 +101,7 @@ impl<D: Dialogue> Relay<D> {
                     self.from_server.drain(..take);
                     self.to_client.extend(with);
                 }
-                Verdict::Answer { .. } => panic!("the server is never answered"),
+                Verdict::Answer { .. } | Verdict::Hold => panic!("the server is never answered"),
                 Verdict::Wait => break,
                 Verdict::Stop(violation) => self.stopped = Some(violation),
             }

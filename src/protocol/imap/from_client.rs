@@ -16,6 +16,31 @@ pub(super) struct FromClient {
     tag: Vec<u8>,
     idle: bool,
     tail: Tail,
+    /// The command behind its tag, or its beginning.
+    command: Vec<u8>,
+    cut: bool,
+}
+
+/// So much of a command is kept for whoever wants to know what it does; a mailbox's name and a few
+/// parameters.
+const MAX_KEPT: usize = 1024;
+
+/// A command that was sent whole.
+pub(super) struct Sent<'a> {
+    pub(super) tag: &'a [u8],
+    /// What stands behind the tag, literals in their places; the beginning of it where it is `cut`.
+    pub(super) command: &'a [u8],
+    pub(super) cut: bool,
+}
+
+/// What the other parts of the dialogue have to do with the client's commands.
+pub(super) trait Listener {
+    /// True if a command must wait, until the proxy has done something of its own. It is given from
+    /// its first word to the end of its line, which nothing came behind so far.
+    fn holds(&mut self, command: &[u8]) -> bool;
+
+    /// A command went out whole.
+    fn sent(&mut self, sent: Sent<'_>, ledger: &Ledger);
 }
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +64,12 @@ impl FromClient {
     }
 
     /// Judges the front of `buffered`: passes as much as can be passed at once.
-    pub(super) fn judge(&mut self, buffered: &[u8], ledger: &mut Ledger) -> Verdict {
+    pub(super) fn judge(
+        &mut self,
+        buffered: &[u8],
+        ledger: &mut Ledger,
+        listener: &mut dyn Listener,
+    ) -> Verdict {
         let mut at = 0;
         loop {
             let rest = &buffered[at..];
@@ -49,7 +79,15 @@ impl FromClient {
             match self.state {
                 State::Start => match self.start(rest) {
                     Start::Incomplete => return passed(at),
-                    Start::Pass => {
+                    Start::Pass { word } => {
+                        let line_end = memchr::memchr(b'\n', rest);
+                        let last = line_end.is_some_and(|end| end + 1 == rest.len());
+                        if ledger.is_idle() && last && listener.holds(&rest[word.start..]) {
+                            return if at > 0 { Verdict::Pass(at) } else { Verdict::Hold };
+                        }
+                        // The tag is on record; what is kept begins with the word.
+                        self.tail.push(&rest[..word.start]);
+                        at += word.start;
                         self.state = State::Line { passes: true };
                         ledger.command_begun();
                     }
@@ -76,8 +114,11 @@ impl FromClient {
                         None => rest,
                     };
                     self.tail.push(piece);
+                    if passes {
+                        self.keep(piece);
+                    }
                     if piece == b"\n"
-                        && let Err(violation) = self.line_ended(passes, ledger)
+                        && let Err(violation) = self.line_ended(passes, ledger, listener)
                     {
                         // Judged again, it stops again.
                         self.state = State::Broken(violation);
@@ -94,6 +135,9 @@ impl FromClient {
                 State::Literal { left, passes } => {
                     let take = left.min(rest.len() as u64);
                     let left = left - take;
+                    if passes {
+                        self.keep(&rest[..usize::try_from(take).unwrap_or(rest.len())]);
+                    }
                     self.state = match left {
                         0 => State::Line { passes },
                         left => State::Literal { left, passes },
@@ -111,6 +155,12 @@ impl FromClient {
                 State::Broken(violation) => return Verdict::Stop(violation),
             }
         }
+    }
+
+    fn keep(&mut self, piece: &[u8]) {
+        let room = MAX_KEPT - self.command.len();
+        self.command.extend_from_slice(&piece[..piece.len().min(room)]);
+        self.cut |= piece.len() > room;
     }
 
     /// Looks at a command's tag and first word. More spaces than the grammar has are no reason to
@@ -138,6 +188,8 @@ impl FromClient {
             return Start::Incomplete;
         }
         let word = line[word_start..word_end].to_ascii_uppercase();
+        self.command.clear();
+        self.cut = false;
         self.tag.clear();
         self.tag.extend_from_slice(&line[tag_start..tag_end]);
         self.tail.clear();
@@ -147,7 +199,7 @@ impl FromClient {
             b"LOGIN" | b"AUTHENTICATE" | b"STARTTLS" => "BAD Already signed on",
             b"COMPRESS" => "NO [CANNOT] Compression is not offered",
             b"UNAUTHENTICATE" => "NO [CANNOT] Not offered",
-            _ => return Start::Pass,
+            _ => return Start::Pass { word: word_start..word_end },
         };
         let take = word_end;
         Start::Refuse { take, words }
@@ -162,7 +214,12 @@ impl FromClient {
         Verdict::Answer { take: start.len(), reply }
     }
 
-    fn line_ended(&mut self, passes: bool, ledger: &mut Ledger) -> Result<(), Violation> {
+    fn line_ended(
+        &mut self,
+        passes: bool,
+        ledger: &mut Ledger,
+        listener: &mut dyn Listener,
+    ) -> Result<(), Violation> {
         if !passes {
             return self.refused_line_ended();
         }
@@ -172,6 +229,8 @@ impl FromClient {
             Err(ImpossibleSize) => return Err(Violation::ClientLiteral),
             Ok(None) => {
                 self.state = State::Start;
+                let command = crate::protocol::line::trim_end(&self.command);
+                listener.sent(Sent { tag: &self.tag, command, cut: self.cut }, ledger);
                 ledger.command_sent();
                 if self.idle && !ledger.idle_sent(&self.tag) {
                     return Err(Violation::ClientLineTooLong);
@@ -215,7 +274,10 @@ enum Start {
     /// A line without a tag; it passes whole.
     Untagged(usize),
     /// A command that passes.
-    Pass,
+    Pass {
+        /// Where its first word stands.
+        word: std::ops::Range<usize>,
+    },
     /// A command that is answered here, with these words, and its tag and first word's length.
     Refuse { take: usize, words: &'static str },
     /// No command's start is as long.

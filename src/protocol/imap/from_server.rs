@@ -5,12 +5,20 @@ use super::framer::{Frame, Framer};
 use super::response::{Response, Status};
 use crate::protocol::dialogue::{Farewell, Verdict, Violation};
 
+/// The beginning of a line of data, as far as it can tell which messages there are; a VANISHED of
+/// many runs is longer, and then can't be followed.
+const MAX_DATA: usize = 1024;
+
 /// What the client's side must hear of.
 pub(super) enum Seen<'a> {
     /// A `+` line.
     Continuation,
     /// A tagged response, with its tag.
     Tagged(&'a [u8], Status),
+    /// The code of an untagged OK.
+    Code(&'a [u8]),
+    /// A line of data, or its beginning where it is `cut`.
+    Data { line: &'a [u8], cut: bool },
 }
 
 /// Where in the server's responses the bytes are.
@@ -20,6 +28,11 @@ pub(super) struct FromServer {
     /// The dialogue can't go on.
     broken: bool,
     farewell: Option<Farewell>,
+    /// A BYE that was not passed on.
+    held_bye: Option<Vec<u8>>,
+    /// The beginning of the line of data that is passing.
+    data: Vec<u8>,
+    data_cut: bool,
 }
 
 impl FromServer {
@@ -31,8 +44,24 @@ impl FromServer {
         self.farewell.as_ref()
     }
 
-    /// Judges the front of `buffered`: passes as much as can be passed at once.
-    pub(super) fn judge(&mut self, buffered: &[u8], tell: &mut dyn FnMut(Seen<'_>)) -> Verdict {
+    /// A server's BYE that the client was not told.
+    pub(super) fn held_bye(&self) -> Option<&[u8]> {
+        self.held_bye.as_deref()
+    }
+
+    /// Another server goes on in the place of this one, which is between two responses.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Judges the front of `buffered`: passes as much as can be passed at once. With `hold_bye`, a
+    /// BYE that the client didn't ask for is kept back: the session may go on without this server.
+    pub(super) fn judge(
+        &mut self,
+        buffered: &[u8],
+        hold_bye: bool,
+        tell: &mut dyn FnMut(Seen<'_>),
+    ) -> Verdict {
         let mut at = 0;
         while !self.broken {
             let frame = match self.framer.next(&buffered[at..]) {
@@ -44,6 +73,15 @@ impl FromServer {
                 }
             };
             let length = match frame {
+                // Of one that is too long the rest would pass.
+                Frame::Words(line) if hold_bye && is_bye(line) && line.ends_with(b"\n") => {
+                    if at > 0 {
+                        break;
+                    }
+                    self.status_line(line, tell);
+                    self.held_bye = Some(line.to_vec());
+                    return Verdict::Replace { take: line.len(), with: Vec::new() };
+                }
                 Frame::Words(line) => {
                     // The beginning of one that is too long passes as it is.
                     let whole = line.ends_with(b"\n");
@@ -58,7 +96,11 @@ impl FromServer {
                     self.status_line(line, tell);
                     line.len()
                 }
-                Frame::Piece(bytes) | Frame::Literal(bytes) => bytes.len(),
+                Frame::Piece(bytes) => {
+                    self.data_piece(bytes, tell);
+                    bytes.len()
+                }
+                Frame::Literal(bytes) => bytes.len(),
             };
             at += length;
         }
@@ -69,6 +111,21 @@ impl FromServer {
         }
     }
 
+    /// Gathers a line of data up to its first literal or its end, and tells it.
+    fn data_piece(&mut self, piece: &[u8], tell: &mut dyn FnMut(Seen<'_>)) {
+        if piece != b"\n" {
+            let room = MAX_DATA - self.data.len();
+            self.data.extend_from_slice(&piece[..piece.len().min(room)]);
+            self.data_cut |= piece.len() > room;
+            return;
+        }
+        if self.framer.at_line_start() {
+            tell(Seen::Data { line: &self.data, cut: self.data_cut });
+            self.data.clear();
+            self.data_cut = false;
+        }
+    }
+
     fn status_line(&mut self, line: &[u8], tell: &mut dyn FnMut(Seen<'_>)) {
         match Response::parse(line) {
             Some(Response::Continuation(_)) => tell(Seen::Continuation),
@@ -76,7 +133,14 @@ impl FromServer {
             Some(Response::Untagged(status)) if status.status == Status::Bye => {
                 self.farewell = Some(Farewell::new(status.code.unwrap_or_default(), status.text));
             }
+            Some(Response::Untagged(status)) if status.status == Status::Ok => {
+                tell(Seen::Code(status.code.unwrap_or_default()));
+            }
             _ => {}
         }
     }
+}
+
+fn is_bye(line: &[u8]) -> bool {
+    line.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"* BYE "))
 }

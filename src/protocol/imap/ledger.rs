@@ -135,6 +135,51 @@ impl Ledger {
         self.literal == LiteralAnswer::Refused
     }
 
+    /// True if the command that is just going out is the only one.
+    pub(super) fn is_alone(&self) -> bool {
+        self.in_flight == 0 && self.continuations.is_empty()
+    }
+
+    /// True if nothing at all is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight == 0 && !self.half_sent && self.continuations.is_empty()
+    }
+
+    /// The tag of the IDLE that is open, if that is all that is.
+    pub(super) fn open_idle(&self) -> Option<&[u8]> {
+        match self.continuations.front() {
+            Some(open) if self.only_idles() && self.continuations.len() == 1 => Some(&open.tag),
+            _ => None,
+        }
+    }
+
+    /// True if exactly one command was sent whole and awaits its answer.
+    pub(super) fn awaits_one(&self) -> bool {
+        self.in_flight == 1 && !self.half_sent && self.continuations.is_empty()
+    }
+
+    /// Takes back an IDLE that is all there is: what of it the server has not answered.
+    pub(super) fn take_back_idle(&mut self) -> Option<Vec<u8>> {
+        if self.in_flight != 1 || self.half_sent || self.continuations.len() != 1 {
+            return None;
+        }
+        let open = self.continuations.front_mut().filter(|open| open.idle)?;
+        let done = std::mem::take(&mut open.done);
+        let end: &[u8] = if done { b"DONE\r\n" } else { b"" };
+        if open.idling {
+            return done.then(|| end.to_vec());
+        }
+        let begun = [&open.tag, b" IDLE\r\n".as_slice(), end].concat();
+        self.continuations.clear();
+        self.in_flight = 0;
+        Some(begun)
+    }
+
+    /// The command that awaits its answer is sent again, or never was sent.
+    pub(super) fn forget_command(&mut self) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+    }
+
     pub(super) fn only_idles(&self) -> bool {
         let idles = self.continuations.iter().filter(|open| open.idling && !open.done).count();
         self.in_flight as usize <= idles && self.continuations.len() == idles

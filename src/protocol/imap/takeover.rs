@@ -1,0 +1,339 @@
+//! Commands of the proxy's own, on a connection that no command of the client's is under way on:
+//! taking a session over, and learning which messages a mailbox has.
+
+use super::capability::Capabilities;
+use super::data::Data;
+use super::framer::{Frame, Framer};
+use super::mailbox_view::{Found, Mailbox, MailboxView, Unlike};
+use super::response::{Response, Status};
+use super::uid_set::UidSet;
+use crate::protocol::line::trim_end;
+
+/// A response that is longer is none: a search of a million messages full of holes has 8 MB.
+const MAX_RESPONSE: usize = 16 * 1024 * 1024;
+/// Searches that are repeated, because the mailbox changed on the way, up to here.
+const MAX_SEARCHES: u32 = 4;
+
+/// Cuts a server's bytes into whole responses, literals included.
+#[derive(Debug, Default)]
+pub struct Responses {
+    framer: Framer,
+    buffer: Vec<u8>,
+    /// So much of the buffer is framed, and belongs to a response that isn't whole yet.
+    framed: usize,
+}
+
+/// The server's bytes can't be cut into responses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the mail server sent what is no response")]
+pub struct NoResponse;
+
+impl Responses {
+    /// Begins with what was read already, between two responses.
+    pub fn new(rest: Vec<u8>) -> Self {
+        Self { buffer: rest, ..Self::default() }
+    }
+
+    /// Adds what came.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next whole response, its CRLF included.
+    pub fn next_response(&mut self) -> Result<Option<Vec<u8>>, NoResponse> {
+        loop {
+            let frame = self.framer.next(&self.buffer[self.framed..]).map_err(|_| NoResponse)?;
+            let Some(frame) = frame else {
+                let too_long = self.buffer.len() > MAX_RESPONSE;
+                return if too_long { Err(NoResponse) } else { Ok(None) };
+            };
+            let (Frame::Words(bytes) | Frame::Piece(bytes) | Frame::Literal(bytes)) = frame;
+            self.framed += bytes.len();
+            if self.framer.at_line_start() {
+                let length = std::mem::take(&mut self.framed);
+                return Ok(Some(self.buffer.drain(..length).collect()));
+            }
+        }
+    }
+
+    /// What came behind the last whole response.
+    pub fn into_rest(self) -> Vec<u8> {
+        self.buffer
+    }
+}
+
+/// What follows on a response.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The response was the proxy's own, and more of them come.
+    Own,
+    /// The response is the client's as well: it is about the mailbox and not about the search.
+    Both,
+    /// Send this.
+    Send(Vec<u8>),
+    /// All is known.
+    Done,
+    /// The server refused, or said goodbye.
+    Failed(String),
+}
+
+/// Learns the UIDs of a mailbox by a search, which is repeated where the mailbox changes meanwhile.
+struct Search {
+    from: u32,
+    esearch: bool,
+    /// Counts the searches; each has a tag of its own.
+    number: u32,
+    /// How many may still be sent.
+    left: u32,
+    list: Option<UidSet>,
+    /// The mailbox changed behind the list.
+    changed: bool,
+}
+
+impl Search {
+    fn new(from: u32, capabilities: &Capabilities) -> Self {
+        let esearch = capabilities.has("ESEARCH");
+        Self { from, esearch, number: 0, left: MAX_SEARCHES, list: None, changed: false }
+    }
+
+    fn command(&mut self) -> Vec<u8> {
+        self.number += 1;
+        self.left = self.left.saturating_sub(1);
+        self.list = None;
+        self.changed = false;
+        let returns = if self.esearch { "RETURN (ALL) " } else { "" };
+        let what = match self.from {
+            0 | 1 => "ALL".to_owned(),
+            from => format!("UID {from}:*"),
+        };
+        format!("{} UID SEARCH {returns}{what}\r\n", self.tag()).into_bytes()
+    }
+
+    fn tag(&self) -> String {
+        format!("gp{}", self.number)
+    }
+
+    fn data(&mut self, data: &Data<'_>) -> Option<Step> {
+        match data {
+            Data::Esearch(answer) if self.esearch => self.list = esearch(answer),
+            Data::Search(numbers) if !self.esearch => self.list = numbers_of(numbers),
+            Data::Exists(_) | Data::Expunge(_) | Data::Vanished(_) => {
+                self.changed = self.list.is_some();
+                return None;
+            }
+            _ => return None,
+        }
+        // `UID n:*` names the last message even where it lies below n (RFC 9051 §6.4.9).
+        if let Some(list) = &mut self.list
+            && list.last().is_some_and(|last| last < self.from)
+        {
+            *list = UidSet::default();
+        }
+        Some(Step::Own)
+    }
+
+    /// The tagged response came: the list, or one more search.
+    fn tagged(&mut self, status: Status) -> Result<UidSet, Step> {
+        match (status, self.list.take()) {
+            (Status::Ok, Some(list)) if !self.changed => Ok(list),
+            (Status::Ok, Some(_)) if self.left > 0 => Err(Step::Send(self.command())),
+            (Status::Ok, _) => Err(Step::Failed("its search gave no list".into())),
+            _ => Err(Step::Failed("it refused a search".into())),
+        }
+    }
+}
+
+/// `(TAG "gp1") UID ALL 1:4,7`; no `ALL` where nothing was found.
+fn esearch(answer: &str) -> Option<UidSet> {
+    let mut words = answer.split_ascii_whitespace();
+    while let Some(word) = words.next() {
+        if word.eq_ignore_ascii_case("ALL") {
+            return UidSet::parse(words.next()?);
+        }
+    }
+    Some(UidSet::default())
+}
+
+fn numbers_of(numbers: &str) -> Option<UidSet> {
+    // Behind them CONDSTORE may put `(MODSEQ n)`.
+    let numbers = numbers.split('(').next().unwrap_or_default();
+    let joined = numbers.split_ascii_whitespace().collect::<Vec<_>>().join(",");
+    if joined.is_empty() { Some(UidSet::default()) } else { UidSet::parse(&joined) }
+}
+
+/// Learns the messages whose UIDs the client's view doesn't have, on the connection that serves the
+/// client: only while an EXPUNGE may be told, since the answer may bring some.
+pub struct Listing {
+    search: Search,
+}
+
+impl Listing {
+    /// The command to send first.
+    pub(super) fn begin(
+        view: &MailboxView,
+        capabilities: &Capabilities,
+    ) -> Option<(Self, Vec<u8>)> {
+        let mut search = Search::new(view.list_from()?, capabilities);
+        let command = search.command();
+        Some((Self { search }, command))
+    }
+
+    /// Takes a response; the view has taken it up where it is [`Step::Both`].
+    pub(super) fn response(&mut self, response: &[u8], view: &mut MailboxView) -> Step {
+        match Response::parse(response) {
+            Some(Response::Tagged(tag, done)) if tag == self.search.tag().as_bytes() => {
+                match self.search.tagged(done.status) {
+                    Ok(list) => {
+                        view.listed(&list);
+                        Step::Done
+                    }
+                    Err(step) => step,
+                }
+            }
+            Some(Response::Data) => self.search.data(&Data::parse(response)).unwrap_or(Step::Both),
+            _ => Step::Both,
+        }
+    }
+}
+
+/// Brings a fresh connection to where the client's session is.
+pub struct Takeover {
+    search: Option<Search>,
+    /// Tags whose answers are awaited before the search's, in order; whether each must be OK.
+    awaited: Vec<(String, bool)>,
+    /// The command that selects the mailbox, without its tag.
+    selection: Option<Vec<u8>>,
+    read_only: bool,
+    /// The mailbox can't be selected, or not in the same way.
+    closed: bool,
+    enabled: Vec<String>,
+    exists: u32,
+    uids: UidSet,
+    /// Flags changed behind the selection.
+    flags_changed: bool,
+    /// What the codes of the selection say.
+    mailbox: Mailbox,
+}
+
+/// The tag under which the mailbox is selected.
+const SELECTION: &str = "gs";
+
+impl Takeover {
+    /// The commands to send, all at once. The view's session must not be stuck.
+    pub(super) fn begin(view: &MailboxView, capabilities: &Capabilities) -> (Self, Vec<u8>) {
+        let mut commands = Vec::new();
+        let mut awaited = Vec::new();
+        for command in view.preamble() {
+            let tag = format!("ge{}", awaited.len());
+            commands.extend_from_slice(&[tag.as_bytes(), b" ", &command, b"\r\n"].concat());
+            awaited.push((tag, !command.starts_with(b"ID")));
+        }
+        let selection = view.selection();
+        let mut takeover = Self {
+            search: selection.as_ref().map(|_| Search::new(1, capabilities)),
+            awaited,
+            selection,
+            read_only: view.selected().is_some_and(|mailbox| mailbox.read_only),
+            closed: false,
+            enabled: Vec::new(),
+            exists: 0,
+            uids: UidSet::default(),
+            flags_changed: false,
+            mailbox: Mailbox::default(),
+        };
+        commands.extend_from_slice(&takeover.look().unwrap_or_default());
+        (takeover, commands)
+    }
+
+    /// Selects the mailbox, as if for the first time, and asks which messages it has.
+    pub fn look(&mut self) -> Option<Vec<u8>> {
+        let (selection, search) = (self.selection.as_ref()?, self.search.as_mut()?);
+        search.left = MAX_SEARCHES;
+        self.closed = false;
+        self.exists = 0;
+        self.flags_changed = false;
+        self.mailbox = Mailbox::default();
+        self.awaited.push((SELECTION.to_owned(), false));
+        let select = [SELECTION.as_bytes(), b" ", selection, b"\r\n"].concat();
+        Some([select, search.command()].concat())
+    }
+
+    /// True if there is nothing to say.
+    pub fn is_done(&self) -> bool {
+        self.awaited.is_empty() && self.search.is_none()
+    }
+
+    /// Takes a response; none of them is the client's.
+    pub fn response(&mut self, response: &[u8]) -> Step {
+        match Response::parse(response) {
+            Some(Response::Tagged(tag, done)) => self.tagged(tag, &done),
+            Some(Response::Untagged(said)) if said.status == Status::Bye => {
+                Step::Failed(String::from_utf8_lossy(said.text).into_owned())
+            }
+            Some(Response::Untagged(said)) => {
+                self.mailbox.take_code(said.code.unwrap_or_default());
+                Step::Own
+            }
+            Some(Response::Data) => {
+                let data = Data::parse(response);
+                if let Some(search) = &mut self.search {
+                    let _ = search.data(&data);
+                }
+                match data {
+                    Data::Exists(count) => self.exists = count,
+                    Data::Fetch { .. } => self.flags_changed = true,
+                    Data::Expunge(_) => self.exists = self.exists.saturating_sub(1),
+                    Data::Vanished(gone) => {
+                        let gone = UidSet::parse(gone).map_or(0, |gone| gone.len());
+                        self.exists = self.exists.saturating_sub(gone);
+                    }
+                    Data::Enabled(names) => {
+                        self.enabled.extend(names.split_ascii_whitespace().map(str::to_owned));
+                    }
+                    _ => {}
+                }
+                Step::Own
+            }
+            _ => Step::Own,
+        }
+    }
+
+    fn tagged(&mut self, tag: &[u8], done: &super::response::StatusResponse<'_>) -> Step {
+        let of_search = self.search.as_ref().is_some_and(|search| search.tag().as_bytes() == tag);
+        if of_search && let Some(search) = &mut self.search {
+            return match search.tagged(done.status) {
+                Ok(list) => {
+                    self.uids = list;
+                    Step::Done
+                }
+                Err(_) if self.closed => Step::Done,
+                Err(step) => step,
+            };
+        }
+        let Some(at) = self.awaited.iter().position(|(own, _)| own.as_bytes() == tag) else {
+            return Step::Own;
+        };
+        let (_, must_be_ok) = self.awaited.remove(at);
+        if done.status != Status::Ok && must_be_ok {
+            return Step::Failed(String::from_utf8_lossy(trim_end(done.text)).into_owned());
+        }
+        if tag == SELECTION.as_bytes() {
+            let as_before = done.has_code("READ-ONLY") == self.read_only;
+            self.closed = done.status != Status::Ok || !as_before;
+        }
+        if self.is_done() { Step::Done } else { Step::Own }
+    }
+
+    /// What was found, once all is known.
+    pub(super) fn found(&self, view: &MailboxView) -> Result<Option<Found>, Unlike> {
+        if !view.is_enabled_by(&self.enabled) {
+            return Err(Unlike::Lacking);
+        }
+        if self.closed {
+            return Err(Unlike::Closed);
+        }
+        let of_mailbox =
+            || self.mailbox.as_found(self.exists, self.uids.clone(), self.flags_changed);
+        Ok(self.selection.as_ref().map(|_| of_mailbox()))
+    }
+}

@@ -1,0 +1,146 @@
+//! After the loss of a connection: another one, for as long as the client may wait.
+
+use std::future::pending;
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::takeover::{Fault, Renumber};
+use super::{Carried, Leg, Supply};
+use crate::protocol::dialogue::Dialogue as _;
+use crate::proxy::relay::End;
+use crate::upstream::Refusal;
+
+/// How long a command of the client's is held while the provider is away: Outlook waits a minute.
+const HELD_COMMAND: Duration = Duration::from_secs(30);
+/// The pauses between attempts to reach the provider.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// What a client may send while it waits.
+const MAX_HELD: usize = 64 * 1024;
+
+/// Why a session doesn't go on.
+enum Lost {
+    /// It can't: a word for the counters, and more for the client and the log.
+    Because(&'static str, String),
+    /// It was to end anyhow.
+    Ends(End),
+}
+
+impl Lost {
+    fn new(reason: &'static str, words: impl Into<String>) -> Self {
+        Self::Because(reason, words.into())
+    }
+}
+
+impl<C, S> Carried<'_, C, S>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send,
+    S: Supply,
+{
+    /// Lets the session go on over another connection, or gives how it ends.
+    pub(super) async fn resume(&mut self) -> Result<(), End> {
+        if self.dialogue.is_leaving() {
+            return Err(End::UpstreamLeft);
+        }
+        // Not looked at meanwhile, it must not be in another session's way.
+        self.next = Box::pin(pending());
+        match self.try_to_resume().await {
+            Ok(()) => {
+                self.supply.count().resumed();
+                tracing::info!("the session goes on over another connection");
+                Ok(())
+            }
+            Err(Lost::Because(reason, words)) => {
+                self.supply.count().ended(reason);
+                Err(End::Lost(words))
+            }
+            Err(Lost::Ends(end)) => Err(end),
+        }
+    }
+
+    async fn try_to_resume(&mut self) -> Result<(), Lost> {
+        if let Some(said) = self.dialogue.server_farewell()
+            && Refusal::read(&said.code, &said.text).is_some()
+        {
+            return Err(Lost::new("refused", "the provider refuses the account"));
+        }
+        // What was under way and may be sent again is judged again, as if it came now.
+        if let Some(command) = self.dialogue.take_back() {
+            self.from_client.splice(0..0, command);
+        }
+        if let Some(words) = self.dialogue.stuck() {
+            return Err(Lost::new("extension", words));
+        }
+        if self.dialogue.moment(false).is_none() {
+            return Err(Lost::new("command", "a command was under way that may not be repeated"));
+        }
+        let mut deadline = Instant::now() + self.supply.outage_hold();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let mut leg = match self.ready.take() {
+                Some((_, leg)) => leg,
+                None => self.replacement(&mut deadline).await?,
+            };
+            let fault = match self.prove(&mut leg, Renumber::Await).await {
+                Ok(proof) => match self.go_on_with(leg, proof, false).await {
+                    Ok(()) => return Ok(()),
+                    // The client knows what is true, and the next connection begins from there.
+                    Err(End::UpstreamLeft) => Fault::Connection("it was lost again".into()),
+                    Err(end) => return Err(Lost::Ends(end)),
+                },
+                Err(fault) => fault,
+            };
+            match fault {
+                Fault::Connection(_) if Instant::now() + pause < deadline => {}
+                Fault::Connection(words) => return Err(Lost::new("away", words)),
+                Fault::View(unlike) => return Err(Lost::new("mailbox", unlike.to_string())),
+                Fault::Client => return Err(Lost::Ends(End::ClientLeft)),
+                Fault::Leaving(words) => return Err(Lost::Ends(End::Leaving(words))),
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Another signed-on connection, by `deadline`, which comes nearer once a command of the client's
+    /// waits; the client is listened to meanwhile.
+    async fn replacement(&mut self, deadline: &mut Instant) -> Result<Leg<S::Stream>, Lost> {
+        let (connecting, leave) = (connect(self.supply), self.supply.leave());
+        tokio::pin!(connecting, leave);
+        let mut buffer = [0; 4096];
+        loop {
+            if !self.from_client.is_empty() {
+                *deadline = (*deadline).min(Instant::now() + HELD_COMMAND);
+            }
+            tokio::select! {
+                leg = &mut connecting => return leg.map_err(|words| Lost::new("refused", words)),
+                words = &mut leave => return Err(Lost::Ends(End::Leaving(words))),
+                read = self.client.read(&mut buffer), if self.from_client.len() < MAX_HELD => {
+                    match read {
+                        Ok(0) | Err(_) => return Err(Lost::Ends(End::ClientLeft)),
+                        Ok(length) => self.from_client.extend_from_slice(&buffer[..length]),
+                    }
+                }
+                () = sleep_until(*deadline) => {
+                    return Err(Lost::new("away", "the provider can't be reached"));
+                }
+            }
+        }
+    }
+}
+
+/// Tries until there is a connection; an error where only a person can help.
+async fn connect<S: Supply>(supply: &S) -> Result<Leg<S::Stream>, String> {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        match supply.replacement().await {
+            Err(trouble) if trouble.needs_person => return Err(trouble.to_string()),
+            Err(trouble) => tracing::debug!("no other connection yet: {trouble}"),
+            Ok(leg) => return Ok(leg),
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,159 @@
+//! Commands of the proxy's own: sent, and their answers heard.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::takeover::Fault;
+use super::{Carried, Supply};
+use crate::protocol::dialogue::Dialogue as _;
+use crate::protocol::imap::{Responses, Step, Takeover};
+use crate::protocol::{Verdict, wire_log};
+use crate::proxy::relay::End;
+
+/// How long one answer to a command of the proxy's own may take; a search of a large mailbox takes
+/// seconds.
+pub(super) const ANSWER: Duration = Duration::from_secs(15);
+
+/// On the connection that serves the client.
+impl<C, S> Carried<'_, C, S>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send,
+    S: Supply,
+{
+    pub(super) async fn send(&mut self, command: &[u8]) -> Result<(), End> {
+        send(&mut self.stream, command).await.map_err(|_| End::UpstreamLeft)
+    }
+
+    pub(super) async fn response(
+        &mut self,
+        responses: &mut Responses,
+        deadline: Instant,
+    ) -> Result<Vec<u8>, End> {
+        next_response(&mut self.stream, responses, deadline).await.map_err(|_| End::UpstreamLeft)
+    }
+
+    /// Sends a command and passes all on to the client that comes before what `is_end` knows for its
+    /// own end.
+    pub(super) async fn pass_answers(
+        &mut self,
+        command: &[u8],
+        is_end: impl Fn(&[u8]) -> bool,
+    ) -> Result<(), End> {
+        let deadline = Instant::now() + ANSWER;
+        let mut responses = Responses::new(std::mem::take(&mut self.rest));
+        self.send(command).await?;
+        loop {
+            let response = self.response(&mut responses, deadline).await?;
+            if is_end(&response) {
+                self.rest = responses.into_rest();
+                return Ok(());
+            }
+            self.pass(&response).await?;
+        }
+    }
+
+    /// Passes a response on to the client, as the relay would.
+    pub(super) async fn pass(&mut self, response: &[u8]) -> Result<(), End> {
+        let mut rest = response;
+        let mut told = Vec::with_capacity(response.len());
+        while !rest.is_empty() {
+            match self.dialogue.server_sent(rest) {
+                Verdict::Pass(length) => {
+                    told.extend_from_slice(&rest[..length]);
+                    rest = &rest[length..];
+                }
+                Verdict::Replace { take, with } | Verdict::Answer { take, reply: with } => {
+                    told.extend_from_slice(&with);
+                    rest = &rest[take..];
+                }
+                Verdict::Stop(violation) => return Err(End::Stopped(violation)),
+                // A whole response leaves nothing to wait for.
+                Verdict::Wait | Verdict::Hold => return Err(End::UpstreamLeft),
+            }
+        }
+        self.tell(&told).await?;
+        match self.dialogue.server_farewell() {
+            Some(_) => Err(End::UpstreamLeft),
+            None => Ok(()),
+        }
+    }
+
+    pub(super) async fn tell(&mut self, lines: &[u8]) -> Result<(), End> {
+        match timeout(ANSWER, self.client.write_all(lines)).await {
+            Ok(Ok(())) => Ok(()),
+            _ => Err(End::ClientLeft),
+        }
+    }
+}
+
+/// The connection ended, broke, or was silent for too long.
+pub(super) struct NoAnswer;
+
+impl From<NoAnswer> for Fault {
+    fn from(_: NoAnswer) -> Self {
+        Self::Connection("it does not answer".into())
+    }
+}
+
+/// Makes a connection that nobody is served by yet do what a takeover needs.
+pub(super) async fn speak(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    responses: &mut Responses,
+    takeover: &mut Takeover,
+    commands: &[u8],
+) -> Result<(), Fault> {
+    if takeover.is_done() {
+        return Ok(());
+    }
+    let deadline = Instant::now() + ANSWER;
+    send(stream, commands).await?;
+    loop {
+        let response = next_response(stream, responses, deadline).await?;
+        match takeover.response(&response) {
+            Step::Own | Step::Both => {}
+            Step::Send(more) => send(stream, &more).await?,
+            Step::Done => return Ok(()),
+            Step::Failed(why) => return Err(Fault::Connection(why)),
+        }
+    }
+}
+
+pub(super) async fn send(
+    stream: &mut (impl AsyncWrite + Unpin),
+    commands: &[u8],
+) -> Result<(), NoAnswer> {
+    for line in commands.split_inclusive(|byte| *byte == b'\n') {
+        tracing::trace!(target: wire_log::TARGET, side = "->", "{}", wire_log::own_line(line));
+    }
+    let sent = timeout(ANSWER, async {
+        stream.write_all(commands).await?;
+        stream.flush().await
+    });
+    match sent.await {
+        Ok(Ok(())) => Ok(()),
+        _ => Err(NoAnswer),
+    }
+}
+
+pub(super) async fn next_response(
+    stream: &mut (impl AsyncRead + Unpin),
+    responses: &mut Responses,
+    deadline: Instant,
+) -> Result<Vec<u8>, NoAnswer> {
+    let mut buffer = [0; 8192];
+    loop {
+        if let Some(response) = responses.next_response().map_err(|_| NoAnswer)? {
+            return Ok(response);
+        }
+        match timeout_at(deadline, stream.read(&mut buffer)).await {
+            Ok(Ok(length)) if length > 0 => responses.receive(&buffer[..length]),
+            _ => return Err(NoAnswer),
+        }
+    }
+}
+
+pub(super) fn is_tagged(response: &[u8], tag: &[u8]) -> bool {
+    response.strip_prefix(tag).is_some_and(|rest| rest.first() == Some(&b' '))
+}
