@@ -189,8 +189,8 @@ impl<D: Dialogue> Dialogue for Watched<D> {
         self.dialogue.awaits_answer()
     }
 
-    fn part_soon(&mut self) {
-        self.dialogue.part_soon();
+    fn part_soon(&mut self, soon: bool) {
+        self.dialogue.part_soon(soon);
     }
 
     fn release(&mut self) {

@@ -132,8 +132,8 @@ fn continuity_line(continuity: &Continuity) -> Option<String> {
         return None;
     }
     let went_on = format!(
-        "IMAP sessions went on over a new connection {rotations} times before the old one ended, \
-         {resumptions} times after it was lost"
+        "IMAP sessions that went on over a new connection: {rotations} before the old one ended, \
+         {resumptions} after it was lost"
     );
     let told: u64 = ended.values().sum();
     let reasons: Vec<_> = ended.iter().map(|(why, times)| format!("{why} {times}")).collect();
@@ -214,8 +214,8 @@ mod tests {
         let line = continuity_line(&continuity).unwrap();
         assert_eq!(
             line,
-            "IMAP sessions went on over a new connection 12 times before the old one ended, 0 times \
-             after it was lost"
+            "IMAP sessions that went on over a new connection: 12 before the old one ended, 0 after \
+             it was lost"
         );
         continuity.ended = [("away".to_owned(), 2), ("mailbox".to_owned(), 1)].into();
         let line = continuity_line(&continuity).unwrap();

@@ -69,9 +69,11 @@ pub trait Dialogue {
     /// only the client can end, doesn't count.
     fn awaits_answer(&self) -> bool;
 
-    /// The connection to the server will end soon: from now on a command of the client's at which
-    /// it can be changed for another is held.
-    fn part_soon(&mut self) {}
+    /// The connection to the server is to be changed for another: as long as that is so, a command
+    /// of the client's at which it can be done is held.
+    fn part_soon(&mut self, soon: bool) {
+        let _ = soon;
+    }
 
     /// Lets the command pass that was held.
     fn release(&mut self) {}
@@ -84,6 +86,11 @@ pub trait Dialogue {
     /// What the client is told before the proxy closes its connection for the reason in `words`.
     /// Nothing where the server has said its farewell already, or in the middle of a server's line.
     fn farewell(&self, words: &str) -> Option<Vec<u8>>;
+
+    /// True once the server has said goodbye and the client was not told: nothing more is to come.
+    fn server_has_left(&self) -> bool {
+        false
+    }
 
     /// What the server gave as its reason when it announced the end of the session.
     fn server_farewell(&self) -> Option<&Farewell>;

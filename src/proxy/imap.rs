@@ -69,6 +69,12 @@ impl<'s> Supply for Supplies<'s> {
         self.context.entrance.another_imap(self.member, None).await
     }
 
+    async fn aside(&self) -> Result<(Self::Turn, Leg<Stream>), Trouble> {
+        let turn = self.member.swap().await;
+        let leg = self.context.entrance.another_imap(self.member, None).await?;
+        Ok((turn, leg))
+    }
+
     async fn leave(&self) -> String {
         self.context.leave(self.member).await
     }

@@ -71,8 +71,28 @@ pub(super) trait Meter {
 pub(super) struct Until<L, P> {
     /// Gives the reason why the session is to end, once it is.
     pub(super) leave: L,
-    /// Done when the provider's connection is to be changed for another.
     pub(super) part: P,
+}
+
+/// Says whether the provider's connection is to be changed for another.
+pub(super) trait Part {
+    /// `possible`: it could be done at this moment. The task is woken when the answer may be another.
+    fn is_wanted(&mut self, cx: &mut Context<'_>, possible: bool) -> bool;
+}
+
+impl<P: Part> Part for &mut P {
+    fn is_wanted(&mut self, cx: &mut Context<'_>, possible: bool) -> bool {
+        (**self).is_wanted(cx, possible)
+    }
+}
+
+/// It never is.
+pub(super) struct Never;
+
+impl Part for Never {
+    fn is_wanted(&mut self, _: &mut Context<'_>, _: bool) -> bool {
+        false
+    }
 }
 
 /// Relays until either side leaves, the dialogue stops or holds a command, or something ends it from
@@ -82,7 +102,7 @@ pub(super) async fn relay<C, U, D>(
     upstream: &mut U,
     dialogue: &mut D,
     carry: Carry,
-    until: Until<impl Future<Output = String>, impl Future<Output = ()>>,
+    until: Until<impl Future<Output = String>, impl Part>,
     meter: &impl Meter,
 ) -> Ended
 where
@@ -102,15 +122,10 @@ where
         linger: None,
         heard: 0,
     };
-    let (mut leave, mut part) = (pin!(until.leave), pin!(until.part));
-    let why = poll_fn(|cx| {
-        if !relay.parting && part.as_mut().poll(cx).is_ready() {
-            relay.parting = true;
-            dialogue.part_soon();
-        }
-        relay.poll(cx, client, upstream, dialogue, leave.as_mut(), meter)
-    })
-    .await;
+    let leave = pin!(until.leave);
+    let mut until = Until { leave, part: until.part };
+    let poll = |cx: &mut Context<'_>| relay.poll(cx, client, upstream, dialogue, &mut until, meter);
+    let why = poll_fn(poll).await;
     if matches!(why, End::Stopped(_)) {
         // What was let through to the client still reaches it: whatever it is told next must not
         // stand in the middle of a line.
@@ -150,7 +165,7 @@ impl Relay {
         client: &mut C,
         upstream: &mut U,
         dialogue: &mut D,
-        leave: Pin<&mut impl Future<Output = String>>,
+        until: &mut Until<Pin<&mut impl Future<Output = String>>, impl Part>,
         meter: &impl Meter,
     ) -> Poll<End>
     where
@@ -159,7 +174,7 @@ impl Relay {
         D: Dialogue,
     {
         if self.leaving.is_none()
-            && let Poll::Ready(words) = leave.poll(cx)
+            && let Poll::Ready(words) = until.leave.as_mut().poll(cx)
         {
             self.leaving = Some(words);
             self.leave_by = Some(Box::pin(tokio::time::sleep(LEAVING)));
@@ -218,26 +233,37 @@ impl Relay {
             if moved != self.up.moved + self.down.moved {
                 continue;
             }
-            return self.end(cx, dialogue).map_or(Poll::Pending, Poll::Ready);
+            return self.end(cx, dialogue, &mut until.part).map_or(Poll::Pending, Poll::Ready);
         }
     }
 
-    fn end(&mut self, cx: &mut Context<'_>, dialogue: &impl Dialogue) -> Option<End> {
+    fn end(
+        &mut self,
+        cx: &mut Context<'_>,
+        dialogue: &mut impl Dialogue,
+        part: &mut impl Part,
+    ) -> Option<End> {
         if !self.down.is_between() {
             return None;
         }
         // A reply of the proxy's own that is still here waits for the end of a line that never comes.
-        if self.down.ended {
+        if self.down.ended || dialogue.server_has_left() {
             return Some(End::UpstreamLeft);
         }
         let answered = self.interjections.is_empty();
-        if self.up.is_between() && answered {
-            if self.held {
-                return Some(End::Held);
-            }
-            if self.parting && dialogue.may_part() && !self.up.ended {
-                return Some(End::Due);
-            }
+        let still = self.up.is_between() && answered;
+        // What is told for it must not stand in the middle of a line.
+        if still && self.held && dialogue.may_interject() {
+            return Some(End::Held);
+        }
+        let may_part = still && dialogue.may_part() && !self.up.ended;
+        let wanted = part.is_wanted(cx, may_part);
+        if wanted != self.parting {
+            self.parting = wanted;
+            dialogue.part_soon(wanted);
+        }
+        if wanted && may_part {
+            return Some(End::Due);
         }
         if self.leaving.is_some() && answered && self.up.is_between() && dialogue.is_quiet() {
             return self.leaving.take().map(End::Leaving);

@@ -16,8 +16,8 @@ impl Meter for NoMeter {
 }
 
 /// Nothing ends the relay from without.
-fn never() -> Until<Pending<String>, Pending<()>> {
-    Until { leave: pending(), part: pending() }
+fn never() -> Until<Pending<String>, Never> {
+    Until { leave: pending(), part: Never }
 }
 
 /// Answers every line with `250` and the line itself.
@@ -104,7 +104,7 @@ async fn a_session_leaves_when_it_is_quiet_and_not_before() {
     let relayed = tokio::spawn(async move {
         let mut dialogue = Smtp::new(BareNewlines::Refuse);
         let leave = async { left.await.unwrap() };
-        let until = Until { leave, part: pending() };
+        let until = Until { leave, part: Never };
         relay(&mut near, &mut far, &mut dialogue, Carry::default(), until, &NoMeter).await.why
     });
     client.write_all(b"NOOP\r\n").await.unwrap();
@@ -226,4 +226,42 @@ async fn the_answer_to_done_is_a_reply_too() {
     let mut heard = String::new();
     client.read_to_string(&mut heard).await.unwrap();
     assert!(heard.contains("a OK"), "{heard:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_command_is_held_only_between_two_responses() {
+    let (mut client, mut near) = duplex(4096);
+    let (mut far, mut server) = duplex(4096);
+    let mut dialogue = imap::Dialogue::default();
+    let relayed = relay(&mut near, &mut far, &mut dialogue, Carry::default(), never(), &NoMeter);
+    let spoken = async {
+        let mut heard = [0; 64];
+        client.write_all(b"a SELECT INBOX\r\n").await.unwrap();
+        server.read_exact(&mut heard[..16]).await.unwrap();
+        let beginning = b"* 5 EXISTS\r\na OK done\r\n* 2 FETCH (FLAGS (\\Se";
+        server.write_all(beginning).await.unwrap();
+        client.read_exact(&mut heard[..beginning.len()]).await.unwrap();
+        // It is to be held, since the UIDs of the messages aren't known.
+        client.write_all(b"b NOOP\r\n").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        server.write_all(b"en))\r\n").await.unwrap();
+        client.read_exact(&mut heard[..6]).await.unwrap();
+        assert_eq!(&heard[..6], b"en))\r\n");
+    };
+    let (ended, ()) = tokio::join!(relayed, async {
+        tokio::time::timeout(Duration::from_secs(9), spoken).await.expect("the line goes on");
+    });
+    assert!(matches!(ended.why, End::Held), "{:?}", ended.why);
+    assert_eq!(ended.from_client, b"b NOOP\r\n");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_says_goodbye_is_left_even_if_it_does_not_close() {
+    let (_client, mut near) = duplex(64);
+    let (mut far, mut server) = duplex(64);
+    let mut dialogue = imap::Dialogue::default();
+    server.write_all(b"* BYE Session expired\r\n").await.unwrap();
+    let relayed = relay(&mut near, &mut far, &mut dialogue, Carry::default(), never(), &NoMeter);
+    let ended = tokio::time::timeout(Duration::from_secs(9), relayed).await.expect("it ends");
+    assert!(matches!(ended.why, End::UpstreamLeft), "{:?}", ended.why);
 }

@@ -1,6 +1,5 @@
 //! One session of an SMTP client.
 
-use std::future::pending;
 use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
@@ -9,7 +8,7 @@ use tokio::time::Instant;
 use super::client_stream::ClientStream;
 use super::entrance::{AHEAD_LIFE, Ahead, Denied};
 use super::household::Presence;
-use super::relay::{Carry, End, Until, relay};
+use super::relay::{Carry, End, Never, Until, relay};
 use super::session::{Client, Context, Read, TurnedAway, finish, not_served, say_goodbye};
 use super::trouble::Protocol;
 use crate::protocol::dialogue::Violation;
@@ -50,7 +49,7 @@ pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Own
         let carry = Carry { from_client: rest, from_upstream: session.rest };
         let mut dialogue = Dialogue::new(context.entrance.settings().provider.bare_newlines);
         let mut upstream = session.stream;
-        let until = Until { leave: context.leave(member), part: pending() };
+        let until = Until { leave: context.leave(member), part: Never };
         let ended =
             relay(&mut stream, &mut upstream, &mut dialogue, carry, until, member.as_ref()).await;
         if !matches!(ended.why, End::Stopped(Violation::BareNewline)) {

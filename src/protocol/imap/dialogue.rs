@@ -1,7 +1,6 @@
 //! A signed-on IMAP session as it passes by: both directions, and what they know of one another.
 
 use super::capability::Capabilities;
-use super::data::{self, Data};
 use super::from_client::{FromClient, Listener, Sent};
 use super::from_server::{FromServer, Seen};
 use super::ledger::Ledger;
@@ -32,8 +31,8 @@ struct Watch {
     leaving: bool,
     /// Another connection is wanted soon.
     part_soon: bool,
-    /// It can take over only where messages may be renumbered.
-    renumbers: bool,
+    /// It could not take over between two commands, and will at the next that allows it.
+    overdue: bool,
     /// What the held command was held for is done.
     released: bool,
     /// The one command under way, if it may be sent again …
@@ -58,8 +57,12 @@ impl Listener for Watch {
         if std::mem::take(&mut self.released) || self.view.stuck().is_some() {
             return false;
         }
-        (self.part_soon && moments::tells_of_expunged(command))
-            || (self.view.wants_list() && moments::waits(command))
+        // An IDLE needs not wait: the change is made in it. Others leave the mailbox.
+        let wants_change = (self.part_soon || self.overdue)
+            && moments::tells_of_expunged(command)
+            && !moments::is_idle(command)
+            && !moments::leaves(command);
+        wants_change || (self.view.wants_list() && moments::waits(command))
     }
 
     fn sent(&mut self, sent: Sent<'_>, ledger: &Ledger) {
@@ -88,14 +91,15 @@ impl Dialogue {
     }
 
     /// Takes a response of the server's to that. Where it is the client's as well
-    /// ([`Step::Both`]), it must go through [`server_sent`](dialogue::Dialogue::server_sent) first.
+    /// ([`Step::Both`]), it must go through [`server_sent`](dialogue::Dialogue::server_sent) next.
     pub fn listing_response(&mut self, listing: &mut Listing, response: &[u8]) -> Step {
         listing.response(response, &mut self.watch.view)
     }
 
-    /// True if another connection is wanted soon ([`part_soon`](dialogue::Dialogue::part_soon)).
+    /// True if a command that is held is so for another connection
+    /// ([`part_soon`](dialogue::Dialogue::part_soon)).
     pub fn is_parting(&self) -> bool {
-        self.watch.part_soon
+        self.watch.part_soon || self.watch.overdue
     }
 
     /// True once the client has said LOGOUT.
@@ -106,13 +110,13 @@ impl Dialogue {
     /// No other connection is wanted for now.
     pub fn stay(&mut self) {
         self.watch.part_soon = false;
-        self.watch.renumbers = false;
+        self.watch.overdue = false;
     }
 
-    /// The other connection can take over only at a moment that is [`Moment::Open`].
+    /// Another connection can take over only at a moment that is [`Moment::Open`].
     pub fn stay_until_open(&mut self) {
         self.watch.part_soon = false;
-        self.watch.renumbers = true;
+        self.watch.overdue = true;
     }
 
     /// Where the client is, if its server may be changed for another now; `held` says that a
@@ -133,9 +137,20 @@ impl Dialogue {
     /// True if a line of the client's, with its tag, is a command at which anything may be told: it
     /// counts on no message's number.
     pub fn opens(&self, line: &[u8]) -> bool {
-        let line = line.trim_ascii_start();
-        let tag = memchr::memchr(b' ', line).unwrap_or(line.len());
-        moments::tells_of_expunged(&line[tag..])
+        moments::tells_of_expunged(moments::behind_tag(line))
+    }
+
+    /// Before a command that selects another mailbox, nothing more is told about the present one.
+    pub fn leave_mailbox(&mut self, line: &[u8]) {
+        if moments::leaves(moments::behind_tag(line)) {
+            self.watch.view.leave();
+        }
+    }
+
+    /// True if a line of the client's, with its tag, begins an IDLE: before its `+` nothing should be
+    /// told.
+    pub fn begins_idle(&self, line: &[u8]) -> bool {
+        moments::is_idle(moments::behind_tag(line))
     }
 
     /// What keeps the session to its connection for good, in words.
@@ -204,16 +219,6 @@ impl Dialogue {
         self.watch.view.flags_told(difference.modseq);
     }
 
-    /// What a FETCH response from elsewhere says of flags, with the number that the client has for the
-    /// message. Nothing where it has none for it.
-    pub fn flags_from_elsewhere(&self, response: &[u8]) -> Option<Vec<u8>> {
-        let Data::Fetch { uid: Some(uid), items, .. } = Data::parse(response) else { return None };
-        let flags = data::flags_in(items)?;
-        let number = self.watch.view.number_of(uid)?;
-        let start = format!("* {number} FETCH (UID {uid} FLAGS (");
-        Some([start.as_bytes(), flags, b"))\r\n"].concat())
-    }
-
     /// The command that opens the selected mailbox for reading, on a connection of the proxy's own;
     /// without a tag.
     pub fn examination(&self) -> Option<Vec<u8>> {
@@ -249,9 +254,9 @@ impl dialogue::Dialogue for Dialogue {
             watch.answered = true;
             match seen {
                 Seen::Continuation => ledger.continuation_came(),
-                Seen::Tagged(tag, status) => {
-                    ledger.tagged_came(tag, status);
-                    watch.view.tagged(tag, status);
+                Seen::Tagged(tag, told) => {
+                    ledger.tagged_came(tag, told.status);
+                    watch.view.tagged(tag, told);
                 }
                 Seen::Code(code) => watch.view.code(code),
                 Seen::Data { line, cut } => watch.view.data(line, cut),
@@ -272,8 +277,8 @@ impl dialogue::Dialogue for Dialogue {
         !self.ledger.only_idles()
     }
 
-    fn part_soon(&mut self) {
-        self.watch.part_soon = true;
+    fn part_soon(&mut self, soon: bool) {
+        self.watch.part_soon = soon;
     }
 
     fn release(&mut self) {
@@ -283,7 +288,8 @@ impl dialogue::Dialogue for Dialogue {
     fn may_part(&self) -> bool {
         match self.moment(false) {
             Some(Moment::Open) => true,
-            Some(Moment::Between) => !self.watch.renumbers,
+            // What was told and not asked about yet may not fit: the client asks soon.
+            Some(Moment::Between) => !self.watch.overdue && !self.watch.view.wants_list(),
             None => false,
         }
     }
@@ -297,6 +303,10 @@ impl dialogue::Dialogue for Dialogue {
             (None, Some(_)) => None,
             (None, None) => Some(format!("* BYE {words}\r\n").into_bytes()),
         }
+    }
+
+    fn server_has_left(&self) -> bool {
+        self.server.held_bye().is_some()
     }
 
     fn server_farewell(&self) -> Option<&Farewell> {

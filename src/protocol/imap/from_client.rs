@@ -21,9 +21,9 @@ pub(super) struct FromClient {
     cut: bool,
 }
 
-/// So much of a command is kept for whoever wants to know what it does; a mailbox's name and a few
-/// parameters.
-const MAX_KEPT: usize = 1024;
+/// So much of a command is kept for whoever wants to know what it does: a line as long as servers
+/// take (RFC 7162 §4).
+const MAX_KEPT: usize = 8192;
 
 /// A command that was sent whole.
 pub(super) struct Sent<'a> {

@@ -2,7 +2,7 @@
 
 use super::capability;
 use super::framer::{Frame, Framer};
-use super::response::{Response, Status};
+use super::response::{Response, Status, StatusResponse};
 use crate::protocol::dialogue::{Farewell, Verdict, Violation};
 
 /// The beginning of a line of data, as far as it can tell which messages there are; a VANISHED of
@@ -14,7 +14,7 @@ pub(super) enum Seen<'a> {
     /// A `+` line.
     Continuation,
     /// A tagged response, with its tag.
-    Tagged(&'a [u8], Status),
+    Tagged(&'a [u8], &'a StatusResponse<'a>),
     /// The code of an untagged OK.
     Code(&'a [u8]),
     /// A line of data, or its beginning where it is `cut`.
@@ -129,7 +129,7 @@ impl FromServer {
     fn status_line(&mut self, line: &[u8], tell: &mut dyn FnMut(Seen<'_>)) {
         match Response::parse(line) {
             Some(Response::Continuation(_)) => tell(Seen::Continuation),
-            Some(Response::Tagged(tag, told)) => tell(Seen::Tagged(tag, told.status)),
+            Some(Response::Tagged(tag, told)) => tell(Seen::Tagged(tag, &told)),
             Some(Response::Untagged(status)) if status.status == Status::Bye => {
                 self.farewell = Some(Farewell::new(status.code.unwrap_or_default(), status.text));
             }
@@ -141,6 +141,24 @@ impl FromServer {
     }
 }
 
+/// As [`Response::parse`] sees it: the words for a person may be missing.
 fn is_bye(line: &[u8]) -> bool {
-    line.get(..6).is_some_and(|start| start.eq_ignore_ascii_case(b"* BYE "))
+    let word = line.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"* BYE"));
+    word && line.get(5).is_some_and(u8::is_ascii_whitespace)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_bye_is_kept_back() {
+        for line in ["* BYE Session expired\r\n", "* bye\r\n"] {
+            let mut server = FromServer::default();
+            let verdict = server.judge(line.as_bytes(), true, &mut |_| {});
+            assert_eq!(verdict, Verdict::Replace { take: line.len(), with: Vec::new() });
+            assert_eq!(server.held_bye(), Some(line.as_bytes()));
+        }
+        assert!(!is_bye(b"* BYEBYE\r\n"));
+    }
 }

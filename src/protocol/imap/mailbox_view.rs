@@ -2,15 +2,18 @@
 //! which messages it has been told of. By this a session can go on over another connection, and the
 //! client be told just what has changed – or it shows that this can't be proved.
 //!
-//! The client's list of messages has two parts. The *known* ones, at its front, whose UIDs were
-//! seen: in answers to the client's FETCHes, or in the answer to a search of the proxy's own. And
-//! the *tail* behind them, of which only the number is known. UIDs only ever grow, so that two
-//! things hold without a list: a UID below the *floor*, up to which everything was told, can vanish
-//! but never appear; and if every UID from the floor on is still there, the tail's are the first
-//! of them.
+//! The client's list of messages has two parts. Those below the *floor*, a UID up to which everything
+//! was told: the UIDNEXT of the selection, and later what is above all UIDs that were seen. And the
+//! *tail* behind them, of which only the number is known. UIDs only ever grow, so that two things hold
+//! without a list: a UID below the floor can vanish but never appear, so that none has vanished if
+//! there are as many; and if every UID from the floor on is still there, the tail's are the first of
+//! them. Which ones have vanished can be told of the *known* ones, at the front of the list, whose
+//! UIDs were seen: in answers to the client's FETCHes, or in the answer to a search of the proxy's own.
+
+use std::cmp::Ordering;
 
 use super::data::Data;
-use super::response::Status;
+use super::response::{Status, StatusResponse};
 use super::uid_set::UidSet;
 
 /// A list in more runs than this (12 bytes each) is given up for its count: then nothing that vanished
@@ -40,7 +43,9 @@ pub(super) struct MailboxView {
 pub(super) struct Mailbox {
     /// Its name as the client sent it, as an atom or a quoted string.
     pub(super) name: Vec<u8>,
-    /// By EXAMINE.
+    /// Selected by EXAMINE.
+    examined: bool,
+    /// As the server said, which can be so after a SELECT too.
     pub(super) read_only: bool,
     uid_validity: Option<u32>,
     uid_next: Option<u32>,
@@ -48,8 +53,10 @@ pub(super) struct Mailbox {
     /// How many messages the client was told of.
     exists: u32,
     known: Known,
-    /// Every message with a lower UID is among the known ones.
+    /// Every message with a lower UID was told …
     floor: u32,
+    /// … and so many have one: all the known ones, and those behind them up to here.
+    below: u32,
     /// What keeps the session to its connection as long as this mailbox is selected.
     stuck: Option<&'static str>,
 }
@@ -121,6 +128,9 @@ pub enum Unlike {
     /// Which of the last messages vanished can't be told.
     #[error("it can't be told which of the newest messages are gone")]
     Ambiguous,
+    /// There is something to tell, and the client is between two commands.
+    #[error("there is something to tell, and no command to tell it at")]
+    NotNow,
     /// Messages vanished, and the client is in the middle of counting on their numbers.
     #[error("messages are gone, which can't be told at a command that counts them")]
     Renumbered,
@@ -137,6 +147,11 @@ impl Unlike {
 }
 
 impl Difference {
+    /// True if there is something to tell.
+    pub fn tells(&self) -> bool {
+        self.renumbers() || self.exists.is_some() || self.flags_since != FlagsSince::Same
+    }
+
     /// True if telling it renumbers messages.
     pub fn renumbers(&self) -> bool {
         !self.expunged.is_empty()
@@ -160,6 +175,11 @@ impl Difference {
 }
 
 impl MailboxView {
+    /// The client is about to select another mailbox.
+    pub(super) fn leave(&mut self) {
+        self.selected = None;
+    }
+
     /// The selected mailbox, unless that is just changing.
     pub(super) fn selected(&self) -> Option<&Mailbox> {
         self.selected.as_ref().filter(|_| self.changing.is_none())
@@ -188,7 +208,7 @@ impl MailboxView {
     /// The command that selects the mailbox elsewhere, without its tag.
     pub(super) fn selection(&self) -> Option<Vec<u8>> {
         let mailbox = self.selected()?;
-        let verb: &[u8] = if mailbox.read_only { b"EXAMINE " } else { b"SELECT " };
+        let verb: &[u8] = if mailbox.examined { b"EXAMINE " } else { b"SELECT " };
         let condstore: &[u8] = if self.condstore { b" (CONDSTORE)" } else { b"" };
         Some([verb, &mailbox.name, condstore].concat())
     }
@@ -209,7 +229,7 @@ impl MailboxView {
         let (verb, arguments) = split_word(command);
         match verb.to_ascii_uppercase().as_slice() {
             b"SELECT" | b"EXAMINE" => {
-                let read_only = verb.eq_ignore_ascii_case(b"EXAMINE");
+                let examined = verb.eq_ignore_ascii_case(b"EXAMINE");
                 let name = mailbox_name(arguments).filter(|_| !cut);
                 let stuck = match name {
                     None => Some("the mailbox's name is an unusual one"),
@@ -217,11 +237,12 @@ impl MailboxView {
                     Some(_) if !alone => Some("the mailbox was selected amid other commands"),
                     Some(_) => None,
                 };
-                if contains(arguments, b"CONDSTORE") || contains(arguments, b"QRESYNC") {
+                let parameters = words_of_protocol(arguments);
+                if contains(&parameters, b"(CONDSTORE") || contains(&parameters, b"(QRESYNC") {
                     self.condstore = true;
                 }
                 let name = name.unwrap_or_default();
-                let mailbox = Mailbox { name, read_only, floor: 1, stuck, ..Mailbox::default() };
+                let mailbox = Mailbox { name, examined, floor: 1, stuck, ..Mailbox::default() };
                 self.changing = Some((tag.to_owned(), Some(mailbox)));
             }
             b"CLOSE" | b"UNSELECT" => self.changing = Some((tag.to_owned(), None)),
@@ -243,11 +264,14 @@ impl MailboxView {
     }
 
     fn message_command(&mut self, command: &[u8], cut: bool) {
-        let upper = command.to_ascii_uppercase();
-        let has = |what: &[u8]| contains(&upper, what);
+        let words = words_of_protocol(command);
+        let has = |what: &[u8]| contains(&words, what);
+        if cut && let Some(mailbox) = self.current() {
+            mailbox.stuck = Some("the mail program's command was too long to be followed");
+        }
         // What switches CONDSTORE on (RFC 7162 §3.1).
         self.condstore |= has(b"MODSEQ") || has(b"CHANGEDSINCE") || has(b"UNCHANGEDSINCE");
-        let keeps = has(b"SAVE") || has(b"UPDATE") || has(b"CONTEXT") || cut;
+        let keeps = has(b"SAVE") || has(b"UPDATE") || has(b"CONTEXT");
         if has(b"RETURN")
             && keeps
             && let Some(mailbox) = self.current()
@@ -257,14 +281,17 @@ impl MailboxView {
     }
 
     /// A tagged response came.
-    pub(super) fn tagged(&mut self, tag: &[u8], status: Status) {
+    pub(super) fn tagged(&mut self, tag: &[u8], told: &StatusResponse<'_>) {
         let Some((of, _)) = &self.changing else { return };
         if of != tag {
             return;
         }
         let Some((_, mailbox)) = self.changing.take() else { return };
-        match (status, mailbox) {
-            (Status::Ok, mailbox) => self.selected = mailbox,
+        let read_only = told.has_code("READ-ONLY");
+        match (told.status, mailbox) {
+            (Status::Ok, mailbox) => {
+                self.selected = mailbox.map(|mailbox| mailbox.opened(read_only));
+            }
             // A failed SELECT leaves none selected (RFC 9051 §6.3.2).
             (Status::No, Some(_)) => self.selected = None,
             (Status::No, None) => {}
@@ -294,8 +321,15 @@ impl MailboxView {
                 }
             }
             data => {
+                let selecting = matches!(self.changing, Some((_, Some(_))));
                 let Some(mailbox) = self.current() else { return };
                 let fits = match data {
+                    // It may still be about the mailbox that is being left; the last one counts.
+                    Data::Exists(count) if selecting => {
+                        mailbox.exists = count;
+                        Some(())
+                    }
+                    _ if selecting => Some(()),
                     Data::Exists(count) => mailbox.exists(count),
                     Data::Expunge(number) => mailbox.expunge(number),
                     Data::Fetch { number, uid: Some(uid), .. } => mailbox.fetched(number, uid),
@@ -339,6 +373,7 @@ impl MailboxView {
             mailbox.exists = found.exists;
             let above = found.uids.last().map_or(1, |last| last.saturating_add(1));
             mailbox.floor = above.max(found.uid_next.unwrap_or(1)).max(mailbox.floor);
+            mailbox.below = found.exists;
             mailbox.known = Known::of(found.uids);
         }
     }
@@ -353,14 +388,6 @@ impl MailboxView {
     /// A SELECT that was under way is not: it is sent again.
     pub(super) fn forget_change(&mut self) {
         self.changing = None;
-    }
-
-    /// The number of a message that the client knows.
-    pub(super) fn number_of(&self, uid: u32) -> Option<u32> {
-        match &self.selected()?.known {
-            Known::Uids(uids) => uids.number(uid),
-            Known::Count(_) => None,
-        }
     }
 
     /// How many messages the client knows of.
@@ -397,6 +424,15 @@ impl Mailbox {
         Found { uid_validity, uid_next, modseq, exists, uids, flags_changed }
     }
 
+    /// All that is there when it is selected is below its UIDNEXT.
+    fn opened(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        if let Some(next) = self.uid_next {
+            (self.floor, self.below) = (next, self.exists);
+        }
+        self
+    }
+
     /// None where it contradicts what was told before.
     fn exists(&mut self, count: u32) -> Option<()> {
         if count < self.exists {
@@ -411,6 +447,7 @@ impl Mailbox {
             return None;
         }
         self.exists -= 1;
+        self.below -= u32::from(number <= self.below);
         match &mut self.known {
             Known::Uids(uids) => {
                 if let Some(uid) = uids.uid(number) {
@@ -429,10 +466,15 @@ impl Mailbox {
         for number in 1..=gone.len() {
             let uid = gone.uid(number)?;
             let Known::Uids(uids) = &mut self.known else { return None };
-            // A server may name UIDs that never were; one above the floor is the tail's.
-            if uids.remove(uid) || uid >= self.floor {
-                self.exists = self.exists.checked_sub(1)?;
+            // A server may name UIDs that never were; one above the known ones is another's.
+            if uids.remove(uid) {
+                self.below = self.below.checked_sub(1)?;
+            } else if uids.last().is_some_and(|last| uid < last) {
+                continue;
+            } else if uid < self.floor {
+                self.below = self.below.checked_sub(1)?;
             }
+            self.exists = self.exists.checked_sub(1).filter(|exists| *exists >= self.below)?;
         }
         self.bound();
         Some(())
@@ -449,7 +491,10 @@ impl Mailbox {
                 Some(_) => {}
                 None if number == uids.len() + 1 => {
                     uids.push(uid)?;
-                    self.floor = self.floor.max(uid.saturating_add(1));
+                    if uid >= self.floor {
+                        (self.floor, self.below) = (uid.saturating_add(1), number);
+                    }
+                    self.below = self.below.max(number);
                     self.bound();
                 }
                 None => {}
@@ -482,6 +527,7 @@ impl Mailbox {
             return;
         }
         // What the client was told at the selection is all known now.
+        self.below = self.exists;
         self.floor = self.floor_of_known().max(self.floor).max(self.uid_next.unwrap_or(1));
         self.bound();
     }
@@ -506,22 +552,20 @@ impl Mailbox {
         }
         let new = found.uids.count_from(self.floor);
         let old = found.exists - new;
-        let (known, expunged) = match &self.known {
+        let expunged = match &self.known {
             Known::Uids(uids) => {
-                let expunged = uids.missing_in(&found.uids, MAX_EXPUNGED).ok_or(Unlike::TooMany)?;
-                (uids.len(), expunged)
+                uids.missing_in(&found.uids, MAX_EXPUNGED).ok_or(Unlike::TooMany)?
             }
-            Known::Count(count) => (*count, Vec::new()),
+            Known::Count(_) => Vec::new(),
         };
         let gone = u32::try_from(expunged.len()).map_err(|_| Unlike::TooMany)?;
-        let tail = self.exists.saturating_sub(known);
-        // Below the floor nothing can appear: what is there is what is left of the known ones.
-        if old > known - gone {
+        let tail = self.exists - self.below;
+        // Below the floor nothing can appear: what is there is what is left.
+        match (self.below - gone).cmp(&old) {
             // It still has what the client was told is gone.
-            return Err(Unlike::Behind);
-        }
-        if old < known - gone {
-            return Err(Unlike::Ambiguous);
+            Ordering::Less => return Err(Unlike::Behind),
+            Ordering::Equal => {}
+            Ordering::Greater => return Err(Unlike::Ambiguous),
         }
         if tail > 0 {
             if new < tail && uid_next - self.floor < tail {
@@ -596,6 +640,55 @@ fn split_word(text: &[u8]) -> (&[u8], &[u8]) {
     (text[..end].trim_ascii_end(), text[end..].trim_ascii())
 }
 
+/// A command without what stands in its strings, quoted or as literals (RFC 9051 §4.3).
+fn words_of_protocol(command: &[u8]) -> Vec<u8> {
+    let mut words = Vec::with_capacity(command.len());
+    let mut rest = command;
+    while let Some(at) = memchr::memchr2(b'"', b'\n', rest) {
+        let (before, found) = rest.split_at(at + 1);
+        words.extend_from_slice(before);
+        rest = found;
+        let skip = match before.last() {
+            Some(b'"') => {
+                let mut end = 0;
+                while rest.get(end).is_some_and(|byte| *byte != b'"') {
+                    end += if rest[end] == b'\\' { 2 } else { 1 };
+                }
+                end + 1
+            }
+            _ => {
+                let literal = crate::protocol::line::announced_literal(before);
+                literal
+                    .ok()
+                    .flatten()
+                    .map_or(0, |literal| literal.size.try_into().unwrap_or(rest.len()))
+            }
+        };
+        rest = rest.get(skip..).unwrap_or_default();
+    }
+    words.extend_from_slice(rest);
+    words
+}
+
 fn contains(text: &[u8], word: &[u8]) -> bool {
     memchr::memmem::find(&text.to_ascii_uppercase(), word).is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_no_words_of_the_protocol() {
+        let words =
+            |command: &str| String::from_utf8(words_of_protocol(command.as_bytes())).unwrap();
+        assert_eq!(
+            words("SEARCH SUBJECT \"modseq \\\" x\" TEXT {6}\r\nMODSEQ ALL"),
+            "SEARCH SUBJECT \" TEXT {6}\r\n ALL"
+        );
+        assert_eq!(words("FETCH 1 (FLAGS) (CHANGEDSINCE 5)"), "FETCH 1 (FLAGS) (CHANGEDSINCE 5)");
+        for broken in ["\"", "a \"b\\", "{99999}\r\n", "\n\n", "{3}\r\nabc\"d\"e"] {
+            words(broken);
+        }
+    }
 }

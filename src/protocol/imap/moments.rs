@@ -6,6 +6,22 @@ pub(super) fn waits(command: &[u8]) -> bool {
     is_one_of(word, &["NOOP", "CHECK", "IDLE"])
 }
 
+/// True for an IDLE.
+pub(super) fn is_idle(command: &[u8]) -> bool {
+    is_one_of(words(command).next().unwrap_or_default(), &["IDLE"])
+}
+
+/// True for a command behind which the selected mailbox is so no longer, whatever comes of it.
+pub(super) fn leaves(command: &[u8]) -> bool {
+    is_one_of(words(command).next().unwrap_or_default(), &["SELECT", "EXAMINE", "LOGOUT"])
+}
+
+/// A command's line without its tag.
+pub(super) fn behind_tag(line: &[u8]) -> &[u8] {
+    let line = line.trim_ascii_start();
+    &line[memchr::memchr(b' ', line).unwrap_or(line.len())..]
+}
+
 /// True for a command (without its tag, its line at least) that names no message by its number: what it
 /// does is the same before an EXPUNGE and after, and RFC 9051 §7.5.1 allows one while it is under
 /// way.

@@ -2,12 +2,12 @@
 //! taking a session over, and learning which messages a mailbox has.
 
 use super::capability::Capabilities;
-use super::data::Data;
+use super::data::{self, Data};
 use super::framer::{Frame, Framer};
 use super::mailbox_view::{Found, Mailbox, MailboxView, Unlike};
 use super::response::{Response, Status};
 use super::uid_set::UidSet;
-use crate::protocol::line::trim_end;
+use crate::protocol::dialogue::Farewell;
 
 /// A response that is longer is none: a search of a million messages full of holes has 8 MB.
 const MAX_RESPONSE: usize = 16 * 1024 * 1024;
@@ -178,7 +178,7 @@ impl Listing {
         Some((Self { search }, command))
     }
 
-    /// Takes a response; the view has taken it up where it is [`Step::Both`].
+    /// Takes a response. Where it is [`Step::Both`], the view must hear of it, too, right after.
     pub(super) fn response(&mut self, response: &[u8], view: &mut MailboxView) -> Step {
         match Response::parse(response) {
             Some(Response::Tagged(tag, done)) if tag == self.search.tag().as_bytes() => {
@@ -268,7 +268,7 @@ impl Takeover {
         match Response::parse(response) {
             Some(Response::Tagged(tag, done)) => self.tagged(tag, &done),
             Some(Response::Untagged(said)) if said.status == Status::Bye => {
-                Step::Failed(String::from_utf8_lossy(said.text).into_owned())
+                Step::Failed(Farewell::new(b"", said.text).text)
             }
             Some(Response::Untagged(said)) => {
                 self.mailbox.take_code(said.code.unwrap_or_default());
@@ -315,7 +315,7 @@ impl Takeover {
         };
         let (_, must_be_ok) = self.awaited.remove(at);
         if done.status != Status::Ok && must_be_ok {
-            return Step::Failed(String::from_utf8_lossy(trim_end(done.text)).into_owned());
+            return Step::Failed(Farewell::new(b"", done.text).text);
         }
         if tag == SELECTION.as_bytes() {
             let as_before = done.has_code("READ-ONLY") == self.read_only;
@@ -324,10 +324,23 @@ impl Takeover {
         if self.is_done() { Step::Done } else { Step::Own }
     }
 
+    /// What a FETCH response from elsewhere says of flags, with the number that the message has here
+    /// and so for the client. Nothing where it has none.
+    pub fn flags_from_elsewhere(&self, response: &[u8]) -> Option<Vec<u8>> {
+        let Data::Fetch { uid: Some(uid), items, .. } = Data::parse(response) else { return None };
+        let flags = data::flags_in(items)?;
+        let number = self.uids.number(uid)?;
+        let start = format!("* {number} FETCH (UID {uid} FLAGS (");
+        Some([start.as_bytes(), flags, b"))\r\n"].concat())
+    }
+
     /// What was found, once all is known.
     pub(super) fn found(&self, view: &MailboxView) -> Result<Option<Found>, Unlike> {
         if !view.is_enabled_by(&self.enabled) {
             return Err(Unlike::Lacking);
+        }
+        if view.selected().is_none() {
+            return Ok(None);
         }
         if self.closed {
             return Err(Unlike::Closed);
@@ -335,5 +348,31 @@ impl Takeover {
         let of_mailbox =
             || self.mailbox.as_found(self.exists, self.uids.clone(), self.flags_changed);
         Ok(self.selection.as_ref().map(|_| of_mailbox()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::dialogue::Dialogue;
+    use super::*;
+    use crate::protocol::Dialogue as _;
+
+    #[test]
+    fn flags_are_told_by_number_however_many_holes_the_mailbox_has() {
+        let mut dialogue = Dialogue::default();
+        let _ = dialogue.client_sent(b"a SELECT INBOX\r\n");
+        let _ = dialogue.server_sent(b"* OK [UIDVALIDITY 1] x\r\n* 70000 EXISTS\r\na OK done\r\n");
+        let capabilities = Capabilities::parse(b"IMAP4rev1 ESEARCH");
+        let (mut takeover, _) = dialogue.take_over(&capabilities);
+        let uids: Vec<_> = (1..=70_000).map(|number| (number * 2).to_string()).collect();
+        let found = format!("* ESEARCH (TAG \"gp1\") UID ALL {}\r\n", uids.join(","));
+        for response in ["* 70000 EXISTS\r\n", "gs OK [READ-WRITE] x\r\n", found.as_str()] {
+            assert_eq!(takeover.response(response.as_bytes()), Step::Own);
+        }
+        assert_eq!(takeover.response(b"gp1 OK done\r\n"), Step::Done);
+        dialogue.go_on_with(&takeover);
+        let told = takeover.flags_from_elsewhere(b"* 9 FETCH (UID 20 FLAGS (\\Seen))\r\n");
+        assert_eq!(told.as_deref(), Some(b"* 10 FETCH (UID 20 FLAGS (\\Seen))\r\n".as_slice()));
+        assert_eq!(takeover.flags_from_elsewhere(b"* 9 FETCH (UID 21 FLAGS ())\r\n"), None);
     }
 }

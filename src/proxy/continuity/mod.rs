@@ -14,29 +14,26 @@ mod change;
 mod count;
 mod resume;
 mod speech;
+mod successor;
 mod takeover;
 #[cfg(test)]
 mod tests;
 
-use std::future::{Future, pending, ready};
-use std::pin::Pin;
+use std::future::Future;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 pub(super) use self::count::Continued;
 pub use self::count::Continuity;
 use self::speech::ANSWER;
+use self::successor::Successor;
 use super::relay::{Carry, End, Ended, Meter, Until, relay};
 use super::trouble::Trouble;
 use crate::protocol::dialogue::Dialogue as _;
 use crate::protocol::imap::{Capabilities, Dialogue, Responses, Step};
-
-/// The pauses between attempts to get another connection while there is one that serves.
-const FIRST_ATTEMPT: Duration = Duration::from_secs(2);
-const LATER_ATTEMPTS: Duration = Duration::from_secs(30);
 
 /// A connection to the provider that is signed on for one client.
 pub(super) struct Leg<S> {
@@ -54,7 +51,8 @@ pub(super) struct Leg<S> {
 pub(super) trait Supply: Sync {
     /// A connection to the provider.
     type Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static;
-    /// Kept for as long as a change takes: few of an account's sessions change at a time.
+    /// Kept for as long as there is a second connection: few of an account's sessions have one at a
+    /// time.
     type Turn: Send;
     /// Counts bytes.
     type Meter: Meter + Sync;
@@ -66,6 +64,10 @@ pub(super) trait Supply: Sync {
     ) -> impl Future<Output = Result<(Self::Turn, Leg<Self::Stream>), Trouble>> + Send;
     /// A connection in the place of one that was lost.
     fn replacement(&self) -> impl Future<Output = Result<Leg<Self::Stream>, Trouble>> + Send;
+    /// A short-lived connection besides the present one.
+    fn aside(
+        &self,
+    ) -> impl Future<Output = Result<(Self::Turn, Leg<Self::Stream>), Trouble>> + Send;
     /// Gives the reason once the session must end.
     fn leave(&self) -> impl Future<Output = String> + Send;
     /// Counts the machine's awakenings.
@@ -75,10 +77,6 @@ pub(super) trait Supply: Sync {
     fn meter(&self) -> &Self::Meter;
     fn count(&self) -> &Continued;
 }
-
-/// Another connection, once there is one.
-type Next<'s, S> =
-    Pin<Box<dyn Future<Output = (<S as Supply>::Turn, Leg<<S as Supply>::Stream>)> + Send + 's>>;
 
 /// Serves a signed-on client to its end; gives how it ended and the last connection.
 pub(super) async fn serve<C, S>(
@@ -100,9 +98,9 @@ where
         rest,
         capabilities,
         version,
-        next: Box::pin(next(supply, version, part_at)),
-        ready: None,
+        next: Successor::new(supply, version, part_at),
         from_client,
+        late: None,
     };
     let end = carried.serve().await;
     (end, carried.dialogue, carried.stream)
@@ -117,12 +115,13 @@ struct Carried<'s, C, S: Supply> {
     rest: Vec<u8>,
     capabilities: Capabilities,
     version: u64,
-    /// The connection that is to take over …
-    next: Next<'s, S>,
-    /// … once it is signed on, and waits for its moment.
-    ready: Option<(S::Turn, Leg<S::Stream>)>,
+    /// The connection that is to take over.
+    next: Successor<'s, S>,
     /// What the client sent and is not judged yet.
     from_client: Vec<u8>,
+    /// What it is told only behind the `+` of the IDLE that it sent: Thunderbird takes what comes before
+    /// for the IDLE's end.
+    late: Option<Vec<u8>>,
 }
 
 impl<C, S> Carried<'_, C, S>
@@ -135,12 +134,7 @@ where
             let Ended { why, from_client, from_upstream } = self.relay().await;
             self.from_client = from_client;
             self.rest = from_upstream;
-            let mut went_on = match why {
-                End::Held if self.dialogue.is_parting() => self.change(true).await,
-                End::Held => self.learn().await,
-                End::Due => self.change(false).await,
-                end => Err(end),
-            };
+            let mut went_on = self.went_on(why).await;
             if let Err(End::UpstreamLeft) = went_on {
                 went_on = self.resume().await;
             }
@@ -150,28 +144,34 @@ where
         }
     }
 
+    /// Does what a relay ended for; an error is the session's end, or the connection's.
+    async fn went_on(&mut self, why: End) -> Result<(), End> {
+        match why {
+            End::Held if self.dialogue.is_parting() => self.change(true).await,
+            End::Held => self.learn().await,
+            End::Due => self.change(false).await,
+            end => Err(end),
+        }
+    }
+
     /// Passes bytes both ways, while the next connection is made when its time has come.
     async fn relay(&mut self) -> Ended {
         let carry = Carry {
             from_client: std::mem::take(&mut self.from_client),
             from_upstream: std::mem::take(&mut self.rest),
         };
-        let (next, is_ready) = (&mut self.next, &mut self.ready);
-        let part = async {
-            if is_ready.is_none() {
-                *is_ready = Some(next.await);
-            }
-        };
-        let until = Until { leave: self.supply.leave(), part };
+        let until = Until { leave: self.supply.leave(), part: &mut self.next };
         let (stream, dialogue) = (&mut self.stream, &mut self.dialogue);
         relay(self.client, stream, dialogue, carry, until, self.supply.meter()).await
     }
 
     /// Learns the UIDs of the messages in the open mailbox; the client's NOOP, CHECK or IDLE waits.
     async fn learn(&mut self) -> Result<(), End> {
+        self.tell_late();
         let learned = self.list().await;
         self.dialogue.release();
-        learned
+        learned?;
+        self.idle_late().await
     }
 
     /// The search on the connection that serves the client. What it brings besides is the client's.
@@ -194,36 +194,5 @@ where
         }
         self.rest = responses.into_rest();
         Ok(())
-    }
-}
-
-/// Waits for the moment at which another connection is wanted, and makes it.
-async fn next<S: Supply>(
-    supply: &S,
-    version: u64,
-    wanted_at: Instant,
-) -> (S::Turn, Leg<S::Stream>) {
-    let mut woke = supply.woke();
-    woke.mark_unchanged();
-    let (mut at, mut pause) = (wanted_at, FIRST_ATTEMPT);
-    loop {
-        tokio::select! {
-            () = sleep_until(at) => {}
-            // The machine slept: the connection may be dead, and nobody would notice.
-            () = changed(&mut woke) => {}
-        }
-        match supply.successor(version).await {
-            Ok(next) => return next,
-            Err(trouble) => tracing::debug!("no other connection yet: {trouble}"),
-        }
-        at = Instant::now() + pause;
-        pause = (pause * 2).min(LATER_ATTEMPTS);
-    }
-}
-
-async fn changed(woke: &mut watch::Receiver<u64>) {
-    match woke.changed().await {
-        Ok(()) => ready(()).await,
-        Err(_) => pending().await,
     }
 }

@@ -1,19 +1,22 @@
 //! After the loss of a connection: another one, for as long as the client may wait.
 
-use std::future::pending;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::takeover::{Fault, Renumber};
+use super::successor::Successor;
+use super::takeover::Fault;
 use super::{Carried, Leg, Supply};
 use crate::protocol::dialogue::Dialogue as _;
+use crate::protocol::imap::Unlike;
 use crate::proxy::relay::End;
 use crate::upstream::Refusal;
 
 /// How long a command of the client's is held while the provider is away: Outlook waits a minute.
 const HELD_COMMAND: Duration = Duration::from_secs(30);
+/// How long a server may be behind what it said before.
+const CATCH_UP: Duration = Duration::from_secs(5);
 /// The pauses between attempts to reach the provider.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -44,9 +47,10 @@ where
         if self.dialogue.is_leaving() {
             return Err(End::UpstreamLeft);
         }
-        // Not looked at meanwhile, it must not be in another session's way.
-        self.next = Box::pin(pending());
-        match self.try_to_resume().await {
+        // Its turn must not be in another session's way while it isn't looked at.
+        let next = self.next.take();
+        self.next = Successor::never(self.supply, self.version);
+        match self.try_to_resume(next.map(|(_, leg)| leg)).await {
             Ok(()) => {
                 self.supply.count().resumed();
                 tracing::info!("the session goes on over another connection");
@@ -60,7 +64,7 @@ where
         }
     }
 
-    async fn try_to_resume(&mut self) -> Result<(), Lost> {
+    async fn try_to_resume(&mut self, mut next: Option<Leg<S::Stream>>) -> Result<(), Lost> {
         if let Some(said) = self.dialogue.server_farewell()
             && Refusal::read(&said.code, &said.text).is_some()
         {
@@ -79,29 +83,69 @@ where
         let mut deadline = Instant::now() + self.supply.outage_hold();
         let mut pause = FIRST_PAUSE;
         loop {
-            let mut leg = match self.ready.take() {
-                Some((_, leg)) => leg,
+            let mut leg = match next.take() {
+                Some(leg) => leg,
                 None => self.replacement(&mut deadline).await?,
             };
-            let fault = match self.prove(&mut leg, Renumber::Await).await {
+            self.leave_mailbox();
+            let leave = self.supply.leave();
+            let proved = tokio::select! {
+                proved = self.prove(&mut leg, false, CATCH_UP) => proved,
+                words = leave => return Err(Lost::Ends(End::Leaving(words))),
+            };
+            let fault = match proved {
                 Ok(proof) => match self.go_on_with(leg, proof, false).await {
                     Ok(()) => return Ok(()),
                     // The client knows what is true, and the next connection begins from there.
                     Err(End::UpstreamLeft) => Fault::Connection("it was lost again".into()),
                     Err(end) => return Err(Lost::Ends(end)),
                 },
-                Err(fault) => fault,
+                Err(fault) => {
+                    // None is kept for a client that rests.
+                    drop(leg);
+                    fault
+                }
             };
             match fault {
                 Fault::Connection(_) if Instant::now() + pause < deadline => {}
                 Fault::Connection(words) => return Err(Lost::new("away", words)),
+                Fault::View(Unlike::NotNow) => {
+                    self.next_command().await?;
+                    deadline = Instant::now() + HELD_COMMAND;
+                    continue;
+                }
                 Fault::View(unlike) => return Err(Lost::new("mailbox", unlike.to_string())),
-                Fault::Client => return Err(Lost::Ends(End::ClientLeft)),
-                Fault::Leaving(words) => return Err(Lost::Ends(End::Leaving(words))),
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Before a client that selects another mailbox, nothing is told about the one it leaves.
+    fn leave_mailbox(&mut self) {
+        if let Some(line) = self.first_line().map(<[u8]>::to_vec) {
+            self.dialogue.leave_mailbox(&line);
+        }
+    }
+
+    /// Waits for the client's next command.
+    async fn next_command(&mut self) -> Result<(), Lost> {
+        let mut buffer = [0; 4096];
+        let leave = self.supply.leave();
+        tokio::pin!(leave);
+        while self.first_line().is_none() {
+            if self.from_client.len() >= MAX_HELD {
+                return Err(Lost::new("command", "the mail program's command has no end"));
+            }
+            tokio::select! {
+                words = &mut leave => return Err(Lost::Ends(End::Leaving(words))),
+                read = self.client.read(&mut buffer) => match read {
+                    Ok(0) | Err(_) => return Err(Lost::Ends(End::ClientLeft)),
+                    Ok(length) => self.from_client.extend_from_slice(&buffer[..length]),
+                },
+            }
+        }
+        Ok(())
     }
 
     /// Another signed-on connection, by `deadline`, which comes nearer once a command of the client's

@@ -15,6 +15,8 @@ use crate::proxy::relay::End;
 /// How long one answer to a command of the proxy's own may take; a search of a large mailbox takes
 /// seconds.
 pub(super) const ANSWER: Duration = Duration::from_secs(15);
+/// How long a client may take to read what it is told.
+const CLIENT: Duration = Duration::from_secs(60);
 
 /// On the connection that serves the client.
 impl<C, S> Carried<'_, C, S>
@@ -35,17 +37,18 @@ where
     }
 
     /// Sends a command and passes all on to the client that comes before what `is_end` knows for its
-    /// own end.
+    /// own end. `patience` is for the server's next response: what is told the client must never be
+    /// broken off.
     pub(super) async fn pass_answers(
         &mut self,
         command: &[u8],
+        patience: Duration,
         is_end: impl Fn(&[u8]) -> bool,
     ) -> Result<(), End> {
-        let deadline = Instant::now() + ANSWER;
         let mut responses = Responses::new(std::mem::take(&mut self.rest));
         self.send(command).await?;
         loop {
-            let response = self.response(&mut responses, deadline).await?;
+            let response = self.response(&mut responses, Instant::now() + patience).await?;
             if is_end(&response) {
                 self.rest = responses.into_rest();
                 return Ok(());
@@ -81,10 +84,66 @@ where
     }
 
     pub(super) async fn tell(&mut self, lines: &[u8]) -> Result<(), End> {
-        match timeout(ANSWER, self.client.write_all(lines)).await {
+        if let Some(late) = &mut self.late {
+            late.extend_from_slice(lines);
+            return Ok(());
+        }
+        match timeout(CLIENT, self.client.write_all(lines)).await {
             Ok(Ok(())) => Ok(()),
             _ => Err(End::ClientLeft),
         }
+    }
+}
+
+/// With an IDLE of the client's that waits for what the proxy does.
+impl<C, S> Carried<'_, C, S>
+where
+    C: AsyncRead + AsyncWrite + Unpin + Send,
+    S: Supply,
+{
+    /// From now on the client is told nothing before its IDLE's `+`, if that is what waits.
+    pub(super) fn tell_late(&mut self) {
+        let line = self.first_line();
+        let begins_idle = line.is_some_and(|line| self.dialogue.begins_idle(line));
+        if begins_idle && self.dialogue.open_idle().is_none() && self.late.is_none() {
+            self.late = Some(Vec::new());
+        }
+    }
+
+    /// Begins the client's IDLE, if there is something to tell in it; else the relay does.
+    pub(super) async fn idle_late(&mut self) -> Result<(), End> {
+        if self.late.as_ref().is_some_and(Vec::is_empty) {
+            self.late = None;
+        }
+        let (Some(_), Some(line)) = (&self.late, self.first_line().map(<[u8]>::to_vec)) else {
+            return Ok(());
+        };
+        self.dialogue.release();
+        let mut at = 0;
+        while let Verdict::Pass(length) = self.dialogue.client_sent(&line[at..]) {
+            at += length;
+        }
+        self.from_client.drain(..at);
+        let deadline = Instant::now() + ANSWER;
+        let mut responses = Responses::new(std::mem::take(&mut self.rest));
+        self.send(&line[..at]).await?;
+        loop {
+            let response = self.response(&mut responses, deadline).await?;
+            let tag = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+            if response.starts_with(b"+") || is_tagged(&response, tag) {
+                let late = self.late.take().unwrap_or_default();
+                self.pass(&response).await?;
+                self.rest = responses.into_rest();
+                return self.tell(&late).await;
+            }
+            self.pass(&response).await?;
+        }
+    }
+
+    /// The first line that the client sent and that is not judged yet.
+    pub(super) fn first_line(&self) -> Option<&[u8]> {
+        let end = memchr::memchr(b'\n', &self.from_client)?;
+        Some(&self.from_client[..=end])
     }
 }
 

@@ -39,7 +39,8 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("between, one gone, SELECT",  "",          "open; cut; gone 2; back; wait 1; > SELECT INBOX", "resumes"),
     ("between, one gone, APPEND",  "",          "open; cut; gone 2; back; wait 1; append", "resumes"),
     ("between, one gone, a pipeline", "",       "open; cut; gone 2; back; wait 1; > NOOP && CHECK", "BYE mailbox"),
-    ("between, one gone, planned", "",          "open; gone 2; part; wait 1; > FETCH 1:* (UID FLAGS); > NOOP", "rotates"),
+    ("between, one gone, no end of a line", "", "open; cut; gone 2; back; wait 1; half NOOP; flood; wait 1; over", "BYE command"),
+    ("between, one gone, planned", "",          "open; gone 2; part; wait 1; one connection; > FETCH 1:* (UID FLAGS); > NOOP", "rotates"),
     ("the same, and only IDLE comes", "",       "open; gone 2; part; wait 1; > IDLE; wait 1", "rotates"),
     ("the same, nothing fetched",  "",          "> SELECT INBOX; gone 2; part; wait 1; > NOOP; wait 60; > NOOP", "rotates"),
     ("FETCH while away",           "",          "open; cut; >> FETCH 1:* (UID FLAGS); wait 1; back; wait 1", "resumes"),
@@ -66,10 +67,14 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("half a command, planned",    "",          "open; half NO; part; wait 1; half OP\n; wait 1", "rotates"),
     ("SELECT without an answer",   "",          "> NOOP; cut-down 0; > SELECT INBOX; > FETCH 1:* (UID FLAGS)", "resumes"),
     ("SELECT with half an answer", "",          "> NOOP; cut-down 60; > SELECT INBOX", "ends command"),
+    ("a search is kept, planned",  "",          "open; unheard SEARCH RETURN (SAVE) ALL; part; wait 1; one connection; > NOOP", "left"),
     ("a search is kept",           "",          "open; unheard SEARCH RETURN (SAVE) ALL; cut; back; wait 1", "BYE"),
-    ("NOOP is held",               "slow",      "> SELECT INBOX; part; >> NOOP; wait 0.2; gone 1; come 1; wait 9", "rotates"),
+    ("NOOP is held",               "slow",      "> SELECT INBOX; part; >> NOOP; wait 0.2; gone 1; come 1; wait 9; > NOOP", "rotates"),
     ("NOOP is held, and lost",     "slow",      "> SELECT INBOX; >> NOOP; wait 0.2; cut; back; wait 9", "resumes"),
     ("a pipeline, planned",        "slow",      "open; part; >> NOOP && CHECK && UID FETCH 1:* (FLAGS); gone 1; wait 9; > NOOP", "rotates"),
+    ("nothing fetched, and lost",  "holes",     "> SELECT INBOX; cut; come 1; back; wait 1; > FETCH 1:* (UID FLAGS)", "resumes"),
+    ("little fetched, and lost",   "holes",     "> SELECT INBOX; > FETCH 2 (UID FLAGS); come 1; > UID FETCH 30:* (FLAGS); cut; come 1; back; wait 1; > FETCH 1:* (UID FLAGS)", "resumes"),
+    ("nothing fetched, one gone",  "holes",     "> SELECT INBOX; cut; gone 2; back; wait 1; > NOOP", "BYE mailbox"),
     ("one gone",                   "",          "open; > IDLE; cut; gone 3; back; wait 1", "resumes"),
     ("the first and the last gone", "",         "open; > IDLE; cut; gone 1,5; back; wait 1", "resumes"),
     ("all gone",                   "",          "open; > IDLE; cut; gone 1,2,3,4,5; back; wait 1", "resumes"),
@@ -92,6 +97,7 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("flags, CHANGEDSINCE",        "",          "open; > FETCH 1:* (UID FLAGS) (CHANGEDSINCE 1); cut; flag 2; back; wait 1; > FETCH 1 (UID FLAGS)", "resumes"),
     ("flags of 1200 messages",     "1200",      "open; > IDLE; cut; flag 7; flag 1100; back; wait 1", "resumes"),
     ("the same, planned",          "1200 slow", "open; > IDLE; part; wait 0.7; flag 7; gone 3; wait 20", "rotates"),
+    ("the same, planned and silent", "1200",    "open; > IDLE; silent; flag 7; part; wait 8", "rotates"),
     ("the same without CONDSTORE", "1200 no-modseq", "open; > IDLE; cut; flag 7; back; wait 1", "resumes"),
     ("QRESYNC",                    "qresync",   "> ENABLE QRESYNC; open; > IDLE; cut; flag 2; gone 1,4; come 1; back; wait 1", "resumes"),
     ("EXAMINE",                    "",          "> EXAMINE INBOX; > UID FETCH 1:* (FLAGS); > IDLE; cut; gone 1; back; wait 1; > DONE; > STORE 1 +FLAGS (\\Seen)", "resumes"),
@@ -112,6 +118,7 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("reset in IDLE",              "",          "open; > IDLE; reset; gone 1; wait 1", "resumes"),
     ("silent in IDLE",             "",          "open; > IDLE; silent; gone 1; wait 70", "resumes"),
     ("silent in IDLE, planned",    "",          "open; > IDLE; silent; gone 1; part; wait 20", "rotates"),
+    ("the client is busy, planned", "slow narrow", "open; > IDLE; wait 1; flag 1; flag 2; flag 3; flag 4; part; deaf 9; wait 20", "rotates"),
     ("silent, and a NOOP",         "",          "open; silent; gone 1; >> NOOP; wait 70", "resumes"),
     ("lost twice",                 "",          "open; > IDLE; cut; back; wait 1; gone 1; cut; come 1; back; wait 1", "resumes resumes"),
     ("changed twice",              "",          "open; > IDLE; part; wait 1; gone 1; come 1; wait 1; part; wait 1", "rotates rotates"),
@@ -142,7 +149,7 @@ fn each_loss_is_survived_or_told() {
 }
 
 /// `rotates` and `resumes`, as often as it does; then what ended it, and why.
-fn words(outcome: &Outcome) -> String {
+pub(super) fn words(outcome: &Outcome) -> String {
     use super::client::Over;
     let Outcome { over, count, .. } = outcome;
     let rotates = (0..count.rotations).map(|_| "rotates".to_owned());
@@ -160,12 +167,13 @@ fn words(outcome: &Outcome) -> String {
     }
 }
 
-async fn play(given: &str, script: &str, trace: Trace) -> Result<Outcome, String> {
+pub(super) async fn play(given: &str, script: &str, trace: Trace) -> Result<Outcome, String> {
     let has = |word: &str| given.split(' ').any(|given| given == word);
     let kind = Kind {
         esearch: !has("plain"),
         modseq: !has("no-modseq"),
         qresync: has("qresync"),
+        expunges_down: has("down"),
         slow: if has("slow") { Duration::from_millis(500) } else { Duration::ZERO },
         ..Kind::default()
     };
@@ -180,7 +188,8 @@ async fn play(given: &str, script: &str, trace: Trace) -> Result<Outcome, String
     let lag =
         has("lag").then_some(Lag { behind: Duration::from_secs(2), lasts: Duration::from_secs(3) });
     let terms = move |number| Terms { lag: lag.filter(|_| number > 0), ..Terms::default() };
-    let mut session = Session::begin(server, terms).await;
+    let on_their_way = if has("narrow") { 64 } else { 1 << 22 };
+    let mut session = Session::begin_with(server, terms, on_their_way).await;
     for step in script.split("; ") {
         session.step(step).await.map_err(|why| format!("at {step:?}: {why}"))?;
         if session.client.is_over() {
@@ -211,9 +220,18 @@ impl Session {
                     client.settle().await?;
                 }
             }
+            // The client doesn't read what it is told.
+            "deaf" => tokio::time::sleep(seconds()).await,
             "wait" => client.listen(seconds()).await?,
             "append" | "append-begin" | "append-half" => self.append(word).await?,
             "half" => self.half(rest).await?,
+            "flood" => client.write(&"x".repeat(1 << 18)).await?,
+            "one" => match self.provider.turns.available_permits() {
+                1 => {}
+                _ => return Err("it has a second connection".into()),
+            },
+            "over" if client.is_over() => {}
+            "over" => return Err("it goes on".into()),
             "unheard" => {
                 client.say(rest).await?;
                 client.listen(Duration::from_millis(1)).await?;

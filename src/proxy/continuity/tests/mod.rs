@@ -11,6 +11,7 @@ mod offsets;
 mod property;
 mod random;
 mod session;
+mod swaps;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
@@ -62,6 +63,8 @@ struct Provider {
     /// Nobody is let through while it is shut.
     open: watch::Sender<bool>,
     woke: watch::Sender<u64>,
+    /// One session at a time has a second connection.
+    turns: Arc<Semaphore>,
     count: Continued,
 }
 
@@ -77,6 +80,7 @@ impl Provider {
             gauges: Mutex::default(),
             open: watch::Sender::new(true),
             woke: watch::Sender::new(0),
+            turns: Arc::new(Semaphore::new(1)),
             count: Continued::default(),
         })
     }
@@ -126,11 +130,16 @@ impl Provider {
 
 impl Supply for Arc<Provider> {
     type Stream = Wire;
-    type Turn = ();
+    type Turn = OwnedSemaphorePermit;
     type Meter = NoMeter;
 
-    async fn successor(&self, _: u64) -> Result<((), Leg<Wire>), Trouble> {
-        self.connect().await.map(|leg| ((), leg))
+    async fn successor(&self, _: u64) -> Result<(Self::Turn, Leg<Wire>), Trouble> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await.unwrap();
+        Ok((turn, self.connect().await?))
+    }
+
+    async fn aside(&self) -> Result<(Self::Turn, Leg<Wire>), Trouble> {
+        self.successor(0).await
     }
 
     async fn replacement(&self) -> Result<Leg<Wire>, Trouble> {
@@ -177,6 +186,8 @@ struct Session {
 #[derive(Debug)]
 struct Outcome {
     over: Over,
+    /// Why the proxy gave it up.
+    lost: Option<String>,
     count: Continuity,
     breaks: usize,
 }
@@ -186,8 +197,17 @@ impl Session {
         server: Arc<Server>,
         terms: impl Fn(usize) -> Terms + Send + Sync + 'static,
     ) -> Self {
+        Self::begin_with(server, terms, 1 << 16).await
+    }
+
+    /// So many bytes are on their way between client and proxy at most.
+    async fn begin_with(
+        server: Arc<Server>,
+        terms: impl Fn(usize) -> Terms + Send + Sync + 'static,
+        on_their_way: usize,
+    ) -> Self {
         let provider = Provider::new(&server, terms);
-        let (near, mut far) = tokio::io::duplex(1 << 22);
+        let (near, mut far) = tokio::io::duplex(on_their_way);
         let leg = provider.connect().await.unwrap();
         let supply = Arc::clone(&provider);
         let served = tokio::spawn(async move {
@@ -215,10 +235,16 @@ impl Session {
         drop(client);
         let served = timeout(Duration::from_secs(600), served).await;
         let end = served.map_err(|_| "the proxy goes on by itself")?;
-        end.map_err(|panic| format!("the proxy panicked: {panic}"))?;
+        let end = end.map_err(|panic| format!("the proxy panicked: {panic}"))?;
+        let lost = if let End::Lost(words) = end { Some(words) } else { None };
+        if lost.as_ref().is_some_and(|words| words.contains("contradicts")) {
+            return Err("the proxy lost count of the messages".into());
+        }
         match server.complaints().first() {
             Some(words) => Err(format!("the proxy: {words}")),
-            None => Ok(Outcome { over, count: provider.count.show(), breaks: provider.breaks() }),
+            None => {
+                Ok(Outcome { over, lost, count: provider.count.show(), breaks: provider.breaks() })
+            }
         }
     }
 

@@ -52,6 +52,7 @@ pub(super) struct Server {
     pub(super) kind: Kind,
     state: Mutex<State>,
     news: watch::Sender<u64>,
+    connected: watch::Sender<usize>,
     pub(super) trace: Trace,
 }
 
@@ -65,7 +66,6 @@ struct State {
     /// Commands that change something: their tags, and the UIDs of the messages they changed.
     done: BTreeMap<String, Vec<u32>>,
     complaints: Vec<String>,
-    connections: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,10 +90,9 @@ impl Server {
             kicks: Vec::new(),
             done: BTreeMap::new(),
             complaints: Vec::new(),
-            connections: 0,
         };
-        let news = watch::Sender::new(0);
-        Arc::new(Self { kind, state: Mutex::new(state), news, trace })
+        let (news, connected) = (watch::Sender::new(0), watch::Sender::new(0));
+        Arc::new(Self { kind, state: Mutex::new(state), news, connected, trace })
     }
 
     pub(super) fn keep_past(&self) {
@@ -101,17 +100,17 @@ impl Server {
     }
 
     pub(super) fn connect(self: &Arc<Self>, lag: Option<Lag>) -> DuplexStream {
-        let (near, far) = tokio::io::duplex(1 << 22);
-        let mut state = self.state();
-        state.connections += 1;
+        let (near, far) = tokio::io::duplex(1 << 16);
+        self.connected.send_modify(|connections| *connections += 1);
+        let number = *self.connected.borrow();
+        let state = self.state();
         let replica = lag.map(|lag| {
             let when = Instant::now().checked_sub(lag.behind);
             let then = state.past.iter().find(|(until, _)| when.is_none_or(|when| *until > when));
             let mailboxes = then.map_or_else(|| state.mailboxes.clone(), |(_, then)| then.clone());
             (Instant::now() + lag.lasts, mailboxes)
         });
-        let connection =
-            Connection::new(Arc::clone(self), far, state.connections, state.kicks.len(), replica);
+        let connection = Connection::new(Arc::clone(self), far, number, state.kicks.len(), replica);
         drop(state);
         tokio::spawn(connection.serve());
         near
@@ -166,6 +165,11 @@ impl Server {
 
     pub(super) fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
+    }
+
+    /// Tells of each new connection.
+    pub(super) fn connected(&self) -> watch::Receiver<usize> {
+        self.connected.subscribe()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -9,6 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use super::client::Over;
 use super::mailbox::{Flags, Mailbox};
 use super::model::{Kick, Kind, Lag, Mailboxes, Server, Trace};
@@ -54,8 +56,9 @@ impl Sum {
         self.breaks += outcome.breaks;
         self.rotations += outcome.count.rotations;
         self.resumptions += outcome.count.resumptions;
-        for (reason, count) in &outcome.count.ended {
-            *self.ended.entry(reason.clone()).or_default() += count;
+        for reason in outcome.count.ended.keys() {
+            let words = outcome.lost.as_deref().unwrap_or_default();
+            *self.ended.entry(format!("{reason}: {words}")).or_default() += 1;
         }
         self.told_bye += u64::from(matches!(outcome.over, Over::Bye(_)));
         self.cut_short += u64::from(outcome.over == Over::Cut);
@@ -72,7 +75,6 @@ impl Sum {
              {cut_short} in the middle of a response"
         );
         for (reason, count) in ended {
-            #[allow(clippy::cast_precision_loss)]
             let share = *count as f64 * 100.0 / losses as f64;
             println!("  {reason}: {count} ({share:.1} %)");
         }
@@ -119,7 +121,9 @@ fn kind(random: &mut Random) -> Kind {
 }
 
 fn some_mailbox(random: &mut Random) -> Mailbox {
-    let mut mailbox = Mailbox::new(u32::try_from(random.below(14)).unwrap());
+    // Now and then so many that their flags are not all told.
+    let few = if random.chance(1) { 1010 } else { 0 };
+    let mut mailbox = Mailbox::new(few + u32::try_from(random.below(14)).unwrap());
     for _ in 0..random.below(5) {
         mailbox.expunge(random.below(14) as usize);
     }
@@ -147,8 +151,17 @@ fn terms(random: &mut Random, number: usize, breaks: bool) -> Terms {
 
 /// What everybody else does.
 async fn world(server: Arc<Server>, mut random: Random, breaks: bool) {
+    let mut connected = server.connected();
     loop {
-        tokio::time::sleep(Duration::from_millis(random.below(4000))).await;
+        // Often while one connection takes over from another.
+        tokio::select! {
+            biased;
+            _ = connected.changed(), if random.chance(70) => {
+                let slow = u64::try_from(server.kind.slow.as_millis()).unwrap();
+                sleep(Duration::from_millis(random.below(1 + 4 * slow))).await;
+            }
+            () = sleep(Duration::from_millis(random.below(4000))) => {}
+        }
         let name = if random.chance(85) { "INBOX" } else { "Archive" };
         match random.below(1000) {
             0..4 => server.change(|all| {
@@ -198,9 +211,23 @@ async fn use_it(session: &mut Session, random: &mut Random) -> Result<(), String
         if random.chance(40) {
             session.client.listen(Duration::from_millis(random.below(6000))).await?;
         }
+        if random.chance(8) {
+            break_soon(session, random);
+        }
         act(session, random).await?;
     }
     Ok(())
+}
+
+/// Lets the newest connection break at the next command or its answer.
+fn break_soon(session: &Session, random: &mut Random) {
+    let gauge = session.provider.gauge();
+    let plan = &mut gauge.lock().unwrap().plan;
+    match random.below(3) {
+        0 => plan.from_server = 0,
+        1 => plan.from_server = random.below(120) as usize,
+        _ => plan.to_server = random.below(50) as usize,
+    }
 }
 
 async fn act(session: &mut Session, random: &mut Random) -> Result<(), String> {
@@ -216,10 +243,13 @@ async fn act(session: &mut Session, random: &mut Random) -> Result<(), String> {
                 return client.settle().await;
             }
             client.listen(Duration::from_millis(random.below(20_000))).await?;
-            match random.chance(20) {
+            match random.below(10) {
                 // Its next command comes at once.
-                true => client.say_all(&["DONE", "STATUS INBOX (MESSAGES)"]).await?,
-                false => client.say("DONE").await?,
+                0..2 => client.say_all(&["DONE", "STATUS INBOX (MESSAGES)"]).await?,
+                2..6 if client.count() > 0 => {
+                    client.say_all(&["DONE", "UID FETCH 1:* (FLAGS)"]).await?;
+                }
+                _ => client.say("DONE").await?,
             }
         }
         4 => {
@@ -287,7 +317,7 @@ fn some_command(count: u64, random: &mut Random, kind: Kind) -> String {
         0 => "FETCH 1:* (UID FLAGS)".into(),
         1 => format!("FETCH {number} (UID FLAGS BODY.PEEK[])"),
         2 => "UID FETCH 1:* (FLAGS)".into(),
-        3 => "UID FETCH 1:* (FLAGS BODY.PEEK[])".to_owned(),
+        3 => "UID FETCH 1:* (FLAGS BODY.PEEK[])".into(),
         4 => format!("STORE {number} +FLAGS{silent} ({flags})"),
         5 => format!("STORE {number} -FLAGS{silent} ({flags})"),
         6 => format!("UID STORE {number} FLAGS{silent} ({flags})"),

@@ -175,7 +175,8 @@ impl Connection {
             "APPEND" => {
                 let name = unquoted(arguments.split(' ').next().unwrap_or_default());
                 let flags = within_brackets(arguments).map_or(Flags::default(), Flags::parse);
-                if literal.is_empty() || self.mailbox(name).is_none() {
+                // A replica may still show a mailbox that is gone.
+                if literal.is_empty() || self.server.mailbox(name).is_none() {
                     return Some("NO [TRYCREATE] none".into());
                 }
                 self.server.done(tag, Vec::new());
@@ -496,7 +497,7 @@ impl Connection {
 }
 
 /// Numbers as a sequence set.
-fn runs(numbers: &[u32]) -> String {
+pub(super) fn runs(numbers: &[u32]) -> String {
     let runs = numbers.chunk_by(|one, next| *next == one + 1);
     let text = |run: &[u32]| match run {
         [one] => one.to_string(),
