@@ -37,6 +37,38 @@ async function idle() {
     await imap.logout();
 }
 
+// Stays in IDLE, and keeps a list of the messages by what it is told; see held.rs.
+async function hold() {
+    const imap = await signedOn();
+    let uids = [];
+    let news = Promise.resolve();
+    imap.on('close', () => {
+        throw new Error('disconnected');
+    });
+    // One at a time: an answer is about the numbers at its time.
+    const ask = () => {
+        news = news.then(async () => {
+            const first = uids.indexOf(undefined) + 1;
+            if (first) {
+                for await (const mail of imap.fetch(`${first}:*`, { uid: true })) uids[mail.seq - 1] = mail.uid;
+            }
+            console.log('list', uids.join(' '));
+            imap.idle();
+        });
+    };
+    imap.on('exists', ({ count }) => {
+        while (uids.length < count) uids.push(undefined);
+        ask();
+    });
+    imap.on('expunge', ({ seq }) => {
+        uids.splice(seq - 1, 1);
+        ask();
+    });
+    const { exists } = await imap.mailboxOpen('INBOX');
+    uids = Array(exists).fill(undefined);
+    ask();
+}
+
 async function send() {
     const smtp = nodemailer.createTransport({ host: HOST, port: SMTP_PORT, secure: false, auth });
     await smtp.sendMail({ envelope: { from: ADDRESS, to: ADDRESS }, raw: fs.readFileSync('mail') });
@@ -62,6 +94,7 @@ const tasks = {
     },
     send,
     idle,
+    hold,
     sync: () => fetchAll('Many', 'synced'),
 };
 

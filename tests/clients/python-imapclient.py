@@ -24,6 +24,32 @@ def fetch_all(mailbox, folder):
             Path(folder, str(uid)).write_bytes(parts[b"BODY[]"])
 
 
+def hold():
+    """Stays in IDLE, and keeps a list of the messages by what it is told; see held.rs."""
+    imap = signed_on()
+    uids = [None] * imap.select_folder("INBOX")[b"EXISTS"]
+    imap._imap.untagged_responses.clear()
+
+    def take(told):
+        for number, what, *_ in (one for one in told if one[0] != b"OK"):
+            if what == b"EXPUNGE":
+                del uids[number - 1]
+            elif what == b"EXISTS":
+                uids.extend([None] * (number - len(uids)))
+
+    while True:
+        if None in uids:
+            imap.use_uid = False
+            for number, data in imap.fetch(range(uids.index(None) + 1, len(uids) + 1), ["UID"]).items():
+                uids[number - 1] = data[b"UID"]
+            # What came besides stays in imaplib.
+            take([(int(count), b"EXISTS") for count in imap._imap.untagged_responses.pop("EXISTS", [])])
+        print("list", *uids, flush=True)
+        imap.idle()
+        take(imap.idle_check(timeout=5))
+        take(imap.idle_done()[1])
+
+
 match sys.argv[1]:
     case "version":
         print(imapclient.__version__)
@@ -49,3 +75,5 @@ match sys.argv[1]:
             imap.idle_done()
     case "sync":
         fetch_all("Many", "synced")
+    case "hold":
+        hold()

@@ -30,6 +30,44 @@ def fetch_all(mailbox, folder):
     imap.logout()
 
 
+def hold():
+    """Stays in IDLE, and keeps a list of the messages by what it is told; see held.rs."""
+    imap = signed_on()
+    uids = [None] * int(imap.select()[1][0])
+    imap.untagged_responses.clear()
+
+    def told():
+        """The next line, taken in; whether it said what messages there are."""
+        line = imap.readline()
+        if not line or line.startswith(b"* BYE"):
+            sys.exit(f"disconnected: {line}")
+        change = re.match(rb"\* (\d+) (EXISTS|EXPUNGE)", line)
+        if change and change[2] == b"EXPUNGE":
+            del uids[int(change[1]) - 1]
+        elif change:
+            uids.extend([None] * (int(change[1]) - len(uids)))
+        return line, bool(change)
+
+    while True:
+        if None in uids:
+            for line in imap.fetch(f"{uids.index(None) + 1}:*", "(UID)")[1]:
+                if message := re.match(rb"(\d+) \(.*?UID (\d+)", line):
+                    uids[int(message[1]) - 1] = int(message[2])
+            for count in imap.untagged_responses.pop("EXISTS", []):
+                uids.extend([None] * (int(count) - len(uids)))
+        print("list", *uids, flush=True)
+        tag, line, changed = imap._new_tag(), b"", False
+        imap.send(tag + b" IDLE\r\n")
+        while not (line.startswith(b"+")):
+            line, change = told()
+            changed |= change
+        while not changed:
+            line, changed = told()
+        imap.send(b"DONE\r\n")
+        while not line.startswith(tag):
+            line, _ = told()
+
+
 task = sys.argv[1]
 if task == "version":
     print(platform.python_version())
@@ -67,3 +105,5 @@ match task:
         smtp.quit()
     case "sync":
         fetch_all("Many", "synced")
+    case "hold":
+        hold()

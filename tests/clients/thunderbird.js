@@ -77,6 +77,9 @@ const steps = {
     return [...one.messages].map(message => [message.messageKey, file(message)]);
   },
 
+  /** The UIDs of the messages that it shows in a folder. */
+  uids: async name => [...folder(name).messages].map(message => message.messageKey).sort((a, b) => a - b),
+
   /** Stores a file as a message. */
   append: (path, to) =>
     promise(settle =>

@@ -194,6 +194,11 @@ def perform(remote, task):
             print("idling", flush=True)
             remote.step("heard")
             print("told", flush=True)
+        case ["hold"]:
+            remote.step("update", "INBOX")
+            time.sleep(BEFORE_IDLE)
+        case ["uids"]:
+            pathlib.Path("uids").write_text(" ".join(map(str, remote.step("uids", "INBOX"))))
         case ["rest"]:
             time.sleep(BEFORE_IDLE)
         case ["show", subject]:

@@ -155,14 +155,14 @@ pub(crate) fn curl_with_token(
 /// What `mbsync` made of a mailbox: each message by its UID.
 pub(crate) type Synced = BTreeMap<u32, Vec<u8>>;
 
-/// Fetches a whole inbox with `mbsync` into a new folder under `scratch`.
+/// Makes a folder under `scratch` with `mbsync` what an inbox is: a new one, or that of the last time.
 pub(crate) fn mbsync(scratch: &Path, server: SocketAddr, user: &str, password: &str) -> Synced {
     let (folder, configuration) = (scratch.join("mail"), scratch.join("mbsyncrc"));
     fs::create_dir_all(&folder).expect("a folder of ours");
     let text = format!(
         "IMAPStore far\nHost {}\nPort {}\nUser {user}\nPass {password:?}\nSSLType None\n\
          AuthMechs LOGIN\n\nMaildirStore near\nPath {folder}/\nInbox {folder}/INBOX\n\n\
-         Channel all\nFar :far:INBOX\nNear :near:INBOX\nSync Pull\nCreate Near\n\
+         Channel all\nFar :far:INBOX\nNear :near:INBOX\nSync Pull\nCreate Near\nExpunge Near\n\
          SyncState {folder}/state\n",
         server.ip(),
         server.port(),

@@ -11,12 +11,15 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, Stdio},
-    sync::mpsc::{RecvTimeoutError, channel},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
     thread,
     time::{Duration, Instant},
 };
 
-use super::process;
+use super::{
+    process,
+    servers::{Dovecot, PLAIN_PASSWORD},
+};
 
 /// How long one task may take. The machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -67,6 +70,19 @@ pub(crate) struct Settings {
     pub(crate) password: String,
     /// How to send the password, as this client says it, where its own choice isn't wanted.
     pub(crate) auth: Option<&'static str>,
+}
+
+impl Settings {
+    /// Without Gatepost: straight to the Dovecot with plain passwords. (No SMTP.)
+    pub(crate) fn direct(plain: &Dovecot, address: &str) -> Self {
+        Self {
+            imap: plain.address(),
+            smtp: SocketAddr::from(([127, 0, 0, 1], 1)),
+            address: address.to_owned(),
+            password: PLAIN_PASSWORD.to_owned(),
+            auth: None,
+        }
+    }
 }
 
 /// A mail client, as a row of the table.
@@ -178,18 +194,48 @@ impl Script {
     }
 }
 
+/// A client that stays in IDLE in the inbox, by a script's task `hold`: whenever that has changed, it
+/// prints `list` and the UIDs of the messages that it knows of.
+pub(crate) struct Held {
+    lines: Receiver<String>,
+    known: Vec<u32>,
+    session: ScriptSession,
+    client: Group,
+}
+
+impl Held {
+    pub(crate) fn start(script: Script, settings: &Settings, folder: &Path) -> Self {
+        let session =
+            ScriptSession { script, settings: settings.clone(), folder: folder.to_owned() };
+        let (client, lines) = session.start("hold");
+        Self { lines, known: Vec::new(), session, client }
+    }
+
+    /// The UIDs that it said last. It must not have left.
+    pub(crate) fn uids(&mut self) -> &[u32] {
+        for line in self.lines.try_iter() {
+            let uids = line.strip_prefix("list").unwrap_or_else(|| panic!("{line}"));
+            self.known = uids.split_whitespace().filter_map(|uid| uid.parse().ok()).collect();
+        }
+        let left = self.client.0.try_wait().expect("a child of ours");
+        let said = process::tail(&self.session.said());
+        assert!(left.is_none(), "{} has left: {said}", self.session.script.0);
+        &self.known
+    }
+}
+
 struct ScriptSession {
     script: Script,
     settings: Settings,
     folder: PathBuf,
 }
 
-impl Session for ScriptSession {
-    fn perform(&mut self, task: Task, push: &mut Push<'_>) -> Result<(), String> {
+impl ScriptSession {
+    /// Lets the script do this; the lines that it prints.
+    fn start(&self, word: &str) -> (Group, Receiver<String>) {
         let Settings { imap, smtp, address, password, auth } = &self.settings;
-        let said = self.folder.join("said");
         let mut command = self.script.command();
-        command.arg(task.word()).current_dir(&self.folder).env("HOME", &self.folder);
+        command.arg(word).current_dir(&self.folder).env("HOME", &self.folder);
         command.env("HOST", imap.ip().to_string());
         command.env("IMAP_PORT", imap.port().to_string());
         command.env("SMTP_PORT", smtp.port().to_string());
@@ -198,7 +244,7 @@ impl Session for ScriptSession {
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(File::create(&said).expect("a folder of ours"))
+            .stderr(File::create(self.said()).expect("a folder of ours"))
             .process_group(0)
             .spawn();
         let mut child = Group(child.unwrap_or_else(|error| {
@@ -207,6 +253,19 @@ impl Session for ScriptSession {
         let stdout = BufReader::new(child.0.stdout.take().expect("piped"));
         let (line, lines) = channel();
         thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|l| line.send(l)));
+        (child, lines)
+    }
+
+    /// What it says on stderr.
+    fn said(&self) -> PathBuf {
+        self.folder.join("said")
+    }
+}
+
+impl Session for ScriptSession {
+    fn perform(&mut self, task: Task, push: &mut Push<'_>) -> Result<(), String> {
+        let (mut child, lines) = self.start(task.word());
+        let said = self.said();
         let start = Instant::now();
         let mut words = Vec::new();
         loop {

@@ -7,6 +7,8 @@ pub(crate) mod gatepost;
 pub(crate) mod leaks;
 pub(crate) mod mail_client;
 pub(crate) mod messages;
+pub(crate) mod mirror;
+pub(crate) mod postman;
 pub(crate) mod process;
 pub(crate) mod scene;
 pub(crate) mod servers;

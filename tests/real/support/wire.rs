@@ -80,6 +80,22 @@ impl Wire {
         }
     }
 
+    /// The next line if it is here within this time.
+    pub(crate) fn line_within(&mut self, time: Duration) -> Option<String> {
+        let mut byte = [0];
+        if self.received.is_empty() {
+            self.stream.set_read_timeout(Some(time)).expect("not zero");
+            let peeked = self.stream.peek(&mut byte);
+            self.stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+            if let Err(error) = peeked
+                && matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
+            {
+                return None;
+            }
+        }
+        Some(self.line())
+    }
+
     /// The next line, which must begin so.
     pub(crate) fn expect(&mut self, start: &str) -> String {
         let line = self.line();

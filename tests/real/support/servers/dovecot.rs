@@ -8,7 +8,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Guarded, folder, free_port, loopback, render, text, wait_for, wait_until_gone};
+use super::{
+    Ending, Guarded, folder, free_port, loopback, render, text, wait_for, wait_until_gone,
+};
 use crate::support::process;
 
 pub(super) const PROGRAM: &str = "/usr/sbin/dovecot";
@@ -159,10 +161,23 @@ impl Dovecot {
         fs::read_to_string(self.folder.join("log")).expect("a running Dovecot has a log")
     }
 
-    /// Closes a person's sessions with a BYE, as Gmail does when their token has ended.
+    /// Ends each session when its token has ended, with a BYE, as Gmail does: for as long as what this
+    /// gives is kept.
+    pub(crate) fn end_sessions_with_tokens(&self) -> Ending {
+        Ending::begin(self.folder.join("log"))
+    }
+
+    /// Closes all of a person's sessions with a BYE, as soon as there are any.
     pub(crate) fn kick(&self, address: &str) {
-        let mut doveadm = Command::new("/usr/bin/doveadm");
         let arguments = ["-c", text(&self.configuration), "kick", &address.to_lowercase()];
-        process::run_well(doveadm.args(arguments), b"", Duration::from_secs(20));
+        let kicked = process::until(Duration::from_secs(20), || {
+            let mut doveadm = Command::new("/usr/bin/doveadm");
+            let output = process::run(doveadm.args(arguments), b"", Duration::from_secs(20));
+            // EX_NOHOST: nobody was there.
+            let nobody = output.status.code() == Some(68);
+            assert!(output.status.success() || nobody, "{}", process::said(&output));
+            !nobody
+        });
+        assert!(kicked, "{address} has no session");
     }
 }

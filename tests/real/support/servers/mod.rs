@@ -3,6 +3,7 @@
 //! lies in `tests/servers/`.
 
 mod dovecot;
+mod ending;
 mod keyring;
 mod postfix;
 
@@ -18,6 +19,7 @@ use std::{
 };
 
 pub(crate) use dovecot::{Dovecot, MailStore, PLAIN_PASSWORD};
+pub(crate) use ending::Ending;
 pub(crate) use keyring::{Hold, Keyring, Login};
 pub(crate) use postfix::Postfix;
 
@@ -65,6 +67,7 @@ fn free_port() -> u16 {
 /// A server that runs as long as this value lives.
 struct Guarded {
     guard: Child,
+    stands_still: bool,
 }
 
 impl Guarded {
@@ -80,12 +83,27 @@ impl Guarded {
             .process_group(0)
             .spawn()
             .expect("guard.sh is executable");
-        Self { guard }
+        Self { guard, stands_still: false }
+    }
+
+    /// Lets it do nothing more until its end; its connections stay open.
+    fn stand_still(&mut self) {
+        self.signal("-STOP");
+        self.stands_still = true;
+    }
+
+    /// To all its processes, and the guard.
+    fn signal(&self, signal: &str) {
+        let group = format!("-{}", self.guard.id());
+        process::run_well(Command::new("kill").args([signal, "--", &group]), b"", PATIENCE);
     }
 }
 
 impl Drop for Guarded {
     fn drop(&mut self) {
+        if self.stands_still {
+            self.signal("-KILL");
+        }
         // The end of its standard input is what the guard waits for.
         drop(self.guard.stdin.take());
         if process::wait(&mut self.guard, PATIENCE).is_none() {

@@ -80,6 +80,11 @@ impl Postfix {
         wait_for(self.starttls, &greeting, &[&output, &self.folder.join("log")]);
     }
 
+    /// Lets it do nothing more until its end; its connections stay open.
+    pub(crate) fn stand_still(&mut self) {
+        self.running.as_mut().expect("it runs").stand_still();
+    }
+
     /// Ends it; its sessions are closed.
     pub(crate) fn end(&mut self) {
         self.running = None;
