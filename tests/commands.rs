@@ -110,6 +110,32 @@ fn mistakes_and_their_words() {
 }
 
 #[test]
+fn settings_that_cant_be_given_and_their_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let configure = |config: &str| std::fs::write(home.join("config.toml"), config).unwrap();
+    let there = home.join("there.prf").display().to_string();
+    std::fs::write(&there, "theirs").unwrap();
+    let nowhere = home.join("no").join("file.prf").display().to_string();
+    let mut said = told(home, &["settings", YOU]);
+    keep_account(home);
+    for out in [&there, &nowhere] {
+        let told = told(home, &["settings", YOU, "--for", "outlook", "--out", out]);
+        said.push_str(&told.replace(&home.display().to_string(), "HOME").replace('\\', "/"));
+    }
+    assert_eq!(std::fs::read(&there).unwrap(), b"theirs");
+    configure("[listen]\nsmtp = \"\"\n");
+    for program in ["outlook", "thunderbird", "apple"] {
+        said.push_str(&told(home, &["settings", YOU, "--for", program]));
+    }
+    configure("[listen]\nimap = \"localhost:0\"\n");
+    said.push_str(&told(home, &["settings", YOU]));
+    configure("[listen]\nimap = \"\"\nsmtp = \"\"\n");
+    said.push_str(&told(home, &["settings", YOU]));
+    insta::assert_snapshot!(said);
+}
+
+#[test]
 fn a_level_that_is_none_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let output =
@@ -276,6 +302,50 @@ async fn login_gives_its_events_in_order_and_run_takes_the_account_up() {
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();
     assert_eq!(status["accounts"][0]["state"], "ready");
     assert_eq!(status["accounts"][0]["sessions"]["imap"], 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn settings_name_the_ports_in_use_and_never_the_password() {
+    let world = World::signed_out("").await;
+    let home = world.folder.path();
+    let proxy = Proxy::start(home);
+    let (_, events) = login(home, &[], "").await;
+    let password = events[1]["password"].as_str().unwrap();
+    let [imap, smtp] = ["imap", "smtp"].map(|service| events[1][service]["port"].to_string());
+    assert!(imap != "0" && smtp != "0");
+    for (program, file, words) in [
+        ("text", "a.txt", "Incoming (IMAP)"),
+        ("outlook", "a.prf", "\r\nIMAPPort="),
+        ("thunderbird", "a.xml", "<port>"),
+        ("apple", "a.mobileconfig", "<integer>"),
+    ] {
+        let printed = run(home, &["settings", YOU, "--for", program]);
+        let contents = String::from_utf8(printed.stdout).unwrap();
+        assert_eq!(printed.status.code(), Some(0), "{program}");
+        for expected in [words, &imap, &smtp] {
+            assert!(contents.contains(expected), "{program}, {expected}: {contents}");
+        }
+        let path = home.join(file);
+        let out = path.to_str().unwrap();
+        let written = run(home, &["settings", "You@GMail.com", "--for", program, "--out", out]);
+        assert_eq!(written.status.code(), Some(0), "{program}");
+        assert!(written.stdout.is_empty());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), contents, "to the byte");
+        let said = String::from_utf8(written.stderr).unwrap();
+        assert!(said.contains(&format!("{out} is written.")), "{said}");
+        assert!(said.contains("change with each start"), "port 0 is in the configuration: {said}");
+        let asks = said.contains("the local password") && said.contains("isn't in ");
+        assert_eq!(asks, program != "text", "{said}");
+        assert!(!contents.contains(password) && !said.contains(password));
+    }
+    // Without a file, and with nobody who listens.
+    drop(proxy);
+    let fixed = "[listen]\nimap = \"127.0.0.1:4143\"\nsmtp = \"[::1]:4587\"\n";
+    std::fs::write(home.join("config.toml"), fixed).unwrap();
+    let output = run(home, &["settings", YOU]);
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(told.contains("127.0.0.1, port 4143") && told.contains("::1, port 4587"), "{told}");
+    assert!(output.stderr.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,8 +10,9 @@ use url::Url;
 
 use super::report::{Failure, put};
 use super::run::Signals;
+use super::settings::Places;
 use super::{block_on, log};
-use crate::demo::{Broken, Person, Ports, Story};
+use crate::demo::{Broken, Person, Ports, Story, YOU};
 
 /// See the whole thing work with a stand-in for Google
 #[derive(Args)]
@@ -49,9 +50,12 @@ impl Demo {
             Failure::failed(format!("Ctrl-C can't be listened for ({error})."), "Use --once.")
         })?;
         put("\nThe demo stays up. For your mail program:");
-        for (what, value) in story.settings() {
-            put(&format!("  {what:<18}{value}"));
-        }
+        let (proxy, password) = (story.proxy(), story.password().expose());
+        let places = Places::of(&proxy.settings().config.listen, Some(&proxy.status()));
+        places
+            .rows(YOU, &format!("{password}   (for both servers)"))
+            .iter()
+            .for_each(|row| put(row));
         if !self.browser {
             put("\nWith --browser you do the signing in yourself, on a page in your browser.");
         }

@@ -10,9 +10,10 @@ use tokio::sync::mpsc;
 use tracing_subscriber::filter::LevelFilter;
 
 use super::report::{Failure, put, say};
+use super::settings::{Place, Places};
 use super::{block_on, keys, log};
 use crate::accounts::{Address, NewPassword, Record, Store};
-use crate::config::{Config, Endpoint, Home, OauthClient};
+use crate::config::{Config, Home, OauthClient};
 use crate::control::{Answer, Request as Ask, Running};
 use crate::private_file;
 use crate::secret::LocalPassword;
@@ -173,24 +174,16 @@ impl Login {
         config: &Config,
         running: Option<&crate::proxy::Status>,
     ) {
-        let port = |service: &str, endpoint: Option<Endpoint>| {
-            let endpoint = endpoint?;
-            let in_use = running.and_then(|status| status.listeners.get(service));
-            let in_use = in_use.and_then(|address| address.rsplit(':').next()?.parse().ok());
-            Some((endpoint.host.to_string(), in_use.unwrap_or(endpoint.port)))
-        };
-        let imap = port("imap", config.listen.imap);
-        let smtp = port("smtp", config.listen.smtp);
+        let places = Places::of(&config.listen, running);
         if self.json {
-            let server = |place: &Option<(String, u16)>| {
-                place
-                    .as_ref()
-                    .map(|(host, port)| json!({"host": host, "port": port, "security": "none"}))
+            let server = |place: &Option<Place>| {
+                let Place { host, port } = place.as_ref()?;
+                Some(json!({"host": host, "port": port, "security": "none"}))
             };
             let mut event = json!({
                 "event": "signed_in", "address": address.as_str(),
                 "password": signed_in.password.as_ref().map(LocalPassword::expose),
-                "imap": server(&imap), "smtp": server(&smtp),
+                "imap": server(&places.imap), "smtp": server(&places.smtp),
             });
             if signed_in.password.is_none() {
                 event["password_unchanged"] = true.into();
@@ -201,26 +194,19 @@ impl Login {
             put(&event.to_string());
         } else {
             say(&format!("Signed in as {address}.\n"));
-            let row = |what: &str, value: &str| put(&format!("  {what:<18}{value}"));
+            let password = match &signed_in.password {
+                Some(_) if self.password_stdin => "the one you gave, for both servers".to_owned(),
+                Some(password) => format!("{}   (for both servers)", password.expose()),
+                None => "as before".to_owned(),
+            };
             put("For your mail program:");
-            for (what, place) in [("Incoming (IMAP)", &imap), ("Outgoing (SMTP)", &smtp)] {
-                if let Some((host, port)) = place {
-                    row(what, &format!("{host}, port {port}, encryption: None"));
-                }
+            places.rows(address.as_str(), &password).iter().for_each(|row| put(row));
+            if signed_in.password.is_some() && !self.password_stdin {
+                put(
+                    "\nThe password is shown this once. It opens Gatepost on this machine and nothing else.",
+                );
             }
-            row("User name", address.as_str());
-            match &signed_in.password {
-                Some(_) if self.password_stdin => {
-                    row("Password", "the one you gave, for both servers")
-                }
-                Some(password) => {
-                    row("Password", &format!("{}   (for both servers)", password.expose()));
-                    put(
-                        "\nThe password is shown this once. It opens Gatepost on this machine and nothing else.",
-                    );
-                }
-                None => row("Password", "as before"),
-            }
+            say(&format!("\nStep by step, or as a file: `gatepost settings {address}`"));
             if running.is_none() {
                 say("\nNext: `gatepost run`");
             }

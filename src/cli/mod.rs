@@ -9,6 +9,7 @@ mod password;
 mod report;
 mod run;
 mod running;
+mod settings;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -54,6 +55,7 @@ enum Command {
     Run(run::Run),
     /// Renew the local password of an account
     Password(password::Password),
+    Settings(settings::Settings),
     /// Show accounts, tokens, listeners and sessions of the running proxy
     Status(running::Status),
     /// Let the running proxy read its configuration and its accounts again
@@ -85,6 +87,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Login(login) => login.run(&home),
         Command::Run(run) => run.run(home),
         Command::Password(password) => password.run(&home),
+        Command::Settings(settings) => settings.run(&home),
         Command::Status(status) => status.run(&home),
         Command::Reload => running::reload(&home),
         Command::Stop => running::stop(&home),

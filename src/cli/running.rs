@@ -144,6 +144,15 @@ fn continuity_line(continuity: &Continuity) -> Option<String> {
     Some(went_on + &ended)
 }
 
+/// What a proxy says of itself, where one runs and answers.
+pub(super) fn status(home: &Home) -> Option<ProxyStatus> {
+    let running = Running::find(home).ok()?;
+    match block_on(async { Ok(running.ask(Request::Status).await?) }) {
+        Ok(Answer::Status(status)) => Some(status),
+        _ => None,
+    }
+}
+
 pub(super) fn reload(home: &Home) -> Result<ExitCode, Failure> {
     let running = Running::find(home)?;
     match block_on(async { Ok(running.ask(Request::Reload).await?) })? {

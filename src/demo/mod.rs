@@ -33,7 +33,7 @@ mod sync;
 mod tests;
 mod wire;
 
-pub use story::{Broken, Person, Ports, Story};
+pub use story::{Broken, Person, Ports, Story, YOU};
 
 use std::{io, net::SocketAddr, time::Duration};
 

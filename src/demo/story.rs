@@ -31,7 +31,7 @@ use crate::settings::Settings;
 use crate::sign_in::{Progress, Request, sign_in};
 
 /// Whose mail the demo reads.
-pub(super) const YOU: &str = "you@gmail.com";
+pub const YOU: &str = "you@gmail.com";
 /// The stand-in's certificate, in the demo's home.
 const CA_FILE: &str = "stand-in.pem";
 /// A step that takes longer has failed.
@@ -132,15 +132,14 @@ impl Story {
         Ok(story)
     }
 
-    /// The settings for a real mail client, in the words of `gatepost login`.
-    pub fn settings(&self) -> [(&'static str, String); 4] {
-        let place = |service| format!("localhost, port {}, encryption: None", self.port(service));
-        [
-            ("Incoming (IMAP)", place("imap")),
-            ("Outgoing (SMTP)", place("smtp")),
-            ("User name", YOU.to_owned()),
-            ("Password", format!("{}   (for both servers)", self.password.expose())),
-        ]
+    /// The proxy, for a real mail client to connect to.
+    pub fn proxy(&self) -> &Server {
+        &self.server
+    }
+
+    /// The local password of [`YOU`].
+    pub fn password(&self) -> &LocalPassword {
+        &self.password
     }
 
     /// Lets a new mail arrive; gives its subject.

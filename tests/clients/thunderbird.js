@@ -3,23 +3,43 @@
 const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
 
 const window = Services.wm.getMostRecentWindow("mail:3pane");
-const server = MailServices.accounts.getIncomingServer("server1");
+const server = MailServices.accounts.allServers.find(one => one.type == "imap");
 
 const steps = {
-  /** Keeps the password, as for a person who has let Thunderbird remember it. From now on every
-   * dialogue is noted, and cancelled: nobody should be asked for anything. */
-  async begin(user, password, hosts) {
+  /** From now on every dialogue is noted, and cancelled: nobody should be asked for anything. */
+  async begin() {
     window.dialogues = [];
     Services.obs.addObserver(dialogue => {
       window.dialogues.push(dialogue.document.getElementById("infoBody").textContent);
       // The main window stands still meanwhile.
       dialogue.setTimeout(() => dialogue.document.getElementById("commonDialog").cancelDialog());
     }, "common-dialog-loaded");
+  },
+
+  /** Keeps the password, as for a person who has let Thunderbird remember it. */
+  async keep(user, password, hosts) {
     for (const host of hosts) {
       const login = Cc["@mozilla.org/login-manager/loginInfo;1"].createInstance(Ci.nsILoginInfo);
       login.init(host, null, host, user, password, "", "");
       await Services.logins.addLoginAsync(login);
     }
+  },
+
+  /** Sets an account up as for a person who types in their name, address and password, by the file for
+   * their domain: what `email.mjs` of Thunderbird does. Only the folder that the file is in is another
+   * one than the program's own. */
+  async setUp(address, password, folder) {
+    const from = name => ChromeUtils.importESModule(`resource:///modules/accountcreation/${name}.sys.mjs`)[name];
+    if (Services.dirsvc.has("CurProcD")) {
+      Services.dirsvc.undefine("CurProcD");
+    }
+    Services.dirsvc.set("CurProcD", file(folder));
+    const { signal } = new window.AbortController();
+    const config = await from("FetchConfig").fromDisk(address.split("@")[1], signal);
+    from("AccountConfig").replaceVariables(config, "Anna Example", address, password);
+    config.rememberPassword = true;
+    const verifier = new (from("ConfigVerifier"))(window.msgWindow, signal);
+    await from("CreateInBackend").createAccountInBackend(await verifier.verifyConfig(config, false));
   },
 
   /** The dialogues since this was last asked. */
@@ -95,12 +115,13 @@ const steps = {
 
   /** Sends a file as a message; Gmail keeps a copy itself. */
   send(path, to) {
-    const identity = MailServices.accounts.getAccount("account1").defaultIdentity;
+    const account = MailServices.accounts.findAccountForServer(server);
+    const identity = account.defaultIdentity;
     const fields = Cc["@mozilla.org/messengercompose/composefields;1"].createInstance(Ci.nsIMsgCompFields);
     Object.assign(fields, { from: identity.email, to, fcc: "nocopy://" });
     const send = Cc["@mozilla.org/messengercompose/send;1"].createInstance(Ci.nsIMsgSend);
     return promise(settle =>
-      send.sendMessageFile(identity, "account1", fields, file(path), false, false, Ci.nsIMsgSend.nsMsgDeliverNow, null, {
+      send.sendMessageFile(identity, account.key, fields, file(path), false, false, Ci.nsIMsgSend.nsMsgDeliverNow, null, {
         QueryInterface: ChromeUtils.generateQI(["nsIMsgSendListener"]),
         onStartSending() {},
         onProgress() {},

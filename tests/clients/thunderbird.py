@@ -1,5 +1,8 @@
 """Thunderbird on a screen of its own (Xvfb), driven by its remote control: Marionette, JSON over TCP.
 
+Its account is there from the start, with HOST, IMAP_PORT and SMTP_PORT; or, with AUTOCONFIG, Thunderbird
+sets it up itself, by a file in the folder `isp` in the folder that this names.
+
 It is kept running: tasks come on standard input, one a line, and each is answered by `done` or by
 `failed` and why. Otherwise it is like the other scripts here; see support/mail_client.rs. Whatever
 Thunderbird asks a person, for a password say, is a failure."""
@@ -86,7 +89,6 @@ class Marionette:
 
 
 def preferences():
-    host, address = os.environ["HOST"], os.environ["ADDRESS"]
     all_of_them = {
         "marionette.port": 0,
         # Online, whatever the machine's network is like; and nothing but the two servers.
@@ -102,6 +104,18 @@ def preferences():
         # Nothing but what it is asked to do.
         "mailnews.database.global.indexer.enabled": False,
         "mail.server.default.autosync_offline_stores": False,
+        # One file a message.
+        "mail.serverDefaultStoreContractID": "@mozilla.org/msgstore/maildirstore;1",
+    }
+    if "AUTOCONFIG" not in os.environ:
+        all_of_them |= account()
+    lines = ("user_pref(%s, %s);\n" % (json.dumps(n), json.dumps(v)) for n, v in all_of_them.items())
+    return "".join(lines)
+
+
+def account():
+    host, address = os.environ["HOST"], os.environ["ADDRESS"]
+    return {
         "mail.accountmanager.accounts": "account1",
         "mail.accountmanager.defaultaccount": "account1",
         "mail.account.account1.identities": "id1",
@@ -114,7 +128,6 @@ def preferences():
         # “Connection security: None”, “Password, transmitted insecurely”.
         "mail.server.server1.socketType": 0,
         "mail.server.server1.authMethod": 3,
-        # One file a message.
         "mail.server.server1.storeContractID": "@mozilla.org/msgstore/maildirstore;1",
         "mail.server.server1.check_new_mail": False,
         "mail.server.server1.login_at_startup": False,
@@ -129,8 +142,6 @@ def preferences():
         "mail.smtpserver.smtp1.try_ssl": 0,
         "mail.smtpserver.smtp1.authMethod": 3,
     }
-    lines = ("user_pref(%s, %s);\n" % (json.dumps(n), json.dumps(v)) for n, v in all_of_them.items())
-    return "".join(lines)
 
 
 def screen(log):
@@ -218,9 +229,13 @@ def main():
         xvfb, display = screen(log)
         with xvfb, thunderbird(display, profile, log):
             remote = remote_control(profile)
-            host = os.environ["HOST"]
-            hosts = ["imap://" + host, "smtp://" + host]
-            remote.step("begin", os.environ["ADDRESS"], os.environ["PASSWORD"], hosts)
+            remote.step("begin")
+            person = [os.environ["ADDRESS"], os.environ["PASSWORD"]]
+            if folder := os.environ.get("AUTOCONFIG"):
+                remote.step("setUp", *person, folder)
+            else:
+                host = os.environ["HOST"]
+                remote.step("keep", *person, ["imap://" + host, "smtp://" + host])
             print("done", flush=True)
             for task in sys.stdin:
                 try:

@@ -15,6 +15,7 @@ use std::{
 use crate::support::{
     bed::ADDRESS,
     fetch_from_when_there,
+    gatepost::configuration,
     mail_client::{Push, Settings},
     messages::{letter, mail},
     scene::{Scene, Setting},
@@ -68,6 +69,38 @@ fn thunderbird_does_a_days_work_with_any_password() {
         thunderbird.ask("idle", &mut push).unwrap();
         let took = push.took().expect("it was told");
         assert!(took < PUSHED, "told after {took:?}");
+    });
+}
+
+#[test]
+fn thunderbird_sets_itself_up_from_the_file_that_settings_writes() {
+    Setting::with_smtp().play(LIMIT, |scene| {
+        // As without a configuration: not an address, but a name.
+        scene.while_stopped(|scene| {
+            let config = configuration(&scene.bed, "").replace("127.0.0.1:0", "localhost:0");
+            scene.home.configure(&config);
+        });
+        let mail = mail(ADDRESS, 1, 3000, 20_000);
+        scene.bed.store.fill_inbox(ADDRESS, [mail.clone()].into_iter());
+        let folder = scene.bed.scratch("thunderbird");
+        fs::create_dir(folder.join("isp")).unwrap();
+        let file = folder.join("isp/gmail.com.xml");
+        let out = ["--for", "thunderbird", "--out", file.to_str().unwrap()];
+        let output = scene.home.gatepost(&[&["settings", ADDRESS][..], &out].concat(), b"");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let written = fs::read_to_string(&file).unwrap();
+        assert!(written.contains("<hostname>localhost</hostname>"), "{written}");
+
+        let mut thunderbird = Running::set_up(ADDRESS, &scene.password, &folder);
+        thunderbird.ask("list", &mut none()).unwrap();
+        let list = fs::read_to_string(folder.join("list")).unwrap();
+        assert!(list.lines().any(|name| name == "[Gmail]/Sent Mail"), "{list}");
+        thunderbird.ask("sync INBOX", &mut none()).unwrap();
+        assert!(synced(&folder).values().eq([&lf(&mail)]), "the mail changed");
+        let letter = letter(ADDRESS, 1);
+        fs::write(folder.join("mail"), &letter).unwrap();
+        thunderbird.ask("send", &mut none()).unwrap();
+        assert!(on_the_server(scene, "INBOX", 2).ends_with(&letter), "the mail changed");
     });
 }
 

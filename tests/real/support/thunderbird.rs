@@ -43,12 +43,26 @@ impl Running {
     /// Starts it with an account, and waits until it is there.
     pub(crate) fn start(settings: &Settings, folder: &Path) -> Self {
         let Settings { imap, smtp, address, password, .. } = settings;
-        let said = folder.join("said");
-        let mut driver = script()
-            .current_dir(folder)
+        let mut script = script();
+        script
             .env("HOST", imap.ip().to_string())
             .env("IMAP_PORT", imap.port().to_string())
-            .env("SMTP_PORT", smtp.port().to_string())
+            .env("SMTP_PORT", smtp.port().to_string());
+        Self::begin(script, address, password, folder)
+    }
+
+    /// Starts it without one, and lets it set up one by itself from the file for the address's domain
+    /// in the folder `isp` in `folder`.
+    pub(crate) fn set_up(address: &str, password: &str, folder: &Path) -> Self {
+        let mut script = script();
+        script.env("AUTOCONFIG", folder);
+        Self::begin(script, address, password, folder)
+    }
+
+    fn begin(mut script: Command, address: &str, password: &str, folder: &Path) -> Self {
+        let said = folder.join("said");
+        let mut driver = script
+            .current_dir(folder)
             .env("ADDRESS", address)
             .env("PASSWORD", password)
             .stdin(Stdio::piped())

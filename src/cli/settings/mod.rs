@@ -1,0 +1,161 @@
+//! `gatepost settings`: what to enter in a mail program, or a file that does it.
+
+mod apple;
+mod outlook;
+mod places;
+mod thunderbird;
+mod words;
+mod xml;
+
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use tracing_subscriber::filter::LevelFilter;
+
+use super::report::{Failure, say};
+use super::{log, record_of, running};
+use crate::accounts::{Address, Store};
+use crate::config::{Config, Home};
+use crate::settings::SettingsError;
+
+pub(super) use places::{Place, Places};
+
+/// Show what to enter in a mail program, or write a file that sets it up
+#[derive(Args)]
+#[command(after_help = "\
+The local password is in none of the files: the mail program asks for it.
+
+Examples:
+  gatepost settings you@gmail.com                                                 in plain words
+  gatepost settings you@gmail.com --for outlook --out gatepost.prf                classic Outlook
+  gatepost settings you@gmail.com --for thunderbird --out gmail.com.xml           Thunderbird
+  gatepost settings you@gmail.com --for apple --out gatepost.mobileconfig         Apple Mail")]
+pub(super) struct Settings {
+    /// The address
+    address: String,
+    /// The mail program
+    #[arg(long = "for", value_enum, value_name = "PROGRAM", default_value_t = Program::Text)]
+    program: Program,
+    /// The file to write, which must not exist yet; without it, standard output
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Program {
+    /// A profile file (.prf) for classic Outlook for Windows
+    Outlook,
+    /// An autoconfiguration file (.xml) for Thunderbird
+    Thunderbird,
+    /// A configuration profile (.mobileconfig) for Apple Mail
+    Apple,
+    /// Plain words, for every mail program
+    Text,
+}
+
+impl Settings {
+    pub(super) fn run(self, home: &Home) -> Result<ExitCode, Failure> {
+        log::start(LevelFilter::ERROR)?;
+        let record = record_of(&Store::new(home.accounts()), &self.address)?;
+        let address = record.address();
+        let config = Config::of(home).map_err(SettingsError::from)?;
+        let places = Places::of(&config.listen, running::status(home).as_ref());
+        places.check()?;
+        let contents = self.program.contents(&places, address)?;
+        match &self.out {
+            Some(path) => {
+                create(path, contents.as_bytes())?;
+                say(&format!("{} is written.", path.display()));
+            }
+            None => print(contents.as_bytes())?,
+        }
+        if let Some(words) = self.program.next_step(self.out.as_deref(), address) {
+            say(&format!("\n{words}"));
+        }
+        let listeners = [config.listen.imap, config.listen.smtp];
+        if listeners.into_iter().flatten().any(|listener| listener.port == 0) {
+            say(
+                "\nThe ports are those of the running Gatepost and change with each start: give `imap` and `smtp` fixed ones under [listen] in the configuration.",
+            );
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Program {
+    fn contents(self, places: &Places, address: &Address) -> Result<String, Failure> {
+        Ok(match self {
+            Self::Outlook => outlook::profile(places.both("A profile file")?, address)?,
+            Self::Thunderbird => {
+                thunderbird::autoconfig(places.both("Thunderbird's file")?, address)
+            }
+            Self::Apple => apple::profile(places.both("A configuration profile")?, address),
+            Self::Text => words::all(places, address),
+        })
+    }
+
+    /// What a person does with the file.
+    fn next_step(self, out: Option<&Path>, address: &Address) -> Option<String> {
+        // Outlook wants the whole path; one that the system can't make whole is as good as it was.
+        let file = out.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+        let file = file.map_or_else(|| "FILE".to_owned(), |path| path.display().to_string());
+        match self {
+            Self::Outlook => Some(outlook::next_step(&file, address)),
+            Self::Thunderbird => Some(thunderbird::next_step(&file, address)),
+            Self::Apple => Some(apple::next_step(&file)),
+            Self::Text => None,
+        }
+    }
+}
+
+/// Writes a file that isn't there yet. It is open to whom the system's default says: nothing in it
+/// is secret, and who installs it for Thunderbird may be another user than who reads it.
+fn create(path: &Path, contents: &[u8]) -> Result<(), Failure> {
+    let unwritable = |error: std::io::Error| match error.kind() {
+        ErrorKind::AlreadyExists => Failure::usage(
+            format!("{} is there already, and nothing is overwritten.", path.display()),
+            "Name another file with --out, or remove this one.",
+        ),
+        _ => Failure::failed(
+            format!("{} can't be written ({error}).", path.display()),
+            "Name a file in a folder that is there and that you may write to.",
+        ),
+    };
+    let mut file = File::create_new(path).map_err(unwritable)?;
+    file.write_all(contents).map_err(|error| {
+        // Half a file would only mislead; that it can't be removed either changes nothing.
+        let _ = std::fs::remove_file(path);
+        unwritable(error)
+    })
+}
+
+/// To the byte: a profile file's lines end in CR LF everywhere.
+fn print(contents: &[u8]) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(contents).and_then(|()| stdout.flush()).map_err(|error| {
+        Failure::failed(
+            format!("The standard output can't be written ({error})."),
+            "Name a file with --out.",
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cant_be_written_is_named_and_nothing_is_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.prf");
+        create(&path, b"one").unwrap();
+        let refused = create(&path, b"two").unwrap_err();
+        assert!(refused.sentence.contains("is there already"), "{}", refused.sentence);
+        assert_eq!(std::fs::read(&path).unwrap(), b"one");
+        let refused = create(&folder.path().join("no/such/a.prf"), b"").unwrap_err();
+        assert!(refused.sentence.contains("can't be written"), "{}", refused.sentence);
+    }
+}

@@ -1,0 +1,166 @@
+//! Where a mail program finds Gatepost, in the words of every command.
+
+use crate::cli::report::Failure;
+use crate::config::{Endpoint, Listen};
+use crate::proxy::Status;
+
+/// The servers to enter in a mail program; `None` is switched off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli) struct Places {
+    pub(in crate::cli) imap: Option<Place>,
+    pub(in crate::cli) smtp: Option<Place>,
+}
+
+/// A server to enter in a mail program. Port 0 is one that the system will choose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli) struct Place {
+    pub(in crate::cli) host: String,
+    pub(in crate::cli) port: u16,
+}
+
+impl Places {
+    /// As configured, with the ports that a running proxy has in use.
+    pub(in crate::cli) fn of(listen: &Listen, running: Option<&Status>) -> Self {
+        let place = |service: &str, endpoint: Option<Endpoint>| {
+            let Endpoint { host, port } = endpoint?;
+            let in_use = running.and_then(|status| status.listeners.get(service));
+            let in_use = in_use.and_then(|address| address.rsplit(':').next()?.parse().ok());
+            Some(Place { host: host.to_string(), port: in_use.unwrap_or(port) })
+        };
+        Self { imap: place("imap", listen.imap), smtp: place("smtp", listen.smtp) }
+    }
+
+    /// What a person enters, a row each. `password` is what there is to say of it.
+    pub(in crate::cli) fn rows(&self, user_name: &str, password: &str) -> Vec<String> {
+        let row = |what: &str, value: &str| format!("  {what:<18}{value}");
+        let servers = [("Incoming (IMAP)", &self.imap), ("Outgoing (SMTP)", &self.smtp)];
+        let server = |(what, place): (&str, &Option<Place>)| {
+            let Place { host, port } = place.as_ref()?;
+            Some(row(what, &format!("{host}, port {port}, encryption: None")))
+        };
+        let mut rows: Vec<_> = servers.into_iter().filter_map(server).collect();
+        rows.push(row("User name", user_name));
+        rows.push(row("Password", password));
+        rows
+    }
+
+    /// Whether every port is known, and there is anything to enter at all.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        if self.imap.is_none() && self.smtp.is_none() {
+            return Err(Failure::usage(
+                "Gatepost serves no mail program: the configuration switches IMAP and SMTP off.",
+                "Give `imap` and `smtp` addresses under [listen] in it.",
+            ));
+        }
+        let unknown = |place: &Option<Place>| place.as_ref().is_some_and(|place| place.port == 0);
+        if unknown(&self.imap) || unknown(&self.smtp) {
+            return Err(Failure::failed(
+                "The ports aren't known: the configuration leaves them to the system, and Gatepost is not running.",
+                "Start it with `gatepost run`, or better give `imap` and `smtp` fixed ports under [listen] in the configuration.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Both servers, for `what` can't do without one.
+    pub(super) fn both(&self, what: &str) -> Result<Both<'_>, Failure> {
+        let off = |service: &str, key: &str| {
+            Failure::usage(
+                format!("{what} needs both servers, and the configuration switches {service} off."),
+                format!(
+                    "Give `{key}` an address under [listen] in it, or leave --for out and enter the settings yourself."
+                ),
+            )
+        };
+        Ok(Both {
+            imap: self.imap.as_ref().ok_or_else(|| off("IMAP", "imap"))?,
+            smtp: self.smtp.as_ref().ok_or_else(|| off("SMTP", "smtp"))?,
+        })
+    }
+}
+
+/// The servers, where neither is switched off.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Both<'p> {
+    pub(super) imap: &'p Place,
+    pub(super) smtp: &'p Place,
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::accounts::Address;
+    use crate::config::Config;
+
+    fn places(config: &str, running: &[(&str, &str)]) -> Places {
+        let config = Config::parse(Path::new("config.toml"), config).unwrap();
+        let listeners = running.iter().map(|(key, address)| ((*key).into(), (*address).into()));
+        let status = Status {
+            version: String::new(),
+            listeners: listeners.collect(),
+            accounts: Vec::new(),
+            damaged: Vec::new(),
+        };
+        Places::of(&config.listen, (!running.is_empty()).then_some(&status))
+    }
+
+    /// As they are without a configuration.
+    pub(in crate::cli::settings) fn usual() -> Places {
+        places("", &[])
+    }
+
+    pub(in crate::cli::settings) fn address(text: &str) -> Address {
+        Address::parse(text).unwrap()
+    }
+
+    /// Addresses with what may be in them (RFC 5322's atext, RFC 6531's letters, and more) and means
+    /// something else in some file.
+    pub(in crate::cli::settings) const ODD: [&str; 6] = [
+        "o'hara&sons@example.com",
+        "a!#$%&'*+-/=?^_`{|}~b@example.com",
+        "<b>]]>&lt;@example.com",
+        "{address}{imap}@example.com",
+        "[Account1];=x@example.com",
+        "grüße@bücher.example",
+    ];
+
+    #[test]
+    fn the_configuration_says_where_and_the_running_proxy_which_port() {
+        let rows = |places: &Places| places.rows("you@gmail.com", "secret").join("\n");
+        insta::assert_snapshot!(rows(&usual()), @r"
+          Incoming (IMAP)   localhost, port 10143, encryption: None
+          Outgoing (SMTP)   localhost, port 10587, encryption: None
+          User name         you@gmail.com
+          Password          secret
+        ");
+        let free = "[listen]\nimap = \"127.0.0.1:0\"\nsmtp = \"[::1]:0\"\n";
+        let running = places(free, &[("imap", "127.0.0.1:4143"), ("smtp", "[::1]:4587")]);
+        insta::assert_snapshot!(rows(&running), @r"
+          Incoming (IMAP)   127.0.0.1, port 4143, encryption: None
+          Outgoing (SMTP)   ::1, port 4587, encryption: None
+          User name         you@gmail.com
+          Password          secret
+        ");
+        let no_imap = places("[listen]\nimap = \"\"\n", &[]);
+        assert!(rows(&no_imap).starts_with("  Outgoing"), "{}", rows(&no_imap));
+    }
+
+    #[test]
+    fn what_cant_be_entered_is_told_with_a_remedy() {
+        let free = places("[listen]\nimap = \"localhost:0\"\n", &[]);
+        let none = places("[listen]\nimap = \"\"\nsmtp = \"\"\n", &[]);
+        let no_smtp = places("[listen]\nsmtp = \"\"\n", &[]);
+        no_smtp.check().unwrap();
+        let refusals = [
+            free.check().unwrap_err(),
+            none.check().unwrap_err(),
+            no_smtp.both("A profile file").map(drop).unwrap_err(),
+        ];
+        let told = refusals.map(|refusal| {
+            format!("{:?}: {}\n  → {}", refusal.exit, refusal.sentence, refusal.remedy)
+        });
+        insta::assert_snapshot!(told.join("\n"));
+    }
+}
