@@ -215,10 +215,10 @@ impl Session {
 
     /// A farewell that the client has not asked for.
     fn keeps_back(&self, line: &[u8]) -> bool {
-        let starts = |start: &[u8]| {
-            line[..].get(..start.len()).is_some_and(|is| is.eq_ignore_ascii_case(start))
-        };
-        !self.leaving && starts(b"* BYE ")
+        let mut words = line.split(|byte| matches!(byte, b' ' | b'\r' | b'\n'));
+        let is_bye = words.next() == Some(b"*")
+            && words.next().is_some_and(|word| word.eq_ignore_ascii_case(b"BYE"));
+        is_bye && !self.leaving
     }
 
     /// A `+`, a tagged response, or any other line that is no data.
@@ -235,6 +235,10 @@ impl Session {
         let (Some(tag), Some(status)) = (words.next(), words.next()) else {
             return;
         };
+        // No tag, whatever a client takes for one.
+        if tag == b"*" {
+            return;
+        }
         const STATUS: [&[u8]; 5] = [b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH"];
         if !STATUS.iter().any(|known| status.eq_ignore_ascii_case(known)) {
             return;

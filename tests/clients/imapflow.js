@@ -50,7 +50,14 @@ async function hold() {
         news = news.then(async () => {
             const first = uids.indexOf(undefined) + 1;
             if (first) {
-                for await (const mail of imap.fetch(`${first}:*`, { uid: true })) uids[mail.seq - 1] = mail.uid;
+                try {
+                    for await (const mail of imap.fetch(`${first}:*`, { uid: true })) {
+                        uids[mail.seq - 1] = mail.uid;
+                    }
+                } catch (error) {
+                    // Dovecot says NO where one of them is gone, which it tells in the IDLE.
+                    if (error.responseStatus !== 'NO') throw error;
+                }
             }
             console.log('list', uids.join(' '));
             imap.idle();

@@ -40,8 +40,13 @@ def hold():
     while True:
         if None in uids:
             imap.use_uid = False
-            for number, data in imap.fetch(range(uids.index(None) + 1, len(uids) + 1), ["UID"]).items():
-                uids[number - 1] = data[b"UID"]
+            try:
+                asked = imap.fetch(range(uids.index(None) + 1, len(uids) + 1), ["UID"])
+            except imap.Error:
+                # Dovecot says NO where one of them is gone, which it tells in the IDLE.
+                asked = {}
+            for number, data in asked.items():
+                uids[number - 1] = data.get(b"UID")
             # What came besides stays in imaplib.
             take([(int(count), b"EXISTS") for count in imap._imap.untagged_responses.pop("EXISTS", [])])
         print("list", *uids, flush=True)

@@ -51,7 +51,8 @@ def hold():
     while True:
         if None in uids:
             for line in imap.fetch(f"{uids.index(None) + 1}:*", "(UID)")[1]:
-                if message := re.match(rb"(\d+) \(.*?UID (\d+)", line):
+                # None where Dovecot says NO: one of them is gone, which it tells in the IDLE.
+                if message := re.match(rb"(\d+) \(.*?UID (\d+)", line or b""):
                     uids[int(message[1]) - 1] = int(message[2])
             for count in imap.untagged_responses.pop("EXISTS", []):
                 uids.extend([None] * (int(count) - len(uids)))
