@@ -70,19 +70,10 @@ where
         {
             return Err(Lost::new("refused", "the provider refuses the account"));
         }
-        // What was under way and may be sent again is judged again, as if it came now.
-        if let Some(command) = self.dialogue.take_back() {
-            self.from_client.splice(0..0, command);
-        }
-        if let Some(words) = self.dialogue.stuck() {
-            return Err(Lost::new("extension", words));
-        }
-        if self.dialogue.moment(false).is_none() {
-            return Err(Lost::new("command", "a command was under way that may not be repeated"));
-        }
         let mut deadline = Instant::now() + self.supply.outage_hold();
         let mut pause = FIRST_PAUSE;
         loop {
+            self.take_back()?;
             let mut leg = match next.take() {
                 Some(leg) => leg,
                 None => self.replacement(&mut deadline).await?,
@@ -119,6 +110,22 @@ where
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Takes back what was under way, also on a connection that was lost while it took over, and may be
+    /// sent again.
+    fn take_back(&mut self) -> Result<(), Lost> {
+        // What was under way and may be sent again is judged again, as if it came now.
+        if let Some(command) = self.dialogue.take_back() {
+            self.from_client.splice(0..0, command);
+        }
+        if let Some(words) = self.dialogue.stuck() {
+            return Err(Lost::new("extension", words));
+        }
+        if self.dialogue.moment(false).is_none() {
+            return Err(Lost::new("command", "a command was under way that may not be repeated"));
+        }
+        Ok(())
     }
 
     /// Before a client that selects another mailbox, nothing is told about the one it leaves.
