@@ -20,6 +20,8 @@ use super::{Outcome, Session, Terms, mailboxes, on_paused_clock};
 
 const CASES: u64 = 400;
 const SEED: u64 = 20_261_125;
+/// Once it took ten thousand cases to come upon these.
+const FOUND: [u64; 1] = [20_262_824];
 
 #[test]
 fn a_client_knows_what_is_true_or_was_told_bye() {
@@ -27,7 +29,7 @@ fn a_client_knows_what_is_true_or_was_told_bye() {
     let cases = number("GATEPOST_CASES").unwrap_or(CASES);
     let first = number("GATEPOST_SEED").unwrap_or(SEED);
     let mut sum = Sum::default();
-    for seed in first..first + cases {
+    for seed in (first..first + cases).chain(FOUND) {
         let trace = Trace::default();
         match on_paused_clock(case(seed, trace.clone())) {
             Ok(outcome) => sum.add(&outcome),
