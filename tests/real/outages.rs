@@ -111,26 +111,37 @@ fn nobody_notices_a_restart_of_the_server() {
     });
 }
 
+/// A client between two commands loses the server, and one of its messages vanishes meanwhile; it, and a
+/// client of the plain server's.
+fn one_of_five_vanishes(scene: &mut Scene, plain: &Dovecot) -> (Wire, Wire) {
+    let mut direct = direct(plain);
+    (0..5).for_each(|_| append(&mut direct, "INBOX", MAIL));
+    direct.command("d", "SELECT INBOX");
+    let mut wire = scene.signed_on();
+    wire.command("a2", "SELECT INBOX");
+    wire.command("a3", "NOOP");
+    scene.bed.dovecot.end();
+    direct.command("d", "STORE 2 +FLAGS.SILENT (\\Deleted)");
+    direct.command("d", "EXPUNGE");
+    (wire, direct)
+}
+
+fn assert_none_deleted(direct: &mut Wire) {
+    let flags = direct.command("d", "FETCH 1:* (FLAGS)").join("\n");
+    assert!(!flags.contains("\\Deleted"), "{flags}");
+}
+
 /// The client counts on numbers: what vanished can't be told at its FETCH, which must not be answered
 /// by the new numbers either.
 #[test]
 fn a_command_that_counts_on_numbers_is_not_answered_with_others() {
     Setting::default().play(LIMIT, |scene| {
         let plain = scene.bed.plain_dovecot();
-        let mut direct = direct(&plain);
-        (0..5).for_each(|_| append(&mut direct, "INBOX", MAIL));
-        direct.command("d", "SELECT INBOX");
-        let mut wire = scene.signed_on();
-        wire.command("a2", "SELECT INBOX");
-        wire.command("a3", "NOOP");
-        scene.bed.dovecot.end();
-        direct.command("d", "STORE 2 +FLAGS.SILENT (\\Deleted)");
-        direct.command("d", "EXPUNGE");
+        let (mut wire, mut direct) = one_of_five_vanishes(scene, &plain);
         scene.bed.dovecot.begin();
         wire.send("a4 STORE 3 +FLAGS (\\Deleted)\r\n");
         println!("numbers: {}", goodbye(&mut wire));
-        let flags = direct.command("d", "FETCH 1:* (FLAGS)").join("\n");
-        assert!(!flags.contains("\\Deleted"), "{flags}");
+        assert_none_deleted(&mut direct);
     });
 }
 
@@ -139,20 +150,11 @@ fn a_command_that_counts_on_numbers_is_not_answered_with_others() {
 fn what_vanished_is_not_told_where_a_number_follows() {
     Setting::default().play(LIMIT, |scene| {
         let plain = scene.bed.plain_dovecot();
-        let mut direct = direct(&plain);
-        (0..5).for_each(|_| append(&mut direct, "INBOX", MAIL));
-        direct.command("d", "SELECT INBOX");
-        let mut wire = scene.signed_on();
-        wire.command("a2", "SELECT INBOX");
-        wire.command("a3", "NOOP");
-        scene.bed.dovecot.end();
-        direct.command("d", "STORE 2 +FLAGS.SILENT (\\Deleted)");
-        direct.command("d", "EXPUNGE");
+        let (mut wire, mut direct) = one_of_five_vanishes(scene, &plain);
         wire.send("a4 NOOP\r\na5 STORE 3 +FLAGS (\\Deleted)\r\n");
         scene.bed.dovecot.begin();
         println!("a number follows: {}", goodbye(&mut wire));
-        let flags = direct.command("d", "FETCH 1:* (FLAGS)").join("\n");
-        assert!(!flags.contains("\\Deleted"), "{flags}");
+        assert_none_deleted(&mut direct);
     });
 }
 

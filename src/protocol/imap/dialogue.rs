@@ -163,11 +163,6 @@ impl Dialogue {
         self.ledger.open_idle()
     }
 
-    /// True if the client has a mailbox selected.
-    pub fn has_mailbox(&self) -> bool {
-        self.watch.view.selected().is_some()
-    }
-
     /// After the loss of the server: takes the one command back that awaits its answer, if it only
     /// reads and nothing of its answer came, and the beginning or the end of an IDLE. It is to be judged
     /// again, as if it came now.
@@ -234,11 +229,6 @@ impl Dialogue {
     /// How many messages the client knows of.
     pub fn exists(&self) -> u32 {
         self.watch.view.exists()
-    }
-
-    /// The server's BYE, which the client was not told.
-    pub fn held_bye(&self) -> Option<&[u8]> {
-        self.server.held_bye()
     }
 }
 

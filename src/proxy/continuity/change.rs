@@ -67,9 +67,9 @@ where
     /// Ends the provider's IDLE, while the client's stays open, and learns the last arrivals. False if
     /// there was nothing to do by which it would be known that the old connection is alive.
     async fn freeze(&mut self, held: bool) -> Result<bool, End> {
-        let idles = self.dialogue.open_idle().is_some();
-        if let Some(tag) = self.dialogue.open_idle().map(<[u8]>::to_vec) {
-            self.pass_answers(b"DONE\r\n", FREEZE, |response| is_tagged(response, &tag)).await?;
+        let idle = self.dialogue.open_idle().map(<[u8]>::to_vec);
+        if let Some(tag) = &idle {
+            self.pass_answers(b"DONE\r\n", FREEZE, |response| is_tagged(response, tag)).await?;
         }
         // The answer to the search may renumber messages.
         let is_open = self.dialogue.moment(held) == Some(Moment::Open);
@@ -77,6 +77,6 @@ where
         if lists {
             self.list().await?;
         }
-        Ok(idles || lists)
+        Ok(idle.is_some() || lists)
     }
 }

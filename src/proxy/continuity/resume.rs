@@ -113,9 +113,8 @@ where
     }
 
     /// Takes back what was under way, also on a connection that was lost while it took over, and may be
-    /// sent again.
+    /// sent again: it is judged again, as if it came now.
     fn take_back(&mut self) -> Result<(), Lost> {
-        // What was under way and may be sent again is judged again, as if it came now.
         if let Some(command) = self.dialogue.take_back() {
             self.from_client.splice(0..0, command);
         }
@@ -137,7 +136,6 @@ where
 
     /// Waits for the client's next command.
     async fn next_command(&mut self) -> Result<(), Lost> {
-        let mut buffer = [0; 4096];
         let leave = self.supply.leave();
         tokio::pin!(leave);
         while self.first_line().is_none() {
@@ -146,13 +144,18 @@ where
             }
             tokio::select! {
                 words = &mut leave => return Err(Lost::Ends(End::Leaving(words))),
-                read = self.client.read(&mut buffer) => match read {
-                    Ok(0) | Err(_) => return Err(Lost::Ends(End::ClientLeft)),
-                    Ok(length) => self.from_client.extend_from_slice(&buffer[..length]),
-                },
+                heard = self.hear() => heard?,
             }
         }
         Ok(())
+    }
+
+    /// Hears more of the client; nothing is lost if this is dropped.
+    async fn hear(&mut self) -> Result<(), Lost> {
+        match self.client.read_buf(&mut self.from_client).await {
+            Ok(0) | Err(_) => Err(Lost::Ends(End::ClientLeft)),
+            Ok(_) => Ok(()),
+        }
     }
 
     /// Another signed-on connection, by `deadline`, which comes nearer once a command of the client's
@@ -160,7 +163,6 @@ where
     async fn replacement(&mut self, deadline: &mut Instant) -> Result<Leg<S::Stream>, Lost> {
         let (connecting, leave) = (connect(self.supply), self.supply.leave());
         tokio::pin!(connecting, leave);
-        let mut buffer = [0; 4096];
         loop {
             if !self.from_client.is_empty() {
                 *deadline = (*deadline).min(Instant::now() + HELD_COMMAND);
@@ -168,12 +170,7 @@ where
             tokio::select! {
                 leg = &mut connecting => return leg.map_err(|words| Lost::new("refused", words)),
                 words = &mut leave => return Err(Lost::Ends(End::Leaving(words))),
-                read = self.client.read(&mut buffer), if self.from_client.len() < MAX_HELD => {
-                    match read {
-                        Ok(0) | Err(_) => return Err(Lost::Ends(End::ClientLeft)),
-                        Ok(length) => self.from_client.extend_from_slice(&buffer[..length]),
-                    }
-                }
+                heard = self.hear(), if self.from_client.len() < MAX_HELD => heard?,
                 () = sleep_until(*deadline) => {
                     return Err(Lost::new("away", "the provider can't be reached"));
                 }

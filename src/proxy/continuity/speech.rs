@@ -37,21 +37,21 @@ where
     }
 
     /// Sends a command and passes all on to the client that comes before what `is_end` knows for its
-    /// own end. `patience` is for the server's next response: what is told the client must never be
-    /// broken off.
+    /// own end, which is given. `patience` is for the server's next response: what is told the client
+    /// must never be broken off.
     pub(super) async fn pass_answers(
         &mut self,
         command: &[u8],
         patience: Duration,
         is_end: impl Fn(&[u8]) -> bool,
-    ) -> Result<(), End> {
+    ) -> Result<Vec<u8>, End> {
         let mut responses = Responses::new(std::mem::take(&mut self.rest));
         self.send(command).await?;
         loop {
             let response = self.response(&mut responses, Instant::now() + patience).await?;
             if is_end(&response) {
                 self.rest = responses.into_rest();
-                return Ok(());
+                return Ok(response);
             }
             self.pass(&response).await?;
         }
@@ -124,20 +124,12 @@ where
             at += length;
         }
         self.from_client.drain(..at);
-        let deadline = Instant::now() + ANSWER;
-        let mut responses = Responses::new(std::mem::take(&mut self.rest));
-        self.send(&line[..at]).await?;
-        loop {
-            let response = self.response(&mut responses, deadline).await?;
-            let tag = line.split(|byte| *byte == b' ').next().unwrap_or_default();
-            if response.starts_with(b"+") || is_tagged(&response, tag) {
-                let late = self.late.take().unwrap_or_default();
-                self.pass(&response).await?;
-                self.rest = responses.into_rest();
-                return self.tell(&late).await;
-            }
-            self.pass(&response).await?;
-        }
+        let tag = line.split(|byte| *byte == b' ').next().unwrap_or_default();
+        let is_end = |response: &[u8]| response.starts_with(b"+") || is_tagged(response, tag);
+        let end = self.pass_answers(&line[..at], ANSWER, is_end).await?;
+        let late = self.late.take().unwrap_or_default();
+        self.pass(&end).await?;
+        self.tell(&late).await
     }
 
     /// The first line that the client sent and that is not judged yet.

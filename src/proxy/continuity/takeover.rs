@@ -201,7 +201,8 @@ where
     pub(super) async fn idle_again(&mut self) -> Result<(), End> {
         let Some(tag) = self.dialogue.open_idle() else { return Ok(()) };
         let command = [tag, b" IDLE\r\n"].concat();
-        self.pass_answers(&command, ANSWER, |response| response.starts_with(b"+")).await
+        self.pass_answers(&command, ANSWER, |response| response.starts_with(b"+")).await?;
+        Ok(())
     }
 }
 
