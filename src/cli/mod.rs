@@ -10,6 +10,7 @@ mod report;
 mod run;
 mod running;
 mod settings;
+mod terminal;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

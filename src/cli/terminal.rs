@@ -1,0 +1,111 @@
+//! What a terminal shows and a pipe doesn't: colour, symbols, and that something is under way.
+//!
+//! Colour is left out where `NO_COLOR` is set (no-color.org), symbols only where nobody looks.
+
+use std::fmt;
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+/// What takes longer than this is shown to be under way.
+const QUIET: Duration = Duration::from_secs(1);
+/// How often the sign of life moves.
+const TICK: Duration = Duration::from_millis(120);
+
+/// How a line of a list ends up: with a mark before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    Good,
+    Bad,
+    /// Nothing is wrong, and the person should know.
+    Note,
+    /// Not looked at.
+    LeftOut,
+}
+
+/// What the stream that is written to can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Look {
+    symbols: bool,
+    colour: bool,
+}
+
+impl Look {
+    /// For what is written to the standard output.
+    pub(super) fn of_stdout() -> Self {
+        Self::of(&std::io::stdout())
+    }
+
+    /// For what is written to the standard error.
+    pub(super) fn of_stderr() -> Self {
+        Self::of(&std::io::stderr())
+    }
+
+    fn of<S: anstream::stream::RawStream>(stream: &S) -> Self {
+        Self {
+            symbols: anstream::stream::IsTerminal::is_terminal(stream),
+            // It knows NO_COLOR, CLICOLOR_FORCE, TERM=dumb and old Windows consoles.
+            colour: anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never,
+        }
+    }
+
+    /// The mark with its colour, as wide as any other.
+    pub(super) fn mark(self, mark: Mark) -> String {
+        let (symbol, word, colour) = match mark {
+            Mark::Good => ("✓", "ok    ", AnsiColor::Green),
+            Mark::Bad => ("✗", "FAILED", AnsiColor::Red),
+            Mark::Note => ("!", "note  ", AnsiColor::Yellow),
+            Mark::LeftOut => ("–", "left  ", AnsiColor::BrightBlack),
+        };
+        let text = if self.symbols { symbol } else { word };
+        self.painted(Style::new().fg_color(Some(colour.into())), text)
+    }
+
+    /// Something to be seen first.
+    pub(super) fn strong(self, text: impl fmt::Display) -> String {
+        self.painted(Style::new().bold(), text)
+    }
+
+    fn painted(self, style: Style, text: impl fmt::Display) -> String {
+        if self.colour { format!("{style}{text}{style:#}") } else { text.to_string() }
+    }
+}
+
+/// Something is under way; its sign on the terminal goes when this is dropped. Where the standard
+/// error is no terminal there is none.
+pub(super) struct UnderWay(ProgressBar);
+
+impl UnderWay {
+    /// Shows `words` once a second has passed. They end without a full stop.
+    pub(super) fn begin(words: impl Into<String>) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
+        bar.set_message(words.into());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} … {elapsed}") {
+            bar.set_style(style);
+        }
+        if std::io::stderr().is_terminal() {
+            let shown = bar.clone();
+            std::thread::spawn(move || {
+                std::thread::sleep(QUIET);
+                if !shown.is_finished() {
+                    shown.set_draw_target(ProgressDrawTarget::stderr());
+                    shown.enable_steady_tick(TICK);
+                }
+            });
+        }
+        Self(bar)
+    }
+
+    /// Other words from now on.
+    pub(super) fn now(&self, words: impl Into<String>) {
+        self.0.set_message(words.into());
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
