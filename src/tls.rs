@@ -1,14 +1,19 @@
 //! TLS as a client: whose certificates are trusted.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustls_platform_verifier::Verifier;
 use tokio_rustls::rustls::client::Resumption;
+use tokio_rustls::rustls::client::danger::{
+    HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier,
+};
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
-use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
-use tokio_rustls::rustls::{self, ClientConfig};
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, SignatureScheme};
+use x509_cert::Certificate;
+use x509_cert::der::Decode;
 
 /// Servers whose sessions are remembered, so that a new connection needs no full handshake.
 /// A provider has a handful of hosts.
@@ -38,18 +43,95 @@ pub fn crypto() -> Arc<CryptoProvider> {
 /// A configuration that trusts what the platform trusts, and the roots in `ca_file`. Name and chain
 /// are always checked. Sessions are resumed.
 pub fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
+    let mut config = config_with(Arc::new(verifier(ca_file)?))?;
+    config.resumption = Resumption::in_memory_sessions(REMEMBERED_SESSIONS);
+    Ok(Arc::new(config))
+}
+
+/// The same, for one handshake whose certificate is to be looked at. It trusts not a byte more.
+pub fn witnessed_config(
+    ca_file: Option<&Path>,
+) -> Result<(Arc<ClientConfig>, Arc<Witness>), TlsError> {
+    let witness = Arc::new(Witness { verifier: verifier(ca_file)?, issuer: Mutex::default() });
+    let mut config = config_with(witness.clone())?;
+    // A session that is taken up again shows no certificate.
+    config.resumption = Resumption::disabled();
+    Ok((Arc::new(config), witness))
+}
+
+/// Remembers who signed the certificate that a server showed, whether it was accepted or not.
+#[derive(Debug)]
+pub struct Witness {
+    verifier: Verifier,
+    issuer: Mutex<Option<String>>,
+}
+
+impl Witness {
+    /// The one who signed the server's certificate, in its own words: an organisation, or a name.
+    pub fn issuer(&self) -> Option<String> {
+        self.issuer.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl ServerCertVerifier for Witness {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        *self.issuer.lock().unwrap_or_else(PoisonError::into_inner) = issuer_of(end_entity);
+        self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls12_signature(message, certificate, signature)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.verifier.verify_tls13_signature(message, certificate, signature)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
+}
+
+/// The organisation that signed a certificate, else its common name (RFC 5280 §4.1.2.4).
+fn issuer_of(certificate: &CertificateDer<'_>) -> Option<String> {
+    const LONGEST: usize = 80;
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let issuer = certificate.tbs_certificate().issuer();
+    let organization = issuer.organization().ok().flatten();
+    let name = organization.or_else(|| issuer.common_name().ok().flatten())?;
+    let shown: String = name.value().chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+    Some(shown.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+fn verifier(ca_file: Option<&Path>) -> Result<Verifier, TlsError> {
     let extra = ca_file.map_or(Ok(Vec::new()), read_roots)?;
-    let provider = crypto();
-    let verifier =
-        Verifier::new_with_extra_roots(extra, provider.clone()).map_err(TlsError::NoRoots)?;
-    let mut config = ClientConfig::builder_with_provider(provider)
+    Verifier::new_with_extra_roots(extra, crypto()).map_err(TlsError::NoRoots)
+}
+
+fn config_with(verifier: Arc<dyn ServerCertVerifier>) -> Result<ClientConfig, TlsError> {
+    Ok(ClientConfig::builder_with_provider(crypto())
         .with_safe_default_protocol_versions()
         .map_err(TlsError::NoRoots)?
         .dangerous() // rustls's word for any verifier of one's own; this one is the platform's.
-        .with_custom_certificate_verifier(Arc::new(verifier))
-        .with_no_client_auth();
-    config.resumption = Resumption::in_memory_sessions(REMEMBERED_SESSIONS);
-    Ok(Arc::new(config))
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth())
 }
 
 fn read_roots(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {

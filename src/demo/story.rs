@@ -8,14 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_imap::extensions::idle::IdleResponse;
-use async_imap::types::Fetch;
-use futures_util::TryStreamExt;
-use lettre::message::header::ContentType;
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 use tempfile::TempDir;
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use url::Url;
@@ -24,6 +17,7 @@ use super::authorization::Consent;
 use super::{StandIn, StandInOptions, samples};
 use crate::accounts::{Address, Keys, NewPassword, Store};
 use crate::config::Home;
+use crate::mail_client::{Door, MailClient, MailError, send_to_oneself};
 use crate::private_file;
 use crate::proxy::{ListenError, ServeError, Server};
 use crate::secret::LocalPassword;
@@ -83,7 +77,6 @@ pub struct Story {
 }
 
 type Outcome<T> = Result<T, String>;
-type MailClient = async_imap::Session<TcpStream>;
 
 impl Story {
     /// Tells the story, with one call of `narrate` for each line of it.
@@ -213,35 +206,33 @@ impl Story {
         self.address(service).rsplit(':').next().unwrap_or_default().to_owned()
     }
 
-    async fn sign_on(&self, password: &LocalPassword) -> Outcome<MailClient> {
-        let stream = TcpStream::connect(self.address("imap")).await.map_err(text)?;
-        let mut client = async_imap::Client::new(stream);
-        client.read_response().await.map_err(text)?.ok_or("no greeting")?;
-        client.login(YOU, password.expose()).await.map_err(|(error, _)| text(error))
+    fn door(&self, service: &str, password: &LocalPassword) -> Outcome<Door> {
+        let address = self.address(service);
+        let (host, port) = address.rsplit_once(':').ok_or("it is not served")?;
+        let host = host.trim_matches(['[', ']']).to_owned();
+        let (port, user) = (port.parse().map_err(text)?, YOU.to_owned());
+        Ok(Door { host, port, user, password: password.clone() })
+    }
+
+    async fn sign_on(&self) -> Outcome<MailClient> {
+        MailClient::sign_on(&self.door("imap", &self.password)?).await.map_err(text)
     }
 
     /// Signs on, lists, and waits for a message with this subject; gives its subject line.
     async fn read(&self, subject: &str) -> Outcome<String> {
-        let mut session = self.sign_on(&self.password).await?;
-        let folders: Vec<_> = session
-            .list(Some(""), Some("*"))
-            .await
-            .map_err(text)?
-            .try_collect()
-            .await
-            .map_err(text)?;
-        if !folders.iter().any(|folder| folder.name() == "INBOX") {
+        let mut client = self.sign_on().await?;
+        let folders = client.folders().await.map_err(text)?;
+        if !folders.iter().any(|folder| folder == "INBOX") {
             return Err("there is no INBOX".into());
         }
         loop {
-            session.select("INBOX").await.map_err(text)?;
-            let found = session.search(format!("SUBJECT \"{subject}\"")).await.map_err(text)?;
-            let Some(number) = found.iter().max() else {
+            client.open("INBOX").await.map_err(text)?;
+            let Some(number) = client.find(subject).await.map_err(text)? else {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let read = subject_of(&mut session, &number.to_string()).await?;
-            session.logout().await.map_err(text)?;
+            let read = client.subject(&number.to_string()).await.map_err(text)?;
+            client.sign_off().await.map_err(text)?;
             return Ok(read);
         }
     }
@@ -249,23 +240,18 @@ impl Story {
     /// Waits for mail while the token ends, and the session with it; gives the subject of the mail
     /// that comes then.
     async fn outlive_the_token(&self) -> Outcome<String> {
-        let mut session = self.sign_on(&self.password).await?;
-        session.select("INBOX").await.map_err(text)?;
-        let mut idle = session.idle();
-        idle.init().await.map_err(text)?;
+        let mut client = self.sign_on().await?;
+        client.open("INBOX").await.map_err(text)?;
+        let mut waiting = client.idle().await.map_err(text)?;
         self.google.authorization().expire_access_tokens();
         self.google.imap().expire_sessions();
         let delivered = self.new_mail().map_err(text)?;
-        {
-            let (news, _stop) = idle.wait();
-            match news.await.map_err(text)? {
-                IdleResponse::NewData(_) => {}
-                other => return Err(format!("the wait for mail ended: {other:?}")),
-            }
+        if !waiting.news(STEP).await.map_err(text)? {
+            return Err("the wait for mail ended".into());
         }
-        let mut session = idle.done().await.map_err(text)?;
-        let heard = subject_of(&mut session, "*").await?;
-        session.logout().await.map_err(text)?;
+        let mut client = waiting.done().await.map_err(text)?;
+        let heard = client.subject("*").await.map_err(text)?;
+        client.sign_off().await.map_err(text)?;
         match heard == delivered {
             true => Ok(heard),
             false => Err(format!("it was told of “{heard}” and not of “{delivered}”")),
@@ -273,27 +259,16 @@ impl Story {
     }
 
     async fn send(&self) -> Outcome<()> {
-        let address = self.address("smtp");
-        let (host, port) = address.rsplit_once(':').ok_or("SMTP is not served")?;
-        let message = Message::builder()
-            .from(YOU.parse().map_err(text)?)
-            .to(YOU.parse().map_err(text)?)
-            .subject("Sent through Gatepost")
-            .header(ContentType::TEXT_PLAIN)
-            .body("Hello from a mail client that only knows a password.\r\n.\r\n".to_owned())
-            .map_err(text)?;
-        let transport = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host)
-            .port(port.parse().map_err(text)?)
-            .credentials(Credentials::new(YOU.to_owned(), self.password.expose().to_owned()))
-            .authentication(vec![Mechanism::Plain])
-            .build();
-        transport.send(message).await.map(|_| ()).map_err(text)
+        let door = self.door("smtp", &self.password)?;
+        let words = "Hello from a mail client that only knows a password.\r\n.\r\n";
+        send_to_oneself(&door, "Sent through Gatepost", words).await.map_err(text)
     }
 
     async fn try_wrong_password(&self) -> Outcome<()> {
-        match self.sign_on(&LocalPassword::new("a wrong password")).await {
-            Err(refused) if refused.contains("Wrong user name or local password") => Ok(()),
-            Err(other) => Err(other),
+        let door = self.door("imap", &LocalPassword::new("a wrong password"))?;
+        match MailClient::sign_on(&door).await {
+            Err(MailError::WrongPassword(_)) => Ok(()),
+            Err(other) => Err(other.to_string()),
             Ok(_) => Err("a wrong password was let in".into()),
         }
     }
@@ -349,20 +324,6 @@ async fn consent(
     // Its sentences end in a full stop, and so does what is said of a step.
     let signed_in = signed_in.map_err(|error| text(error).trim_end_matches('.').to_owned())?;
     signed_in.password.ok_or_else(|| "there was an account already".to_owned())
-}
-
-/// The subject of a message in the selected mailbox.
-async fn subject_of(session: &mut MailClient, number: &str) -> Outcome<String> {
-    let fetches: Vec<Fetch> = session
-        .fetch(number, "BODY.PEEK[HEADER.FIELDS (SUBJECT)]")
-        .await
-        .map_err(text)?
-        .try_collect()
-        .await
-        .map_err(text)?;
-    let header = fetches.first().and_then(Fetch::header).ok_or("the message has no header")?;
-    let line = String::from_utf8_lossy(header);
-    Ok(line.trim().trim_start_matches("Subject:").trim().to_owned())
 }
 
 /// A home with the stand-in's certificate and its OAuth client.

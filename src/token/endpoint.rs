@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use oauth2::basic::{
     BasicRevocationErrorResponse, BasicTokenIntrospectionResponse, BasicTokenType,
@@ -162,11 +162,7 @@ impl AuthorizationServer {
             .set_redirect_uri(std::borrow::Cow::Owned(redirect));
         let answer = request.request_async(&self.http).await;
         let answer = answer.map_err(|error| cause(Step::Exchange, error))?;
-        // An answer without a scope grants what was asked for (RFC 6749 §5.1).
-        let has_mail = answer.scopes().is_none_or(|scopes| {
-            scopes.iter().any(|scope| scope.as_str() == self.provider.mail_scope)
-        });
-        if !has_mail {
+        if !self.grants_mail(&answer) {
             return Err(Cause::ScopeMissing);
         }
         let refresh_token = answer.refresh_token().ok_or(Cause::NoRefreshToken)?;
@@ -187,11 +183,33 @@ impl AuthorizationServer {
             .refresh_token()
             .map(|token| RefreshToken::new(token.secret().clone()))
             .filter(|token| !token.is_empty() && token != refresh_token);
+        let token = match self.grants_mail(&answer) {
+            true => access_token(&answer),
+            // The person took the mail away from the grant; no mail server takes such a token.
+            false => Err(Cause::ScopeMissing),
+        };
         Ok(Refreshed {
-            access_token: access_token(&answer),
+            access_token: token,
             life: answer.expires_in().unwrap_or(DEFAULT_LIFE),
             rotated,
         })
+    }
+
+    /// An answer without a scope grants what was asked for (RFC 6749 §5.1).
+    fn grants_mail(&self, answer: &TokenAnswer) -> bool {
+        let is_mail = |scope: &oauth2::Scope| scope.as_str() == self.provider.mail_scope;
+        answer.scopes().is_none_or(|scopes| scopes.iter().any(is_mail))
+    }
+
+    /// What time the authorization server has (RFC 9110 §6.6.1), `None` if it doesn't say. Nothing is
+    /// told to it; whatever it answers shows that it can be reached.
+    pub async fn clock(&self) -> Result<Option<SystemTime>, Cause> {
+        let url = &self.provider.token_url;
+        let request = self.http.to(url).head(url.clone()).build();
+        let answer = self.http.to(url).execute(request.map_err(|error| unreachable(&error))?).await;
+        let answer = answer.map_err(|error| unreachable(&error))?;
+        let date = answer.headers().get("date").and_then(|date| date.to_str().ok());
+        Ok(date.and_then(|date| httpdate::parse_http_date(date).ok()))
     }
 
     /// Asks who consented (OpenID Connect Core §5.3).

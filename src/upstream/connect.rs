@@ -79,20 +79,29 @@ pub(super) async fn handshake(
     host: &Host,
     tls: &Arc<ClientConfig>,
 ) -> Result<Stream, UpstreamError> {
-    let tls_error =
-        |reason: String| UpstreamError::Tls { host: host.to_string(), reason: printable(&reason) };
-    let name =
-        ServerName::try_from(host.name.clone()).map_err(|error| tls_error(error.to_string()))?;
-    let connecting = TlsConnector::from(tls.clone()).connect(name, stream);
-    match timeout(TLS_TIMEOUT, connecting).await {
-        Err(_) => Err(UpstreamError::unreachable(host, "no answer to the TLS handshake in time")),
-        // What rustls itself objects to comes as `InvalidData`; the rest is the network.
-        Ok(Err(error)) if error.kind() == io::ErrorKind::InvalidData => {
-            Err(tls_error(error.to_string()))
+    handshake_with(stream, &host.name, tls).await.map_err(|error| match error.kind() {
+        // What rustls itself objects to.
+        io::ErrorKind::InvalidData => {
+            UpstreamError::Tls { host: host.to_string(), reason: printable(&error.to_string()) }
         }
-        Ok(Err(error)) => Err(UpstreamError::unreachable(host, error)),
-        Ok(Ok(stream)) => Ok(stream),
-    }
+        _ => UpstreamError::unreachable(host, error),
+    })
+}
+
+/// The same, with the error as it comes: `InvalidData` is what rustls itself objects to, the rest is
+/// the network.
+pub(super) async fn handshake_with(
+    stream: TcpStream,
+    name: &str,
+    tls: &Arc<ClientConfig>,
+) -> io::Result<Stream> {
+    let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    let name = ServerName::try_from(name.to_owned()).map_err(invalid)?;
+    let connecting = TlsConnector::from(tls.clone()).connect(name, stream);
+    timeout(TLS_TIMEOUT, connecting).await.unwrap_or_else(|_| {
+        let words = "no answer to the TLS handshake in time";
+        Err(io::Error::new(io::ErrorKind::TimedOut, words))
+    })
 }
 
 /// Tries the addresses one after another, each beside those that have not answered yet.

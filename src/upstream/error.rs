@@ -119,6 +119,19 @@ impl Refusal {
         }
     }
 
+    /// A word for programs, stable between versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::TooManyConnections => "too_many_connections",
+            Self::OverQuota => "over_quota",
+            Self::ImapOff => "imap_off",
+            Self::ImapOffForDomain => "imap_off_for_domain",
+            Self::WebLogin => "web_login",
+            Self::Temporary(_) => "temporary",
+            Self::Other(_) => "refused",
+        }
+    }
+
     /// What to do.
     pub fn remedy(&self) -> &'static str {
         match self {
@@ -148,6 +161,14 @@ impl UpstreamError {
         Self::Unreachable { host: host.to_string(), reason: reason.to_string() }
     }
 
+    /// What happened, without the server's name.
+    pub(super) fn reason(self) -> String {
+        match self {
+            Self::Unreachable { reason, .. } => reason,
+            other => other.to_string(),
+        }
+    }
+
     /// True if the same attempt may succeed later without anybody acting.
     pub fn is_transient(&self) -> bool {
         match self {
@@ -160,6 +181,18 @@ impl UpstreamError {
     /// True if the provider counts too many connections of the account.
     pub fn is_too_many_connections(&self) -> bool {
         matches!(self, Self::Refused { refusal: Refusal::TooManyConnections, .. })
+    }
+
+    /// A word for programs, stable between versions.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable { .. } => "unreachable",
+            Self::Tls { .. } => "tls",
+            Self::NotTheProtocol { .. } => "not_the_protocol",
+            Self::Closed { .. } => "closed",
+            Self::TokenRefused { .. } => "token_refused",
+            Self::Refused { refusal, .. } => refusal.code(),
+        }
     }
 
     /// What a person can do about it.

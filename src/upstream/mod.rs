@@ -6,6 +6,7 @@
 mod connect;
 mod error;
 mod imap;
+mod reach;
 mod smtp;
 mod wire;
 
@@ -18,6 +19,7 @@ use tokio_rustls::rustls::ClientConfig;
 pub use connect::set_socket_options;
 pub use error::{Refusal, UpstreamError};
 pub use imap::ImapSession;
+pub use reach::{Reached, Stuck, reach};
 pub use smtp::{SmtpGreeted, SmtpSession};
 
 use crate::config::Provider;

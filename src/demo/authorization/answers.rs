@@ -1,11 +1,19 @@
 //! The shapes of Google's answers.
 
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
 use axum::{
-    Json,
+    Json, extract,
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
+
+use super::state::State;
+use crate::demo::sync::lock;
 
 /// What no answer with a token goes without (RFC 6749 §5.1); Google adds the last two words.
 const NO_STORE: (HeaderName, &str) =
@@ -16,6 +24,21 @@ pub(super) fn json(status: StatusCode, body: &Value) -> Response {
     let text = format!("{body:#}");
     let kind = (header::CONTENT_TYPE, "application/json; charset=utf-8");
     (status, [kind, NO_STORE], text).into_response()
+}
+
+/// Dates an answer by the stand-in's clock.
+pub(super) async fn dated(
+    extract::State(state): extract::State<Arc<State>>,
+    mut answer: Response,
+) -> Response {
+    let off = lock(&state.settings).clock_off;
+    let off_by = Duration::from_secs(off.unsigned_abs());
+    let now = SystemTime::now();
+    let date = if off < 0 { now - off_by } else { now + off_by };
+    if let Ok(date) = HeaderValue::from_str(&httpdate::fmt_http_date(date)) {
+        answer.headers_mut().insert(header::DATE, date);
+    }
+    answer
 }
 
 /// An OAuth error (RFC 6749 §5.2).

@@ -22,6 +22,7 @@ use std::{
 use axum::{
     Router,
     extract::DefaultBodyLimit,
+    middleware,
     routing::{get, post},
 };
 use tokio::{
@@ -282,6 +283,11 @@ impl Authorization {
         lock(&self.0.state.settings).testing = on;
     }
 
+    /// Lets answers be dated by a clock that is so many seconds ahead of this machine's, or behind.
+    pub fn set_clock(&self, seconds_ahead: i64) {
+        lock(&self.0.state.settings).clock_off = seconds_ahead;
+    }
+
     /// Orders a fault at `/token`. Faults are used up in the order in which they were set.
     pub fn fail_token(&self, fault: TokenFault, times: Times) {
         lock(&self.0.state.settings).token_faults.add(fault, times);
@@ -377,6 +383,7 @@ fn serve(tcp: TcpListener, state: Arc<State>) -> Running {
         .route("/tokeninfo", get(userinfo::tokeninfo))
         .route("/userinfo", get(userinfo::userinfo))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(middleware::map_response_with_state(state.clone(), answers::dated))
         .with_state(state)
         .into_make_service_with_connect_info::<Knife>();
     let task = tokio::spawn(async move {

@@ -27,6 +27,8 @@ pub(super) struct Settings {
     pub(super) consenting_user: Option<String>,
     pub(super) consent: Consent,
     pub(super) testing: bool,
+    /// How far its clock is from this machine's, in seconds; minus is behind.
+    pub(super) clock_off: i64,
     pub(super) token_faults: Faults<TokenFault>,
     pub(super) userinfo_faults: Faults<UserinfoFault>,
     /// Requests whose page is being looked at, the oldest first.
@@ -48,6 +50,7 @@ impl State {
                 consenting_user: None,
                 consent: Consent::AtOnce,
                 testing: false,
+                clock_off: 0,
                 token_faults: Faults::default(),
                 userinfo_faults: Faults::default(),
                 pending: VecDeque::new(),

@@ -1,0 +1,277 @@
+//! A mail client of Gatepost's own, made of async-imap and lettre: it comes to the local ports as
+//! Outlook does, knows nothing but a password, and says what it saw. The demo and the self-check read
+//! and send with it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_imap::error::Error as ImapError;
+use async_imap::extensions::idle::{Handle, IdleResponse};
+use async_imap::types::Fetch;
+use futures_util::TryStreamExt;
+use lettre::message::header::ContentType;
+use lettre::transport::smtp::authentication::{Credentials, Mechanism};
+use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::secret::LocalPassword;
+
+/// What is kept of a server's words, in bytes.
+const KEPT: usize = 2048;
+
+/// Where a mail program connects, and as whom.
+#[derive(Debug, Clone)]
+pub struct Door {
+    /// `localhost`, or an address.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+    /// The user name: the account's address.
+    pub user: String,
+    /// The local password.
+    pub password: LocalPassword,
+}
+
+/// What a mail program would show.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MailError {
+    /// Nobody takes the connection.
+    #[error("nothing answers at {0} ({1})")]
+    NoConnection(String, String),
+    /// What answers is not Gatepost.
+    #[error("what answers at {0} is not Gatepost")]
+    OtherProgram(String),
+    /// A tagged NO to the LOGIN, or SMTP's 535: a mail program would ask its person for a password.
+    #[error("{0}")]
+    WrongPassword(String),
+    /// Whatever else the server said.
+    #[error("{0}")]
+    Words(String),
+}
+
+impl Door {
+    fn place(&self) -> String {
+        format!("{}:{}", self.host, self.port)
+    }
+}
+
+/// A mail client that has signed on by IMAP.
+pub struct MailClient {
+    session: async_imap::Session<Overheard>,
+    heard: Heard,
+}
+
+/// A mail client in IDLE.
+pub struct Waiting {
+    idle: Handle<Overheard>,
+    heard: Heard,
+}
+
+impl MailClient {
+    /// Connects and signs on with LOGIN.
+    pub async fn sign_on(door: &Door) -> Result<Self, MailError> {
+        let connected = TcpStream::connect((door.host.as_str(), door.port)).await;
+        let stream =
+            connected.map_err(|error| MailError::NoConnection(door.place(), error.to_string()))?;
+        let heard = Heard::default();
+        let mut client = async_imap::Client::new(Overheard { stream, heard: heard.clone() });
+        let greeting = client.read_response().await;
+        if greeting.is_err() || !heard.greeting_is_gatepost() {
+            return Err(match heard.last_words() {
+                // It is, and has no place for one more.
+                Some(words) => MailError::Words(words),
+                None => MailError::OtherProgram(door.place()),
+            });
+        }
+        match client.login(&door.user, door.password.expose()).await {
+            Ok(session) => Ok(Self { session, heard }),
+            Err((ImapError::No(words), _)) => Err(MailError::WrongPassword(words)),
+            Err((error, _)) => Err(heard.told(error)),
+        }
+    }
+
+    /// The names of the folders.
+    pub async fn folders(&mut self) -> Result<Vec<String>, MailError> {
+        let listed = async { self.session.list(Some(""), Some("*")).await?.try_collect().await };
+        let names: Vec<_> = listed.await.map_err(|error| self.heard.told(error))?;
+        Ok(names.iter().map(|name: &async_imap::types::Name| name.name().to_owned()).collect())
+    }
+
+    /// Opens a folder; how many messages are in it.
+    pub async fn open(&mut self, folder: &str) -> Result<u32, MailError> {
+        let opened = self.session.select(folder).await;
+        Ok(opened.map_err(|error| self.heard.told(error))?.exists)
+    }
+
+    /// The newest message in the open folder with these words in its subject.
+    pub async fn find(&mut self, subject: &str) -> Result<Option<u32>, MailError> {
+        let found = self.session.search(format!("SUBJECT \"{subject}\"")).await;
+        Ok(found.map_err(|error| self.heard.told(error))?.into_iter().max())
+    }
+
+    /// The subject of a message, by its number or `*`.
+    pub async fn subject(&mut self, number: &str) -> Result<String, MailError> {
+        let wanted = "BODY.PEEK[HEADER.FIELDS (SUBJECT)]";
+        let fetched = async { self.session.fetch(number, wanted).await?.try_collect().await };
+        let fetches: Vec<Fetch> = fetched.await.map_err(|error| self.heard.told(error))?;
+        let header = fetches.first().and_then(Fetch::header);
+        let header = header.ok_or_else(|| MailError::Words("the message has no header".into()))?;
+        let line = String::from_utf8_lossy(header);
+        Ok(line.trim().trim_start_matches("Subject:").trim().to_owned())
+    }
+
+    /// Begins to wait for mail (RFC 2177).
+    pub async fn idle(self) -> Result<Waiting, MailError> {
+        let Self { session, heard } = self;
+        let mut idle = session.idle();
+        idle.init().await.map_err(|error| heard.told(error))?;
+        Ok(Waiting { idle, heard })
+    }
+
+    /// Signs off.
+    pub async fn sign_off(mut self) -> Result<(), MailError> {
+        self.session.logout().await.map_err(|error| self.heard.told(error))
+    }
+}
+
+impl Waiting {
+    /// Waits until the server tells something; false if it ended the wait without.
+    pub async fn news(&mut self, patience: Duration) -> Result<bool, MailError> {
+        let (news, _stop) = self.idle.wait_with_timeout(patience);
+        let news = news.await.map_err(|error| self.heard.told(error))?;
+        Ok(matches!(news, IdleResponse::NewData(_)))
+    }
+
+    /// Ends the wait.
+    pub async fn done(self) -> Result<MailClient, MailError> {
+        let Self { idle, heard } = self;
+        let session = idle.done().await.map_err(|error| heard.told(error))?;
+        Ok(MailClient { session, heard })
+    }
+}
+
+/// Signs on for sending, and leaves.
+pub async fn try_sending(door: &Door) -> Result<(), MailError> {
+    match transport(door).test_connection().await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(MailError::Words("the server does not answer to NOOP".into())),
+        Err(error) => Err(smtp_error(door, &error)),
+    }
+}
+
+/// Sends a mail from the door's account to itself.
+pub async fn send_to_oneself(door: &Door, subject: &str, text: &str) -> Result<(), MailError> {
+    let words = |error: &dyn std::fmt::Display| MailError::Words(error.to_string());
+    let address: lettre::message::Mailbox = door.user.parse().map_err(|error| words(&error))?;
+    let message = Message::builder()
+        .from(address.clone())
+        .to(address)
+        .subject(subject)
+        .header(ContentType::TEXT_PLAIN)
+        .body(text.to_owned())
+        .map_err(|error| words(&error))?;
+    transport(door).send(message).await.map(drop).map_err(|error| smtp_error(door, &error))
+}
+
+fn transport(door: &Door) -> AsyncSmtpTransport<Tokio1Executor> {
+    // “Dangerous” is lettre's word for no TLS: this stretch lies within the machine.
+    AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&door.host)
+        .port(door.port)
+        .credentials(Credentials::new(door.user.clone(), door.password.expose().to_owned()))
+        .authentication(vec![Mechanism::Plain])
+        .build()
+}
+
+fn smtp_error(door: &Door, error: &lettre::transport::smtp::Error) -> MailError {
+    let why =
+        std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    match error.status().map(|code| code.to_string()) {
+        Some(code) if code == "535" => MailError::WrongPassword(format!("{code} {why}")),
+        Some(code) => MailError::Words(format!("{code} {why}")),
+        None if is_refused(error) => MailError::NoConnection(door.place(), why),
+        None => MailError::Words(why),
+    }
+}
+
+fn is_refused(error: &lettre::transport::smtp::Error) -> bool {
+    let source = std::error::Error::source(error);
+    let io = source.and_then(|source| source.downcast_ref::<io::Error>());
+    io.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+/// The end of what a server said, since async-imap keeps a BYE's words to itself.
+#[derive(Debug, Clone, Default)]
+struct Heard(Arc<Mutex<Vec<u8>>>);
+
+impl Heard {
+    fn more(&self, bytes: &[u8]) {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.extend_from_slice(bytes);
+        let surplus = kept.len().saturating_sub(KEPT);
+        kept.drain(..surplus);
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        String::from_utf8_lossy(&kept).lines().map(str::to_owned).collect()
+    }
+
+    fn greeting_is_gatepost(&self) -> bool {
+        self.lines().first().is_some_and(|line| line.ends_with("Gatepost ready"))
+    }
+
+    /// What it said when it closed.
+    fn last_words(&self) -> Option<String> {
+        let bye = |line: &String| line.strip_prefix("* BYE ").map(str::to_owned);
+        self.lines().iter().rev().find_map(bye)
+    }
+
+    fn told(&self, error: ImapError) -> MailError {
+        MailError::Words(self.last_words().unwrap_or_else(|| match error {
+            ImapError::No(words) | ImapError::Bad(words) => words,
+            error => error.to_string(),
+        }))
+    }
+}
+
+/// A connection whose server's last words are kept.
+#[derive(Debug)]
+struct Overheard {
+    stream: TcpStream,
+    heard: Heard,
+}
+
+impl AsyncRead for Overheard {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        self.heard.more(buf.filled().get(before..).unwrap_or_default());
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Overheard {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,104 @@
+//! How far one gets on the way to a server: its name, a connection, TLS. Nothing is said to it.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::net::lookup_host;
+use tokio::time::timeout;
+use tokio_rustls::rustls::{CertificateError, Error as RustlsError};
+
+use super::connect::{connect, handshake_with};
+use crate::config::{Host, Security};
+use crate::tls;
+
+/// How long a name may take to look up.
+const LOOK_UP: Duration = Duration::from_secs(10);
+
+/// How far one got.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reached {
+    /// To the end: the server proved who it is. The issuer of its certificate, if it could be read.
+    Secured {
+        /// Who signed the server's certificate.
+        issuer: Option<String>,
+    },
+    /// It takes connections. TLS begins later on this port (RFC 3207).
+    Connected,
+}
+
+/// Where the way ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stuck {
+    /// The name has no address here; what the system says.
+    Name(String),
+    /// Nobody takes the connection; what the system says.
+    Connection(String),
+    /// It takes connections and does not speak TLS.
+    NoTls(String),
+    /// Its certificate is signed by somebody whom this machine doesn't trust.
+    UnknownIssuer {
+        /// Who signed it.
+        issuer: Option<String>,
+    },
+    /// Its certificate isn't valid today, by this machine's clock.
+    WrongDate,
+    /// Its certificate is made out to another name.
+    OtherName,
+    /// TLS says no for another reason.
+    Tls(String),
+}
+
+/// Goes the way to `host`. `ca_file` holds more roots to trust.
+pub async fn reach(host: &Host, ca_file: Option<&Path>) -> Result<Reached, Stuck> {
+    look_up(host).await?;
+    let stream = connect(host).await.map_err(|error| Stuck::Connection(error.reason()))?;
+    if host.security == Security::StartTls {
+        return Ok(Reached::Connected);
+    }
+    let (config, witness) =
+        tls::witnessed_config(ca_file).map_err(|error| Stuck::Tls(error.to_string()))?;
+    match handshake_with(stream, &host.name, &config).await {
+        Ok(_) => Ok(Reached::Secured { issuer: witness.issuer() }),
+        Err(error) => Err(stuck(&error, witness.issuer())),
+    }
+}
+
+/// Looks a host's name up, as a connection does.
+async fn look_up(host: &Host) -> Result<(), Stuck> {
+    match timeout(LOOK_UP, lookup_host((host.name.as_str(), host.port))).await {
+        Ok(Ok(mut addresses)) => match addresses.next() {
+            Some(_) => Ok(()),
+            None => Err(Stuck::Name("it has no address".into())),
+        },
+        Ok(Err(error)) => Err(Stuck::Name(error.to_string())),
+        Err(_) => Err(Stuck::Name("no answer in time".into())),
+    }
+}
+
+fn stuck(error: &io::Error, issuer: Option<String>) -> Stuck {
+    // What rustls itself objects to is inside.
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<RustlsError>());
+    match inner {
+        Some(RustlsError::InvalidCertificate(certificate)) => match certificate {
+            CertificateError::UnknownIssuer => Stuck::UnknownIssuer { issuer },
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => Stuck::WrongDate,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Stuck::OtherName
+            }
+            // Platforms have words of their own for a root that they don't know.
+            other if issuer.is_some() && says_untrusted(other) => Stuck::UnknownIssuer { issuer },
+            other => Stuck::Tls(other.to_string()),
+        },
+        Some(other) => Stuck::NoTls(other.to_string()),
+        None => Stuck::NoTls(error.to_string()),
+    }
+}
+
+fn says_untrusted(error: &CertificateError) -> bool {
+    matches!(error, CertificateError::Other(_) | CertificateError::ApplicationVerificationFailure)
+        && error.to_string().to_lowercase().contains("trust")
+}
