@@ -19,10 +19,12 @@
 //! | `cli` | the commands |
 
 pub mod accounts;
+pub mod check;
 pub mod cli;
 pub mod config;
 pub mod control;
 pub mod demo;
+pub mod mail_client;
 pub mod private_file;
 pub mod protocol;
 pub mod proxy;

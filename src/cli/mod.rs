@@ -1,5 +1,6 @@
 //! The commands, one file each, and what they say when something is wrong.
 
+mod check;
 mod demo;
 mod keys;
 mod log;
@@ -56,6 +57,7 @@ enum Command {
     Run(run::Run),
     /// Renew the local password of an account
     Password(password::Password),
+    Check(check::Check),
     Settings(settings::Settings),
     /// Show accounts, tokens, listeners and sessions of the running proxy
     Status(running::Status),
@@ -88,6 +90,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Login(login) => login.run(&home),
         Command::Run(run) => run.run(home),
         Command::Password(password) => password.run(&home),
+        Command::Check(check) => check.run(&home),
         Command::Settings(settings) => settings.run(&home),
         Command::Status(status) => status.run(&home),
         Command::Reload => running::reload(&home),

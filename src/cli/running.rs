@@ -178,7 +178,7 @@ pub(super) fn stop(home: &Home) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn unexpected() -> Failure {
+pub(super) fn unexpected() -> Failure {
     Failure::failed(
         "The running Gatepost gave an answer that this version does not know.",
         "Stop it with the version that started it, and start this one.",

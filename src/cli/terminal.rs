@@ -43,6 +43,11 @@ impl Look {
         Self::of(&std::io::stderr())
     }
 
+    /// For what is written into a file.
+    pub(super) fn plain() -> Self {
+        Self { symbols: false, colour: false }
+    }
+
     fn of<S: anstream::stream::RawStream>(stream: &S) -> Self {
         Self {
             symbols: anstream::stream::IsTerminal::is_terminal(stream),
@@ -66,6 +71,16 @@ impl Look {
     /// Something to be seen first.
     pub(super) fn strong(self, text: impl fmt::Display) -> String {
         self.painted(Style::new().bold(), text)
+    }
+
+    /// Something that went well.
+    pub(super) fn good(self, text: impl fmt::Display) -> String {
+        self.painted(Style::new().fg_color(Some(AnsiColor::Green.into())).bold(), text)
+    }
+
+    /// Something that didn't.
+    pub(super) fn bad(self, text: impl fmt::Display) -> String {
+        self.painted(Style::new().fg_color(Some(AnsiColor::Red.into())).bold(), text)
     }
 
     fn painted(self, style: Style, text: impl fmt::Display) -> String {

@@ -11,8 +11,6 @@ use tokio::time::timeout;
 use super::{Address, Answer, Envelope, InstanceLock, MAX_LINE, Request};
 use crate::config::Home;
 
-/// How long an answer may take; a revocation asks the provider first.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How long a proxy may take to drain and end.
 const ENDING: Duration = Duration::from_secs(20);
 /// How often it is looked whether it has ended.
@@ -62,9 +60,14 @@ impl Running {
         read(home).map(|address| address.pid)
     }
 
+    /// Its process id.
+    pub fn process(&self) -> u32 {
+        self.address.pid
+    }
+
     /// Asks, and waits for the answer.
     pub async fn ask(&self, request: Request) -> Result<Answer, ControlError> {
-        let asked = timeout(PATIENCE, self.exchange(request)).await;
+        let asked = timeout(request.patience(), self.exchange(request)).await;
         let asked = asked.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
         asked.map_err(|error| ControlError::Silent { pid: self.address.pid, error })
     }

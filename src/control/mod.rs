@@ -5,13 +5,17 @@ mod client;
 mod lock;
 mod server;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 pub use client::{ControlError, Running};
 pub use lock::{AlreadyRunning, InstanceLock};
 pub use server::{Channel, ChannelError};
 
+use crate::check::{Check, Finding};
 use crate::proxy::Status;
+use crate::secret::LocalPassword;
 
 /// A line is longer than this only if it is no request.
 const MAX_LINE: u64 = 1024 * 1024;
@@ -41,6 +45,16 @@ pub enum Request {
     Reload,
     /// Drain and end.
     Stop,
+    /// Look at this account, from its key to Gmail's servers.
+    Examine {
+        /// The account.
+        address: String,
+        /// Opens it, if nothing else has.
+        #[serde(with = "password")]
+        password: Option<LocalPassword>,
+        /// What failed before, on the way to Google, and need not be tried again.
+        failed: Vec<Check>,
+    },
     /// End the grant of this account at the provider, for which it must be unlocked here.
     Revoke(String),
 }
@@ -51,10 +65,50 @@ pub enum Request {
 pub enum Answer {
     /// To [`Request::Status`].
     Status(Status),
+    /// To [`Request::Examine`].
+    Examined {
+        /// What was found.
+        findings: Vec<Finding>,
+        /// Lets the program's own mail client in, for two minutes.
+        #[serde(with = "password")]
+        pass: Option<LocalPassword>,
+    },
     /// It is done.
     Done,
     /// The account is locked here, so that its grant can't be opened.
     Locked,
     /// It can't be done; why.
     Failed(String),
+}
+
+impl Request {
+    /// How long an answer may take.
+    fn patience(&self) -> Duration {
+        match self {
+            // A sign-in server and two mail servers, each given up on by itself before this.
+            Self::Examine { .. } => Duration::from_secs(120),
+            // A revocation asks the provider first.
+            _ => Duration::from_secs(30),
+        }
+    }
+}
+
+/// A local password on the channel, which only its owner can read.
+mod password {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::secret::LocalPassword;
+
+    pub(super) fn serialize<S: Serializer>(
+        password: &Option<LocalPassword>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        password.as_ref().map(LocalPassword::expose).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<LocalPassword>, D::Error> {
+        Ok(Option::<String>::deserialize(deserializer)?.map(LocalPassword::new))
+    }
 }

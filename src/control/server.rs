@@ -12,6 +12,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::time::timeout;
 
 use super::{Address, Answer, Envelope, MAX_LINE, Request};
+use crate::check::{self, Examined};
 use crate::config::Home;
 use crate::private_file;
 use crate::proxy::Server;
@@ -79,9 +80,7 @@ async fn accept(listener: TcpListener, server: Arc<Server>, token: String, stop:
                 let (server, token, stop) = (server.clone(), token.clone(), stop.clone());
                 tokio::spawn(async move {
                     let _place = place;
-                    if let Ok(Err(error)) =
-                        timeout(PATIENCE * 6, serve(stream, &server, &token, &stop)).await
-                    {
+                    if let Err(error) = serve(stream, &server, &token, &stop).await {
                         tracing::debug!("a command could not be answered ({error})");
                     }
                 });
@@ -110,10 +109,11 @@ async fn serve(
         return Ok(());
     }
     tracing::debug!(request = ?envelope.request, "a command asks");
-    let answer = answer(server, envelope.request.clone()).await;
+    let patience = envelope.request.patience();
+    let answer = timeout(patience, answer(server, envelope.request.clone())).await?;
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');
-    stream.get_mut().write_all(&line).await?;
+    timeout(PATIENCE, stream.get_mut().write_all(&line)).await??;
     if envelope.request == Request::Stop {
         // Full means that a stop is under way.
         let _ = stop.try_send(());
@@ -132,6 +132,11 @@ async fn answer(server: &Server, request: Request) -> Answer {
                 Answer::Failed(error.to_string())
             }
         },
+        Request::Examine { address, password, failed } => {
+            let Examined { findings, pass } =
+                check::account(server, &address, password, &failed).await;
+            Answer::Examined { findings, pass }
+        }
         Request::Revoke(address) => {
             let (Some(grant), Some(authorization)) =
                 (server.grant(&address), server.settings().server.clone())

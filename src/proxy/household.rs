@@ -12,11 +12,13 @@ use tokio::time::Instant as TokioInstant;
 use super::backoff::Backoff;
 use super::budget::{Budget, Connections, Place};
 use super::continuity::{Continued, Continuity};
+use super::inside::Pass;
 use super::porter::Porter;
 use super::relay::Meter;
 use super::trouble::{Protocol, Trouble};
 use crate::accounts::{Account, Directory, Keys, Store, StoreError};
 use crate::protocol::Farewell;
+use crate::secret::LocalPassword;
 use crate::settings::Settings;
 use crate::token::{Lifecycle, TokenState, TokenUse, Trouble as TokenTrouble};
 use crate::upstream::Refusal;
@@ -60,6 +62,8 @@ pub(super) struct Member {
     smtp_sessions: AtomicUsize,
     bytes_down: AtomicU64,
     bytes_up: AtomicU64,
+    /// Lets the program's own mail client in.
+    pass: Mutex<Option<Pass>>,
     /// What went wrong last, and the grant that it was with.
     last_trouble: Mutex<Option<(String, Trouble)>>,
     /// Set when the account is forgotten: its sessions end.
@@ -213,6 +217,7 @@ impl Member {
             smtp_sessions: AtomicUsize::new(0),
             bytes_down: AtomicU64::new(0),
             bytes_up: AtomicU64::new(0),
+            pass: Mutex::new(None),
             last_trouble: Mutex::new(None),
             gone: watch::Sender::new(false),
         }
@@ -233,8 +238,29 @@ impl Member {
         };
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let token = self.tokens.token(server, refused).await;
-        self.token_came.notify_one();
+        self.note_token();
         token.map_err(|trouble: TokenTrouble| Trouble::token(&trouble, address))
+    }
+
+    /// The life of its tokens.
+    pub(super) fn tokens(&self) -> &Arc<Lifecycle> {
+        &self.tokens
+    }
+
+    /// A token may have come, for the task that refreshes ahead.
+    pub(super) fn note_token(&self) {
+        self.token_came.notify_one();
+    }
+
+    /// Lets the program's own mail client in with this, and with none before it.
+    pub(super) fn give_pass(&self, pass: Pass) {
+        *self.pass.lock().unwrap_or_else(PoisonError::into_inner) = Some(pass);
+    }
+
+    /// True if this is a pass that was given and is still good.
+    pub(super) fn takes_pass(&self, password: &LocalPassword) -> bool {
+        let pass = self.pass.lock().unwrap_or_else(PoisonError::into_inner);
+        pass.as_ref().is_some_and(|pass| pass.is(password))
     }
 
     /// A place for one more IMAP connection, within the account's budget, by `deadline`.

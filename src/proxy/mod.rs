@@ -7,6 +7,7 @@
 //! | `household` | the accounts in use: tokens, counters, and what follows: |
 //! | `budget`, `backoff` | how many connections to the provider, and how often it is asked |
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
+//! | `inside` | one account, looked at by the program's own commands |
 //! | `imap`, `smtp` | one session of a mail client |
 //! | `client_stream` | the client's connection, read along for the wire log |
 //! | `continuity` | an IMAP session that outlives its connection to the provider |
@@ -21,6 +22,7 @@ mod continuity;
 mod entrance;
 mod household;
 mod imap;
+mod inside;
 mod listener;
 mod pipe;
 mod porter;
@@ -33,5 +35,6 @@ mod trouble;
 pub use budget::Connections;
 pub use continuity::Continuity;
 pub use household::{AccountStatus, Sessions};
+pub use inside::{Inside, UnlockTrouble};
 pub use listener::ListenError;
 pub use server::{Reloaded, ServeError, Server, Status};

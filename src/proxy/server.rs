@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, watch};
 use super::awake;
 use super::entrance::Entrance;
 use super::household::{AccountStatus, Household};
+use super::inside::Inside;
 use super::listener::{Bound, ListenError, Listener};
 use super::session::Context;
 use super::trouble::Protocol;
@@ -152,6 +153,12 @@ impl Server {
     pub fn grant(&self, address: &str) -> Option<crate::accounts::Grant> {
         let member = self.entrance.household.find(address).ok()??;
         member.account.grant().ok().map(|(_, grant)| grant)
+    }
+
+    /// The account that mail clients call `address`, with what is true of it here.
+    pub fn account(&self, address: &str) -> Result<Option<Inside<'_>>, StoreError> {
+        let member = self.entrance.household.find(address)?;
+        Ok(member.map(|member| Inside { member, entrance: &self.entrance }))
     }
 
     /// Stops: no new clients; those that are there are told once nothing of theirs is under way,

@@ -113,7 +113,7 @@ impl Program {
 
 /// Writes a file that isn't there yet. It is open to whom the system's default says: nothing in it
 /// is secret, and who installs it for Thunderbird may be another user than who reads it.
-fn create(path: &Path, contents: &[u8]) -> Result<(), Failure> {
+pub(super) fn create(path: &Path, contents: &[u8]) -> Result<(), Failure> {
     let unwritable = |error: std::io::Error| match error.kind() {
         ErrorKind::AlreadyExists => Failure::usage(
             format!("{} is there already, and nothing is overwritten.", path.display()),

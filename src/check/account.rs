@@ -1,0 +1,284 @@
+//! One account, looked at by the proxy that serves it: whether it is open, its token, and whether Gmail
+//! takes that.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+use super::{Check, Finding};
+use crate::accounts::Address;
+use crate::proxy::{Connections, Inside, Server, UnlockTrouble};
+use crate::secret::{AccessToken, LocalPassword};
+use crate::settings::Settings;
+use crate::sign_in::SignInError;
+use crate::token::{AuthorizationServer, Cause, TokenUse, Trouble};
+use crate::upstream::{Upstream, UpstreamError};
+
+/// How long the keychain may take to open an account that has just been read.
+const KEYCHAIN: Duration = Duration::from_secs(5);
+const LOOK: Duration = Duration::from_millis(50);
+
+/// What was found, and what lets the program's own mail client in.
+#[derive(Debug)]
+pub struct Examined {
+    /// In the order of the way.
+    pub findings: Vec<Finding>,
+    /// A local password for two minutes; `None` if the account is locked.
+    pub pass: Option<LocalPassword>,
+}
+
+/// A token that the authorization server vouches for.
+struct Vouched {
+    name: String,
+    token: AccessToken,
+}
+
+/// Looks at an account of `server`. `password` opens it if nothing else has. What `failed` before, on the
+/// way to the provider, isn't tried again.
+pub async fn account(
+    server: &Server,
+    address: &str,
+    password: Option<LocalPassword>,
+    failed: &[Check],
+) -> Examined {
+    let mut findings = Vec::new();
+    let pass = match server.account(address) {
+        Ok(Some(inside)) => {
+            let settings = server.settings();
+            findings.push(unlocked(&inside, address, password, settings.config.keychain).await);
+            if !inside.is_locked() {
+                findings.extend(signed_on(&inside, &settings, address, failed).await);
+                findings.extend(no_connection_left(&inside));
+            }
+            inside.pass().ok().flatten()
+        }
+        Ok(None) => {
+            findings.push(Finding::failed(
+                Check::Unlocked,
+                "not_taken_up",
+                format!("The running Gatepost does not know {address}."),
+                "Let it read the accounts again with `gatepost reload`.",
+            ));
+            None
+        }
+        Err(error) => {
+            findings.push(Finding::failed(
+                Check::Unlocked,
+                "record",
+                format!("{error}."),
+                "Restore the file from a backup, or move it away and sign in again.",
+            ));
+            None
+        }
+    };
+    leave_out_the_rest(&mut findings);
+    let findings = findings.into_iter().map(|finding| finding.of(address)).collect();
+    Examined { findings, pass }
+}
+
+/// What was not come to is left out, because of what failed first.
+fn leave_out_the_rest(findings: &mut Vec<Finding>) {
+    const ALL: [Check; 5] =
+        [Check::Unlocked, Check::Token, Check::Identity, Check::ImapSignOn, Check::SmtpSignOn];
+    let Some(why) = findings.iter().find(|finding| finding.has_failed()) else { return };
+    let why = why.check;
+    for check in ALL {
+        if !findings.iter().any(|finding| finding.check == check) {
+            findings.push(Finding::left_out(check, why));
+        }
+    }
+}
+
+async fn unlocked(
+    inside: &Inside<'_>,
+    address: &str,
+    password: Option<LocalPassword>,
+    keychain: bool,
+) -> Finding {
+    let record = inside.record();
+    // The keychain is asked in the background, after a start.
+    let by = Instant::now() + KEYCHAIN;
+    while keychain && record.has_keychain_slot() && inside.is_locked() && Instant::now() < by {
+        tokio::time::sleep(LOOK).await;
+    }
+    let wrong = |code, sentence: String, remedy: String| {
+        Finding::failed(Check::Unlocked, code, sentence, remedy)
+    };
+    if let (true, Some(password)) = (inside.is_locked(), password) {
+        match inside.unlock(password).await {
+            Ok(()) => {}
+            Err(UnlockTrouble::Wrong) => {
+                return wrong(
+                    "wrong_password",
+                    format!("This is not the local password of {address}."),
+                    format!(
+                        "Type the one that `gatepost login` showed, or make another with `gatepost login {address} --new-password`."
+                    ),
+                );
+            }
+            Err(UnlockTrouble::Trouble(sentence, remedy)) => {
+                return wrong("record", sentence, remedy);
+            }
+        }
+    }
+    if inside.is_locked() {
+        return wrong(
+            "locked",
+            format!("{address} is locked until its first mail program signs on."),
+            "Run `gatepost check` on a terminal, where it asks for the local password.".to_owned(),
+        );
+    }
+    let opens_with = record.opens_with().join(", ");
+    Finding::passed(Check::Unlocked, format!("It is open; its {opens_with} can do that."))
+}
+
+async fn signed_on(
+    inside: &Inside<'_>,
+    settings: &Settings,
+    address: &str,
+    failed: &[Check],
+) -> Vec<Finding> {
+    if failed.contains(&Check::SignInServer) {
+        let rest = [Check::Token, Check::Identity, Check::ImapSignOn, Check::SmtpSignOn];
+        return rest.map(|check| Finding::left_out(check, Check::SignInServer)).into();
+    }
+    let Some(server) = &settings.server else {
+        let error = SignInError::NoClient;
+        let remedy = error.remedy(address);
+        return vec![Finding::failed(Check::Token, error.code(), error.to_string(), remedy)];
+    };
+    let (mut findings, vouched) = token(inside, server, address).await;
+    let Some(Vouched { name, token }) = vouched else { return findings };
+    let (imap, smtp) = tokio::join!(
+        async {
+            match failed.contains(&Check::ImapServer) {
+                true => Finding::left_out(Check::ImapSignOn, Check::ImapServer),
+                false => imap_sign_on(&settings.upstream, &name, &token).await,
+            }
+        },
+        async {
+            match failed.contains(&Check::SmtpServer) {
+                true => Finding::left_out(Check::SmtpSignOn, Check::SmtpServer),
+                false => smtp_sign_on(&settings.upstream, &name, &token).await,
+            }
+        }
+    );
+    findings.extend([imap, smtp]);
+    findings
+}
+
+/// Told where a mail program would wait for a connection in vain.
+fn no_connection_left(inside: &Inside<'_>) -> Option<Finding> {
+    let Connections { in_use, limit, .. } = inside.status().connections;
+    let limit = limit.filter(|limit| in_use >= *limit)?;
+    let sentence = match limit {
+        1 => "A mail program uses the only connection of this account.".to_owned(),
+        limit => format!("Mail programs use all {limit} connections of this account."),
+    };
+    Some(Finding::failed(
+        Check::Reading,
+        "connections_in_use",
+        sentence,
+        "Close a mail program of this account, or raise `connections` in the configuration (Gmail allows 15, phones included).",
+    ))
+}
+
+/// A token, and whose it is.
+async fn token(
+    inside: &Inside<'_>,
+    server: &Arc<AuthorizationServer>,
+    address: &str,
+) -> (Vec<Finding>, Option<Vouched>) {
+    let failed = |check, cause: &Cause| {
+        Finding::failed(check, cause.code(), cause.sentence(), cause.remedy(address))
+    };
+    let mut refused = None;
+    loop {
+        let TokenUse { token, version, left, .. } = match inside.token(server, refused).await {
+            Ok(token) => token,
+            Err(trouble) => return (vec![no_token(&trouble, address)], None),
+        };
+        let got = got(inside, left);
+        match server.identity(&token).await {
+            Ok(identity) => {
+                let is_right = is_same(&identity.email, inside.record().sign_in_name());
+                if is_right {
+                    let whose = Finding::passed(
+                        Check::Identity,
+                        format!("The token is that of {}.", identity.email),
+                    );
+                    let name = inside.record().sign_in_name().to_owned();
+                    return (vec![got, whose], Some(Vouched { name, token }));
+                }
+                let other = Cause::OtherAccount { signed_in: identity.email };
+                return (vec![got, failed(Check::Identity, &other)], None);
+            }
+            // A token that looks alive and isn't: the next request says what became of the grant.
+            Err(Cause::AccountUnknown) if refused.is_none() => refused = Some(version),
+            Err(cause) => return (vec![got, failed(Check::Identity, &cause)], None),
+        }
+    }
+}
+
+fn is_same(one: &str, other: &str) -> bool {
+    match (Address::parse(one), Address::parse(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
+
+/// A token that was got; a grant that ends soon whatever is done is told with it.
+fn got(inside: &Inside<'_>, left: Duration) -> Finding {
+    let minutes = left.as_secs().div_ceil(60);
+    let sentence =
+        format!("Google gives access to the mail; this token is good for {minutes} min.");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    match inside.record().grant_expires() {
+        Some(ends) => {
+            let days = ends.saturating_sub(now) / 86_400;
+            Finding::noted(
+                Check::Token,
+                "testing",
+                format!(
+                    "You must sign in again in {days} days, because your Google client is in “Testing”."
+                ),
+                "Publish the client (Google Auth Platform › Audience › Publish app), then sign in again with `gatepost login`.",
+            )
+        }
+        None => Finding::passed(Check::Token, sentence),
+    }
+}
+
+fn no_token(trouble: &Trouble, address: &str) -> Finding {
+    match trouble {
+        Trouble::Cause(cause) => {
+            Finding::failed(Check::Token, cause.code(), cause.sentence(), cause.remedy(address))
+        }
+        Trouble::Locked | Trouble::Record(_) => Finding::failed(
+            Check::Token,
+            "record",
+            trouble.to_string(),
+            format!("Sign in again with `gatepost login {address} --new-password`."),
+        ),
+    }
+}
+
+async fn imap_sign_on(upstream: &Upstream, name: &str, token: &AccessToken) -> Finding {
+    match upstream.imap(name, token).await {
+        Ok(_) => Finding::passed(Check::ImapSignOn, "It takes the token."),
+        Err(error) => refused(Check::ImapSignOn, &error),
+    }
+}
+
+async fn smtp_sign_on(upstream: &Upstream, name: &str, token: &AccessToken) -> Finding {
+    let signed_on = async { upstream.smtp("localhost").await?.sign_on(name, token).await };
+    match signed_on.await {
+        Ok(_) => Finding::passed(Check::SmtpSignOn, "It takes the token."),
+        Err(error) => refused(Check::SmtpSignOn, &error),
+    }
+}
+
+fn refused(check: Check, error: &UpstreamError) -> Finding {
+    Finding::failed(check, error.code(), format!("{error}."), error.remedy())
+}

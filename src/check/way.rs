@@ -1,0 +1,150 @@
+//! The way of a mail client: through the local ports, with a password, to the mail and back.
+
+use std::time::{Duration, Instant};
+
+use tokio::time::timeout;
+
+use super::{Check, Finding};
+use crate::mail_client::{Door, MailClient, MailError, send_to_oneself, try_sending};
+
+/// No step of a mail client's takes longer: it waits a minute for its LOGIN.
+const STEP: Duration = Duration::from_secs(60);
+/// How long a message to oneself may take from Gmail's SMTP to its IMAP.
+const ARRIVAL: Duration = Duration::from_secs(60);
+/// How often it is looked for.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Signs on by IMAP, lists, opens the inbox, and waits for mail for a moment.
+pub async fn read(door: &Door) -> Finding {
+    let begun = Instant::now();
+    let walked = async {
+        let mut client = MailClient::sign_on(door).await?;
+        let folders = client.folders().await?.len();
+        let messages = client.open("INBOX").await?;
+        let client = client.idle().await?.done().await?;
+        client.sign_off().await?;
+        Ok((folders, messages))
+    };
+    match in_time(walked).await {
+        Ok((folders, messages)) => Finding::passed(
+            Check::Reading,
+            format!(
+                "A mail program signs on at {}:{}, sees {folders} folders and {messages} messages in the inbox, and waits for new mail ({:.1} s in all).",
+                door.host,
+                door.port,
+                begun.elapsed().as_secs_f32()
+            ),
+        ),
+        Err(error) => failed(Check::Reading, &error),
+    }
+}
+
+/// Signs on by SMTP.
+pub async fn send(door: &Door) -> Finding {
+    let begun = Instant::now();
+    match in_time(try_sending(door)).await {
+        Ok(()) => Finding::passed(
+            Check::Sending,
+            format!(
+                "A mail program signs on at {}:{} ({:.1} s).",
+                door.host,
+                door.port,
+                begun.elapsed().as_secs_f32()
+            ),
+        ),
+        Err(error) => failed(Check::Sending, &error),
+    }
+}
+
+/// Sends a message to oneself and waits for it in the inbox.
+pub async fn round_trip(imap: &Door, smtp: &Door) -> Finding {
+    // Letters alone: Gmail searches by words.
+    let mut random = [0; 10];
+    let Ok(()) = getrandom::fill(&mut random) else {
+        return failed(Check::RoundTrip, &MailError::Words("there is no randomness".into()));
+    };
+    let word: String = random.iter().map(|byte| char::from(b'a' + byte % 26)).collect();
+    let subject = format!("Gatepost check {word}");
+    let text = "Gatepost sent this message to see whether mail that is sent arrives.\r\n\
+        You can delete it.\r\n";
+    if let Err(error) = in_time(send_to_oneself(smtp, &subject, text)).await {
+        return not_taken(&error);
+    }
+    let sent = Instant::now();
+    match timeout(ARRIVAL, arrival(imap, &word)).await {
+        Ok(Ok(())) => Finding::passed(
+            Check::RoundTrip,
+            format!("It was in the inbox {:.1} s after it was sent.", sent.elapsed().as_secs_f32()),
+        ),
+        Ok(Err(error)) => failed(Check::RoundTrip, &error),
+        Err(_) => Finding::failed(
+            Check::RoundTrip,
+            "not_arrived",
+            format!(
+                "Gmail took the message “{subject}”, and it was not in the inbox within a minute."
+            ),
+            "Look for it under “All Mail” and “Spam” in the browser: a filter may have moved it.",
+        ),
+    }
+}
+
+async fn arrival(door: &Door, word: &str) -> Result<(), MailError> {
+    let mut client = MailClient::sign_on(door).await?;
+    loop {
+        client.open("INBOX").await?;
+        if client.find(word).await?.is_some() {
+            return client.sign_off().await;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn in_time<T>(work: impl Future<Output = Result<T, MailError>>) -> Result<T, MailError> {
+    let late = || Err(MailError::Words("there was no answer in time".into()));
+    timeout(STEP, work).await.unwrap_or_else(|_| late())
+}
+
+/// Why Gmail did not take a message (its words: docs of “Gmail SMTP errors and codes”).
+fn not_taken(error: &MailError) -> Finding {
+    match error {
+        MailError::Words(words) if words.contains("5.4.5") => Finding::failed(
+            Check::RoundTrip,
+            "sending_limit",
+            "Google's daily limit of sent messages is used up for this account.",
+            "Wait; it can take up to a day.",
+        ),
+        MailError::Words(words) => Finding::failed(
+            Check::RoundTrip,
+            "not_taken",
+            format!("The message was not taken: {}.", words.trim_end_matches('.')),
+            "Look at what the server says; `gatepost run --log-wire` with your address writes down the whole exchange.",
+        ),
+        other => failed(Check::RoundTrip, other),
+    }
+}
+
+fn failed(check: Check, error: &MailError) -> Finding {
+    let sentence = sentence(&error.to_string());
+    let (code, remedy) = match error {
+        MailError::NoConnection(..) => ("no_connection", "Start Gatepost with `gatepost run`."),
+        MailError::OtherProgram(_) => (
+            "other_program",
+            "End that program, or set another port under [listen] in the configuration.",
+        ),
+        MailError::WrongPassword(_) => {
+            ("not_let_in", "End the running Gatepost with `gatepost stop`, and start it anew.")
+        }
+        MailError::Words(_) => {
+            ("words", "Look at Gatepost's log, which tells this session's story.")
+        }
+    };
+    Finding::failed(check, code, sentence, remedy)
+}
+
+/// A server's words as a sentence of their own.
+fn sentence(words: &str) -> String {
+    let words = words.trim().trim_end_matches('.');
+    let mut letters = words.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    format!("{first}{}.", letters.as_str())
+}

@@ -1,0 +1,151 @@
+//! The proxy that is looked at: the one that runs for the home, else one that serves for the while.
+
+use std::sync::Arc;
+
+use super::rounds::Stopped;
+use crate::check::{self, Check, Examined, Finding};
+use crate::cli::keys;
+use crate::cli::report::Failure;
+use crate::cli::running::unexpected;
+use crate::config::{Endpoint, Home};
+use crate::control::{Answer, InstanceLock, Request, Running};
+use crate::private_file;
+use crate::proxy::{ListenError, ServeError, Server, Status};
+use crate::secret::LocalPassword;
+use crate::settings::Settings;
+
+/// A proxy to be looked at.
+pub(super) enum Proxy {
+    Running(Running),
+    /// Ours, for the while; the lock keeps another from starting meanwhile.
+    Own {
+        server: Arc<Server>,
+        _lock: InstanceLock,
+    },
+}
+
+impl Proxy {
+    /// The proxy of `home`, with what there is to tell of it; `None` if there can't be one.
+    pub(super) fn find_or_serve(home: &Home, stopped: Stopped) -> (Vec<Finding>, Option<Self>) {
+        match Running::find(home) {
+            Ok(running) => {
+                let sentence = format!("It is running (process {}).", running.process());
+                (vec![Finding::passed(Check::Running, sentence)], Some(Self::Running(running)))
+            }
+            Err(_) => serve(home, stopped),
+        }
+    }
+
+    pub(super) async fn status(&self) -> Result<Status, Failure> {
+        match self {
+            Self::Own { server, .. } => Ok(server.status()),
+            Self::Running(running) => match running.ask(Request::Status).await? {
+                Answer::Status(status) => Ok(status),
+                _ => Err(unexpected()),
+            },
+        }
+    }
+
+    pub(super) async fn is_locked(&self, address: &str) -> Result<bool, Failure> {
+        let status = self.status().await?;
+        let account = status.accounts.iter().find(|account| account.address == address);
+        Ok(account.is_some_and(|account| account.state == "locked"))
+    }
+
+    /// Lets it look at an account.
+    pub(super) async fn examine(
+        &self,
+        address: &str,
+        password: Option<LocalPassword>,
+        failed: Vec<Check>,
+    ) -> Result<Examined, Failure> {
+        match self {
+            Self::Own { server, .. } => {
+                Ok(check::account(server, address, password, &failed).await)
+            }
+            Self::Running(running) => {
+                let address = address.to_owned();
+                match running.ask(Request::Examine { address, password, failed }).await? {
+                    Answer::Examined { findings, pass } => Ok(Examined { findings, pass }),
+                    _ => Err(unexpected()),
+                }
+            }
+        }
+    }
+
+    /// Ends what was there for the while only.
+    pub(super) async fn leave(self) {
+        if let Self::Own { server, .. } = self {
+            server.stop().await;
+        }
+    }
+}
+
+/// Serves for the while, on the ports of the configuration; where one is taken, that is told, and any
+/// free ones have to do.
+fn serve(home: &Home, stopped: Stopped) -> (Vec<Finding>, Option<Proxy>) {
+    let started = InstanceLock::take(home).map_err(Failure::from).and_then(|lock| {
+        private_file::create_private_dir(&home.accounts()).map_err(|error| {
+            Failure::failed(
+                format!("{} can't be written ({error}).", home.accounts().display()),
+                "Make the folder writable, or name another home with --home.",
+            )
+        })?;
+        let (found, server) = listen(home)?;
+        Ok((found, Proxy::Own { server, _lock: lock }))
+    });
+    let not_running = match stopped {
+        Stopped::IsFine => None,
+        Stopped::IsWrong => Some(Finding::failed(
+            Check::Running,
+            "not_running",
+            "Gatepost is not running; this check serves for itself meanwhile.",
+            "Start it with `gatepost run`.",
+        )),
+    };
+    match started {
+        Ok((ports, proxy)) => (not_running.into_iter().chain([ports]).collect(), Some(proxy)),
+        Err(failure) => {
+            let Failure { sentence, remedy, .. } = failure;
+            (vec![Finding::failed(Check::Running, "can't_start", sentence, remedy)], None)
+        }
+    }
+}
+
+fn listen(home: &Home) -> Result<(Finding, Arc<Server>), Failure> {
+    let start = |settings: Settings| {
+        let keys = keys::configured(&settings.config)?;
+        Ok::<_, Failure>(Server::start(home.clone(), settings, keys))
+    };
+    let settings = Settings::load(home, None)?;
+    let listen = settings.config.listen.clone();
+    let on = [("IMAP", listen.imap), ("SMTP", listen.smtp)];
+    let on: Vec<_> = on
+        .into_iter()
+        .filter_map(|(service, endpoint)| Some(format!("{service} at {}", endpoint?)))
+        .collect();
+    match start(settings)? {
+        Ok(server) => {
+            let sentence = format!("Free for mail programs: {}.", on.join(", "));
+            Ok((Finding::passed(Check::Ports, sentence), server))
+        }
+        Err(ServeError::Listen(error)) => {
+            let taken = taken(error);
+            let mut settings = Settings::load(home, None)?;
+            let any = |endpoint: Option<Endpoint>| endpoint.map(|it| Endpoint { port: 0, ..it });
+            settings.config.listen.imap = any(listen.imap);
+            settings.config.listen.smtp = any(listen.smtp);
+            Ok((taken, start(settings)??))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn taken(error: ListenError) -> Finding {
+    let code = match &error {
+        ListenError::Taken { .. } => "port_taken",
+        ListenError::Other { .. } => "cannot_listen",
+    };
+    let Failure { sentence, remedy, .. } = ServeError::Listen(error).into();
+    Finding::failed(Check::Ports, code, sentence, remedy)
+}

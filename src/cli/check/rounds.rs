@@ -1,0 +1,203 @@
+//! The rounds of the doctor, in the order of the way: this machine, the way to Google, each account, and
+//! the way of a mail client.
+
+use super::machine;
+use super::proxy::Proxy;
+use super::told::Told;
+use crate::accounts::{Address, Record};
+use crate::check::{self, Check, Examined, Finding};
+use crate::cli::report::{Failure, say};
+use crate::cli::settings::{Place, Places};
+use crate::cli::terminal::UnderWay;
+use crate::config::Home;
+use crate::mail_client::Door;
+use crate::secret::LocalPassword;
+use crate::settings::Settings;
+
+/// What is looked at, and how.
+pub(super) struct Rounds<'r> {
+    pub(super) home: &'r Home,
+    /// One account; else all.
+    pub(super) only: Option<&'r Address>,
+    /// Opens an account that is locked.
+    pub(super) password: Option<&'r LocalPassword>,
+    /// A person is there who can be asked for it.
+    pub(super) may_ask: bool,
+    /// Mail a message to oneself.
+    pub(super) send: bool,
+    pub(super) stopped: Stopped,
+}
+
+/// What a Gatepost that doesn't run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stopped {
+    IsWrong,
+    /// It is about to be started.
+    IsFine,
+}
+
+/// The findings so far; each is told as it comes.
+struct Notes<'t> {
+    told: &'t Told,
+    findings: Vec<Finding>,
+}
+
+impl Notes<'_> {
+    fn take(&mut self, finding: Finding) {
+        self.told.finding(&finding);
+        self.findings.push(finding);
+    }
+
+    /// What failed, and what was left out because of that.
+    fn stuck(&self) -> Vec<Check> {
+        self.findings.iter().filter(|found| found.is_stuck()).map(|found| found.check).collect()
+    }
+}
+
+impl Rounds<'_> {
+    /// Goes them all; gives every finding.
+    pub(super) async fn walk(&self, told: &Told) -> Result<Vec<Finding>, Failure> {
+        let mut notes = Notes { told, findings: Vec::new() };
+        let (found, settings) = machine::configuration(self.home);
+        found.into_iter().for_each(|found| notes.take(found));
+        let unusable = notes.stuck().first().copied();
+        machine::home(self.home).into_iter().for_each(|found| notes.take(found));
+        let Some(settings) = settings else {
+            let why = unusable.unwrap_or(Check::Configuration);
+            notes.take(Finding::left_out(Check::Running, why));
+            return Ok(notes.findings);
+        };
+        let client = machine::client(self.home, &settings, self.only);
+        let has_client = !client.has_failed();
+        notes.take(client);
+        let (found, records) = machine::accounts(self.home, self.only, has_client);
+        found.into_iter().for_each(|found| notes.take(found));
+
+        // Without an account there is nothing to serve.
+        let stopped = if records.is_empty() { Stopped::IsFine } else { self.stopped };
+        let (found, proxy) = Proxy::find_or_serve(self.home, stopped);
+        found.into_iter().for_each(|found| notes.take(found));
+        self.network(&settings, &mut notes).await;
+        if let Some(proxy) = proxy {
+            let places = Places::of(&settings.config.listen, Some(&proxy.status().await?));
+            for record in &records {
+                told.heading(record.address().as_str());
+                self.account(record, &proxy, &places, &mut notes).await?;
+            }
+            proxy.leave().await;
+        }
+        Ok(notes.findings)
+    }
+
+    async fn network(&self, settings: &Settings, notes: &mut Notes<'_>) {
+        let provider = &settings.provider;
+        let under_way = UnderWay::begin("Looking at the way to Google");
+        let sign_in = async {
+            match &settings.server {
+                Some(server) => check::sign_in_server(server, provider).await.into(),
+                None => [Check::SignInServer, Check::Clock]
+                    .map(|check| Finding::left_out(check, Check::Client)),
+            }
+        };
+        let (sign_in, imap, smtp): ([Finding; 2], _, _) =
+            tokio::join!(sign_in, check::imap_server(provider), check::smtp_server(provider));
+        drop(under_way);
+        let found: Vec<_> = sign_in.into_iter().chain([imap, smtp]).collect();
+        // Names that can't be looked up have one cause, and are told once.
+        let nameless = found.iter().find(|found| is_nameless(found)).map(|found| found.check);
+        for found in found {
+            let first = nameless.filter(|first| is_nameless(&found) && *first != found.check);
+            notes.take(first.map_or(found.clone(), |first| Finding::left_out(found.check, first)));
+        }
+    }
+
+    async fn account(
+        &self,
+        record: &Record,
+        proxy: &Proxy,
+        places: &Places,
+        notes: &mut Notes<'_>,
+    ) -> Result<(), Failure> {
+        let address = record.address().as_str();
+        let password = match self.password {
+            Some(password) => Some(password.clone()),
+            None => self.ask_password(proxy, address).await?,
+        };
+        let under_way = UnderWay::begin(format!("Looking at {address}"));
+        let examined = proxy.examine(address, password, notes.stuck()).await?;
+        drop(under_way);
+        let Examined { findings, pass } = examined;
+        let stuck = |before: &[Check]| {
+            let stuck = findings.iter().find(|it| it.is_stuck() && before.contains(&it.check));
+            stuck.map(|found| found.check)
+        };
+        let reading = stuck(&[
+            Check::Unlocked,
+            Check::Token,
+            Check::Identity,
+            Check::ImapSignOn,
+            Check::Reading,
+        ]);
+        let sending = stuck(&[Check::Unlocked, Check::Token, Check::Identity, Check::SmtpSignOn]);
+        findings.iter().cloned().for_each(|found| notes.take(found));
+
+        let door = |place: &Option<Place>| {
+            let (place, password) = (place.as_ref()?, pass.clone()?);
+            let Place { host, port } = place.clone();
+            Some(Door { host, port, user: address.to_owned(), password })
+        };
+        let imap = door(&places.imap).ok_or(Check::Unlocked);
+        let smtp = door(&places.smtp).ok_or(Check::Unlocked);
+        let imap = reading.map_or(imap, Err);
+        let smtp = sending.map_or(smtp, Err);
+        if !findings.iter().any(|found| found.check == Check::Reading) && places.imap.is_some() {
+            let under_way = UnderWay::begin("Reading mail as a mail program does");
+            let found = match &imap {
+                Ok(door) => check::read(door).await,
+                Err(why) => Finding::left_out(Check::Reading, *why),
+            };
+            drop(under_way);
+            notes.take(found.of(address));
+        }
+        if places.smtp.is_some() {
+            let under_way = UnderWay::begin("Signing on for sending");
+            let found = match &smtp {
+                Ok(door) => check::send(door).await,
+                Err(why) => Finding::left_out(Check::Sending, *why),
+            };
+            drop(under_way);
+            notes.take(found.of(address));
+        }
+        if self.send {
+            let under_way = UnderWay::begin("A message to yourself is on its way");
+            let found = match (&imap, &smtp) {
+                (Ok(imap), Ok(smtp)) => check::round_trip(imap, smtp).await,
+                (Err(why), _) | (_, Err(why)) => Finding::left_out(Check::RoundTrip, *why),
+            };
+            drop(under_way);
+            notes.take(found.of(address));
+        }
+        Ok(())
+    }
+
+    /// Asks the person for the local password of an account that is locked.
+    async fn ask_password(
+        &self,
+        proxy: &Proxy,
+        address: &str,
+    ) -> Result<Option<LocalPassword>, Failure> {
+        if !self.may_ask || !proxy.is_locked(address).await? {
+            return Ok(None);
+        }
+        say(&format!(
+            "{address} is locked until its local password opens it. (Enter passes it over.)"
+        ));
+        let asked = tokio::task::spawn_blocking(|| rpassword::prompt_password("Local password: "));
+        let typed = asked.await.ok().and_then(Result::ok);
+        Ok(typed.map(LocalPassword::new).filter(|password| !password.is_empty()))
+    }
+}
+
+fn is_nameless(found: &Finding) -> bool {
+    found.code.as_deref() == Some("dns")
+}

@@ -1,0 +1,205 @@
+//! `gatepost check` in broken worlds: each has one cause, which it must name, with one remedy, and
+//! nothing else may be called wrong.
+
+// A test that can't go on says so and fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use futures_util::StreamExt;
+use gatepost::accounts::NewPassword;
+use gatepost::check::{Finding, Outcome};
+use gatepost::control::{Channel, InstanceLock};
+use gatepost::demo::authorization::TokenFault;
+use gatepost::demo::faults::Times;
+use support::{Client, World, YOU};
+use worlds::{Row, worlds};
+
+mod impostor;
+mod worlds;
+
+/// A world that is broken in one place.
+struct Broken {
+    world: World,
+    /// More on the command line.
+    arguments: Vec<String>,
+    /// What stands on stdin: the local password, if anything.
+    stdin: String,
+    /// A proxy is to run.
+    runs: bool,
+    /// It does, once it was started.
+    running: Option<(InstanceLock, Channel)>,
+    /// A mail program that is there meanwhile.
+    client: Option<Client>,
+}
+
+impl Broken {
+    /// A signed-in account, and a proxy whose account is locked until the check opens it.
+    async fn whole() -> Self {
+        let mut world = World::signed_out("").await;
+        let signed_in = world.sign_in(YOU, NewPassword::generate().unwrap()).await.unwrap();
+        world.password = signed_in.password.unwrap();
+        let stdin = format!("{}\n", world.password.expose());
+        Self {
+            world,
+            arguments: vec!["--password-stdin".to_owned()],
+            stdin,
+            runs: true,
+            running: None,
+            client: None,
+        }
+    }
+
+    fn folder(&self) -> &Path {
+        self.world.folder.path()
+    }
+
+    /// Replaces a part of the configuration.
+    fn reconfigure(&self, from: &str, to: &str) {
+        let file = self.world.home.config_file();
+        let config = std::fs::read_to_string(file).unwrap();
+        assert!(config.contains(from), "{from}");
+        std::fs::write(file, config.replace(from, to)).unwrap();
+    }
+
+    /// Puts somebody else in the IMAP server's place.
+    fn imap_at(&self, place: &str) {
+        let port = self.world.google.imap_address().port();
+        self.reconfigure(&format!("imap = \"localhost:{port}\""), &format!("imap = \"{place}\""));
+    }
+
+    fn smtp_at(&self, place: &str) {
+        let port = self.world.google.smtp_address().port();
+        self.reconfigure(&format!("smtp = \"localhost:{port}\""), &format!("smtp = \"{place}\""));
+    }
+
+    fn refuse_imap(&self, words: &str) {
+        self.world.google.imap().refuse_sign_on(words, Times::UntilCleared);
+    }
+
+    fn refuse_smtp(&self, words: &str) {
+        self.world.google.smtp().refuse_sign_on(words, Times::UntilCleared);
+    }
+
+    fn fail_token(&self, fault: TokenFault) {
+        self.world.authorization().fail_token(fault, Times::UntilCleared);
+    }
+
+    /// Trusts one more authority.
+    fn trust(&self, authority: &str) {
+        let file = self.folder().join("ca.pem");
+        let all = std::fs::read_to_string(&file).unwrap() + authority;
+        std::fs::write(file, all).unwrap();
+    }
+
+    /// Starts the proxy, as `gatepost run` does.
+    async fn start(&mut self) {
+        self.world.start();
+        let lock = InstanceLock::take(&self.world.home).unwrap();
+        let channel = Channel::open(self.world.server().clone()).await.unwrap();
+        self.running = Some((lock, channel));
+    }
+
+    /// Runs the check; what it found, and what it left with.
+    async fn check(&mut self) -> (Vec<Finding>, i32) {
+        if self.runs && self.running.is_none() {
+            self.start().await;
+        }
+        let arguments = self.arguments.iter().map(String::as_str);
+        let arguments: Vec<&str> = ["check", "--json"].into_iter().chain(arguments).collect();
+        let (stdout, code) = run(self.folder(), &arguments, &self.stdin).await;
+        let findings = stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+        (findings, code)
+    }
+}
+
+/// Runs the binary; its standard output and its exit code.
+async fn run(home: &Path, arguments: &[&str], stdin: &str) -> (String, i32) {
+    let (home, stdin) = (home.to_owned(), stdin.to_owned());
+    let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
+    tokio::task::spawn_blocking(move || run_here(home, &arguments, &stdin)).await.unwrap()
+}
+
+fn run_here(home: PathBuf, arguments: &[String], stdin: &str) -> (String, i32) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
+    command.env_clear().env("GATEPOST_HOME", home).args(arguments);
+    // What a program needs to start at all on Windows.
+    for name in ["SYSTEMROOT", "PATH"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // One that doesn't read it has closed it.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    (said, output.status.code().unwrap_or_else(|| panic!("{stderr}")))
+}
+
+/// Worlds at a time: they wait more than they work.
+const AT_ONCE: usize = 4;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_broken_world_is_told_by_its_cause() {
+    let looked_at = worlds().into_iter().map(|row| async move {
+        let Row { name, wrong, exit, arrange } = row;
+        let mut world = arrange(Broken::whole().await).await;
+        let (findings, code) = world.check().await;
+        let failed: Vec<_> = findings
+            .iter()
+            .filter(|found| found.outcome == Outcome::Failed)
+            .map(|found| (found.check, found.code.as_deref().unwrap_or_default()))
+            .collect();
+        let all = serde_json::to_string_pretty(&findings).unwrap();
+        let password = world.world.password.expose();
+        assert!(!all.contains(password) && !all.contains("ya29."), "{name}: {all}");
+        let is_right = failed == wrong && code == exit;
+        let instead = (!is_right).then(|| format!("{name}: {failed:?}, exit {code}\n{all}"));
+        (told(name, &world, &findings), instead)
+    });
+    let looked_at = futures_util::stream::iter(looked_at).buffered(AT_ONCE);
+    let (told, instead): (Vec<_>, Vec<_>) = looked_at.unzip().await;
+    let instead: Vec<_> = instead.into_iter().flatten().collect();
+    assert!(instead.is_empty(), "{}", instead.join("\n"));
+    assert!(told.len() >= 20);
+    insta::assert_snapshot!(told.join("\n"));
+}
+
+/// What a person reads of what is wrong, with what differs from run to run left out.
+fn told(name: &str, world: &Broken, findings: &[Finding]) -> String {
+    let home = world.folder().display().to_string();
+    let mut told = format!("# {name}\n");
+    for found in findings {
+        let remedy = found.remedy.as_deref().unwrap_or_default();
+        let line = match found.outcome {
+            Outcome::Failed | Outcome::Noted => format!("{}\n  → {remedy}\n", found.sentence),
+            Outcome::Passed | Outcome::LeftOut => continue,
+        };
+        told.push_str(&format!("{}: {}", found.check.label(), line.replace(&home, "HOME")));
+    }
+    without_numbers(&told)
+}
+
+/// Ports and process ids differ from run to run.
+fn without_numbers(text: &str) -> String {
+    let mut kept = String::new();
+    let mut digits = String::new();
+    for letter in text.chars().chain(['\0']) {
+        if letter.is_ascii_digit() {
+            digits.push(letter);
+            continue;
+        }
+        kept.push_str(if digits.len() > 3 { "N" } else { &digits });
+        digits.clear();
+        kept.push(letter);
+    }
+    kept.trim_end_matches('\0').to_owned()
+}
