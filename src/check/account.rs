@@ -130,7 +130,7 @@ async fn unlocked(
         );
     }
     let opens_with = record.opens_with().join(", ");
-    Finding::passed(Check::Unlocked, format!("It is open; its {opens_with} can do that."))
+    Finding::passed(Check::Unlocked, format!("It is open. What opens it: {opens_with}."))
 }
 
 async fn signed_on(

@@ -62,7 +62,7 @@ impl Look {
             Mark::Good => ("✓", "ok    ", AnsiColor::Green),
             Mark::Bad => ("✗", "FAILED", AnsiColor::Red),
             Mark::Note => ("!", "note  ", AnsiColor::Yellow),
-            Mark::LeftOut => ("–", "left  ", AnsiColor::BrightBlack),
+            Mark::LeftOut => ("–", "-     ", AnsiColor::BrightBlack),
         };
         let text = if self.symbols { symbol } else { word };
         self.painted(Style::new().fg_color(Some(colour.into())), text)

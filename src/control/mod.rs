@@ -112,3 +112,23 @@ mod password {
         Ok(Option::<String>::deserialize(deserializer)?.map(LocalPassword::new))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_goes_over_the_channel_and_into_no_log() {
+        let password = Some(LocalPassword::new("secret"));
+        let request =
+            Request::Examine { address: "a@example.com".into(), password, failed: vec![] };
+        let line = serde_json::to_string(&request).unwrap();
+        assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
+        assert!(!format!("{request:?}").contains("secret"));
+        let pass = Some(LocalPassword::new("secret"));
+        let answer = Answer::Examined { findings: Vec::new(), pass };
+        let line = serde_json::to_string(&answer).unwrap();
+        assert_eq!(serde_json::from_str::<Answer>(&line).unwrap(), answer);
+        assert!(!format!("{answer:?}").contains("secret"));
+    }
+}

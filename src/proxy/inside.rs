@@ -96,3 +96,20 @@ impl Inside<'_> {
         Ok(Some(password))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pass_is_good_for_two_minutes_and_for_itself_alone() {
+        let password = LocalPassword::new("pass");
+        let pass = Pass { password: password.clone(), until: Instant::now() + PASS_LIFE };
+        assert!(pass.is(&password));
+        assert!(!pass.is(&LocalPassword::new("")) && !pass.is(&LocalPassword::new("pas")));
+        tokio::time::advance(PASS_LIFE - Duration::from_secs(1)).await;
+        assert!(pass.is(&password));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!pass.is(&password));
+    }
+}

@@ -15,7 +15,7 @@ use futures_util::StreamExt;
 use gatepost::accounts::NewPassword;
 use gatepost::check::{Finding, Outcome};
 use gatepost::control::{Channel, InstanceLock};
-use gatepost::demo::authorization::TokenFault;
+use gatepost::demo::authorization::{TokenFault, UserinfoFault};
 use gatepost::demo::faults::Times;
 use support::{Client, World, YOU};
 use worlds::{Row, worlds};
@@ -171,6 +171,62 @@ async fn each_broken_world_is_told_by_its_cause() {
     assert!(instead.is_empty(), "{}", instead.join("\n"));
     assert!(told.len() >= 20);
     insta::assert_snapshot!(told.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_person_reads_lines_and_what_to_do_beneath() {
+    let mut world = Broken::whole().await;
+    world.fail_token(TokenFault::DeletedClient);
+    world.start().await;
+    let (text, code) = run(world.folder(), &["check", "--password-stdin"], &world.stdin).await;
+    assert_eq!(code, 1);
+    let text = text.replace(&world.folder().display().to_string(), "HOME");
+    let lines = text.lines().filter(|line| !line.contains("GB are free"));
+    insta::assert_snapshot!(without_numbers(&lines.collect::<Vec<_>>().join("\n")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_report_names_nobody_and_overwrites_nothing() {
+    let mut world = Broken::whole().await;
+    let other = UserinfoFault::WrongAccount("somebody.else@gmail.com".to_owned());
+    world.world.authorization().fail_userinfo(other, Times::UntilCleared);
+    world.start().await;
+    let file = world.folder().join("report.txt");
+    let path = file.display().to_string();
+    let arguments = ["check", "--password-stdin", "--report", &path];
+    let (_, code) = run(world.folder(), &arguments, &world.stdin).await;
+    assert_eq!(code, 3);
+    let report = std::fs::read_to_string(&file).unwrap();
+    let home = world.folder().display().to_string();
+    let secret = world.world.authorization().client_secret();
+    for personal in [YOU, "somebody", &home, world.world.password.expose(), secret] {
+        assert!(!report.contains(personal), "{personal}: {report}");
+    }
+    for said in ["ACCOUNT-1", "ADDRESS", "(other_account)", "listen.imap", "HOME", "FAILED"] {
+        assert!(report.contains(said), "{said}: {report}");
+    }
+    let (said, code) = run(world.folder(), &arguments, &world.stdin).await;
+    assert_eq!((said.as_str(), code), ("", 2), "it is refused before anything is looked at");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), report);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pass_opens_the_port_and_no_locked_account() {
+    let mut world = Broken::whole().await;
+    world.start().await;
+    let server = world.world.server().clone();
+    let inside = server.account(YOU).unwrap().unwrap();
+    assert!(inside.pass().unwrap().is_none(), "nothing has opened it yet");
+    world.client = Some(world.world.signed_on().await);
+    let pass = inside.pass().unwrap().unwrap();
+    let mut visitor = world.world.imap().await;
+    assert!(visitor.log_in(pass.expose()).await.starts_with("in OK"));
+    let mut late = world.world.imap().await;
+    drop(inside.pass().unwrap());
+    assert!(late.log_in(pass.expose()).await.starts_with("in NO"), "another was given since");
+    assert!(
+        world.world.imap().await.log_in(world.world.password.expose()).await.starts_with("in OK")
+    );
 }
 
 /// What a person reads of what is wrong, with what differs from run to run left out.

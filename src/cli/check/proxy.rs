@@ -126,7 +126,7 @@ fn listen(home: &Home) -> Result<(Finding, Arc<Server>), Failure> {
         .collect();
     match start(settings)? {
         Ok(server) => {
-            let sentence = format!("Free for mail programs: {}.", on.join(", "));
+            let sentence = format!("Free, for mail programs: {}.", on.join(", "));
             Ok((Finding::passed(Check::Ports, sentence), server))
         }
         Err(ServeError::Listen(error)) => {

@@ -79,10 +79,9 @@ impl Rounds<'_> {
         found.into_iter().for_each(|found| notes.take(found));
         self.network(&settings, &mut notes).await;
         if let Some(proxy) = proxy {
-            let places = Places::of(&settings.config.listen, Some(&proxy.status().await?));
-            for record in &records {
-                told.heading(record.address().as_str());
-                self.account(record, &proxy, &places, &mut notes).await?;
+            if let Err(failure) = self.accounts(&records, &proxy, &settings, &mut notes).await {
+                let Failure { sentence, remedy, .. } = failure;
+                notes.take(Finding::failed(Check::Running, "no_answer", sentence, remedy));
             }
             proxy.leave().await;
         }
@@ -94,12 +93,12 @@ impl Rounds<'_> {
         let under_way = UnderWay::begin("Looking at the way to Google");
         let sign_in = async {
             match &settings.server {
-                Some(server) => check::sign_in_server(server, provider).await.into(),
+                Some(server) => check::sign_in_server(server, provider).await,
                 None => [Check::SignInServer, Check::Clock]
                     .map(|check| Finding::left_out(check, Check::Client)),
             }
         };
-        let (sign_in, imap, smtp): ([Finding; 2], _, _) =
+        let (sign_in, imap, smtp) =
             tokio::join!(sign_in, check::imap_server(provider), check::smtp_server(provider));
         drop(under_way);
         let found: Vec<_> = sign_in.into_iter().chain([imap, smtp]).collect();
@@ -109,6 +108,24 @@ impl Rounds<'_> {
             let first = nameless.filter(|first| is_nameless(&found) && *first != found.check);
             notes.take(first.map_or(found.clone(), |first| Finding::left_out(found.check, first)));
         }
+    }
+
+    async fn accounts(
+        &self,
+        records: &[Record],
+        proxy: &Proxy,
+        settings: &Settings,
+        notes: &mut Notes<'_>,
+    ) -> Result<(), Failure> {
+        let places = Places::of(&settings.config.listen, Some(&proxy.status().await?));
+        if let Proxy::Running(_) = proxy {
+            notes.take(ports(&places));
+        }
+        for record in records {
+            notes.told.heading(record.address().as_str());
+            self.account(record, proxy, &places, notes).await?;
+        }
+        Ok(())
     }
 
     async fn account(
@@ -195,6 +212,24 @@ impl Rounds<'_> {
         let asked = tokio::task::spawn_blocking(|| rpassword::prompt_password("Local password: "));
         let typed = asked.await.ok().and_then(Result::ok);
         Ok(typed.map(LocalPassword::new).filter(|password| !password.is_empty()))
+    }
+}
+
+/// Where mail programs connect to the Gatepost that runs.
+fn ports(places: &Places) -> Finding {
+    let at = |(service, place): (&str, &Option<Place>)| {
+        let Place { host, port } = place.as_ref()?;
+        Some(format!("{service} at {host}:{port}"))
+    };
+    match places.check() {
+        Ok(()) => {
+            let servers = [("IMAP", &places.imap), ("SMTP", &places.smtp)];
+            let at: Vec<_> = servers.into_iter().filter_map(at).collect();
+            Finding::passed(Check::Ports, format!("For mail programs: {}.", at.join(", ")))
+        }
+        Err(Failure { sentence, remedy, .. }) => {
+            Finding::failed(Check::Ports, "no_ports", sentence, remedy)
+        }
     }
 }
 

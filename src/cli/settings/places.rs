@@ -45,7 +45,7 @@ impl Places {
     }
 
     /// Whether every port is known, and there is anything to enter at all.
-    pub(super) fn check(&self) -> Result<(), Failure> {
+    pub(in crate::cli) fn check(&self) -> Result<(), Failure> {
         if self.imap.is_none() && self.smtp.is_none() {
             return Err(Failure::usage(
                 "Gatepost serves no mail program: the configuration switches IMAP and SMTP off.",
