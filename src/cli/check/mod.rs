@@ -1,5 +1,6 @@
 //! `gatepost check`: goes the whole way as a mail client does, and tells where it ends.
 
+mod doors;
 mod machine;
 mod proxy;
 mod report;

@@ -1,16 +1,16 @@
 //! The rounds of the doctor, in the order of the way: this machine, the way to Google, each account, and
 //! the way of a mail client.
 
+use super::doors::Doors;
 use super::machine;
 use super::proxy::Proxy;
 use super::told::Told;
 use crate::accounts::{Address, Record};
-use crate::check::{self, Check, Examined, Finding};
+use crate::check::{self, Check, Finding};
 use crate::cli::report::{Failure, say};
 use crate::cli::settings::{Place, Places};
 use crate::cli::terminal::UnderWay;
 use crate::config::Home;
-use crate::mail_client::Door;
 use crate::secret::LocalPassword;
 use crate::settings::Settings;
 
@@ -143,56 +143,17 @@ impl Rounds<'_> {
         let under_way = UnderWay::begin(format!("Looking at {address}"));
         let examined = proxy.examine(address, password, notes.stuck()).await?;
         drop(under_way);
-        let Examined { findings, pass } = examined;
-        let stuck = |before: &[Check]| {
-            let stuck = findings.iter().find(|it| it.is_stuck() && before.contains(&it.check));
-            stuck.map(|found| found.check)
-        };
-        let reading = stuck(&[
-            Check::Unlocked,
-            Check::Token,
-            Check::Identity,
-            Check::ImapSignOn,
-            Check::Reading,
-        ]);
-        let sending = stuck(&[Check::Unlocked, Check::Token, Check::Identity, Check::SmtpSignOn]);
-        findings.iter().cloned().for_each(|found| notes.take(found));
-
-        let door = |place: &Option<Place>| {
-            let (place, password) = (place.as_ref()?, pass.clone()?);
-            let Place { host, port } = place.clone();
-            Some(Door { host, port, user: address.to_owned(), password })
-        };
-        let imap = door(&places.imap).ok_or(Check::Unlocked);
-        let smtp = door(&places.smtp).ok_or(Check::Unlocked);
-        let imap = reading.map_or(imap, Err);
-        let smtp = sending.map_or(smtp, Err);
-        if !findings.iter().any(|found| found.check == Check::Reading) && places.imap.is_some() {
-            let under_way = UnderWay::begin("Reading mail as a mail program does");
-            let found = match &imap {
-                Ok(door) => check::read(door).await,
-                Err(why) => Finding::left_out(Check::Reading, *why),
-            };
-            drop(under_way);
-            notes.take(found.of(address));
+        let doors = Doors::of(address, places, &examined);
+        let was_read = examined.findings.iter().any(|found| found.check == Check::Reading);
+        examined.findings.into_iter().for_each(|found| notes.take(found));
+        if places.imap.is_some() && !was_read {
+            notes.take(doors.read().await.of(address));
         }
         if places.smtp.is_some() {
-            let under_way = UnderWay::begin("Signing on for sending");
-            let found = match &smtp {
-                Ok(door) => check::send(door).await,
-                Err(why) => Finding::left_out(Check::Sending, *why),
-            };
-            drop(under_way);
-            notes.take(found.of(address));
+            notes.take(doors.send().await.of(address));
         }
         if self.send {
-            let under_way = UnderWay::begin("A message to yourself is on its way");
-            let found = match (&imap, &smtp) {
-                (Ok(imap), Ok(smtp)) => check::round_trip(imap, smtp).await,
-                (Err(why), _) | (_, Err(why)) => Finding::left_out(Check::RoundTrip, *why),
-            };
-            drop(under_way);
-            notes.take(found.of(address));
+            notes.take(doors.round_trip().await.of(address));
         }
         Ok(())
     }

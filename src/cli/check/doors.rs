@@ -1,0 +1,69 @@
+//! The doors by which a mail program comes to one account, and what is seen behind them.
+
+use crate::check::{self, Check, Examined, Finding};
+use crate::cli::settings::{Place, Places};
+use crate::cli::terminal::UnderWay;
+use crate::mail_client::Door;
+
+/// What lies before either door.
+const ACCOUNT: [Check; 3] = [Check::Unlocked, Check::Token, Check::Identity];
+
+/// The doors; one that need not be tried says because of what.
+pub(super) struct Doors {
+    imap: Result<Door, Check>,
+    smtp: Result<Door, Check>,
+}
+
+impl Doors {
+    /// The doors of `address`, after what was found out about it from within.
+    pub(super) fn of(address: &str, places: &Places, examined: &Examined) -> Self {
+        let door = |place: &Option<Place>, own: &[Check]| {
+            let is_before = |found: &&Finding| {
+                found.is_stuck() && (ACCOUNT.contains(&found.check) || own.contains(&found.check))
+            };
+            if let Some(stuck) = examined.findings.iter().find(is_before) {
+                return Err(stuck.check);
+            }
+            let Place { host, port } = place.clone().ok_or(Check::Ports)?;
+            let password = examined.pass.clone().ok_or(Check::Unlocked)?;
+            Ok(Door { host, port, user: address.to_owned(), password })
+        };
+        Self {
+            imap: door(&places.imap, &[Check::ImapSignOn, Check::Reading]),
+            smtp: door(&places.smtp, &[Check::SmtpSignOn]),
+        }
+    }
+
+    /// Reads mail.
+    pub(super) async fn read(&self) -> Finding {
+        match &self.imap {
+            Ok(door) => {
+                let _under_way = UnderWay::begin("Reading mail as a mail program does");
+                check::read(door).await
+            }
+            Err(why) => Finding::left_out(Check::Reading, *why),
+        }
+    }
+
+    /// Signs on for sending.
+    pub(super) async fn send(&self) -> Finding {
+        match &self.smtp {
+            Ok(door) => {
+                let _under_way = UnderWay::begin("Signing on for sending");
+                check::send(door).await
+            }
+            Err(why) => Finding::left_out(Check::Sending, *why),
+        }
+    }
+
+    /// Sends a message to oneself and waits for it.
+    pub(super) async fn round_trip(&self) -> Finding {
+        match (&self.imap, &self.smtp) {
+            (Ok(imap), Ok(smtp)) => {
+                let _under_way = UnderWay::begin("A message to yourself is on its way");
+                check::round_trip(imap, smtp).await
+            }
+            (Err(why), _) | (_, Err(why)) => Finding::left_out(Check::RoundTrip, *why),
+        }
+    }
+}
