@@ -14,7 +14,7 @@ use tempfile::NamedTempFile;
 #[derive(Debug, thiserror::Error)]
 pub enum RightsError {
     /// This machine's file: others than its owner may read or change it.
-    #[error("{} is open to others than its owner (mode {mode:04o}), so run: chmod 600 {}", path.display(), path.display())]
+    #[error("{} is open to others than its owner (mode {mode:04o})", path.display())]
     TooOpen {
         /// The file.
         path: PathBuf,
@@ -22,13 +22,31 @@ pub enum RightsError {
         mode: u32,
     },
     /// This machine would not say.
-    #[error("the rights of {} could not be read: {source}", path.display())]
+    #[error("the rights of {} could not be read ({source})", path.display())]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
     },
+}
+
+impl RightsError {
+    /// One thing to do.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::TooOpen { path, .. } => format!("Run `chmod 600 {}`.", path.display()),
+            Self::Io { source, .. } => remedy(source).to_owned(),
+        }
+    }
+}
+
+/// One thing to do where the system refuses a file or a folder that was named in the sentence.
+pub fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "Make room on the disk.",
+        _ => "Let the user that runs Gatepost read and write there.",
+    }
 }
 
 /// Makes a folder and whatever is missing above it. On Unix the folders it makes are open to their
@@ -286,14 +304,13 @@ mod tests {
             }
             for bad in [0o604, 0o620, 0o644, 0o460] {
                 set_mode(&file, bad);
-                let refused = check_owner_only(&file).unwrap_err().to_string();
+                let refused = check_owner_only(&file).unwrap_err();
+                let file = file.display();
                 assert_eq!(
-                    refused,
-                    format!(
-                        "{0} is open to others than its owner (mode {bad:04o}), so run: chmod 600 {0}",
-                        file.display()
-                    )
+                    refused.to_string(),
+                    format!("{file} is open to others than its owner (mode {bad:04o})")
                 );
+                assert_eq!(refused.remedy(), format!("Run `chmod 600 {file}`."));
             }
         }
 

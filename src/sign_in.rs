@@ -80,14 +80,18 @@ impl SignInError {
     pub fn remedy(&self, address: &str) -> String {
         match self {
             Self::NoClient => format!(
-                "Register one (docs/google-client.md, half an hour, once), then run `gatepost login {address} --client FILE` with the JSON file that the console downloads."
+                "Register one (docs/google-client.md: half an hour, once), then run `gatepost login {address} --client FILE` with the JSON file that you get."
             ),
             Self::Cause(cause) => cause.remedy(address),
-            Self::Begin(_) => "End other programs that hold many ports, and try again.".into(),
-            Self::Proof(error) => error.remedy().into(),
-            Self::Store(_) | Self::Record(_) => {
-                "Look at the file that is named, and at the disk's free space.".into()
+            Self::Begin(AuthorizeError::Listen(_)) => {
+                "End a program that holds many ports, and try again.".into()
             }
+            Self::Begin(AuthorizeError::Address(_)) => {
+                "Please report this with these words.".into()
+            }
+            Self::Proof(error) => error.remedy().into(),
+            Self::Store(error) => error.remedy().into(),
+            Self::Record(error) => error.remedy().into(),
         }
     }
 

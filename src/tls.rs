@@ -11,7 +11,9 @@ use tokio_rustls::rustls::client::danger::{
 use tokio_rustls::rustls::crypto::{CryptoProvider, aws_lc_rs};
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio_rustls::rustls::{self, ClientConfig, DigitallySignedStruct, SignatureScheme};
+use tokio_rustls::rustls::{
+    self, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
 
@@ -139,5 +141,9 @@ fn read_roots(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let roots: Result<Vec<_>, _> =
         CertificateDer::pem_file_iter(file).map_err(|error| bad(error.to_string()))?.collect();
     let roots = roots.map_err(|error| bad(error.to_string()))?;
+    // What isn't one is found here, where the file is known, and not by the platform's verifier.
+    for root in &roots {
+        RootCertStore::empty().add(root.clone()).map_err(|error| bad(error.to_string()))?;
+    }
     if roots.is_empty() { Err(bad("none found".into())) } else { Ok(roots) }
 }

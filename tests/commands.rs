@@ -155,10 +155,9 @@ fn a_busy_port_and_a_second_instance_are_named() {
     let output = run(folder.path(), &["run"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(
-        said.contains(&format!("port {port} (imap) is taken")) && said.contains("config.toml"),
-        "{said}"
-    );
+    let owner = format!("(process {})", std::process::id());
+    assert!(said.contains(&format!("Port {port} (imap) is taken by")), "{said}");
+    assert!(said.contains(&owner) && said.contains("config.toml"), "{said}");
     drop(other);
     let mut first = Proxy::start(folder.path());
     let output = run(folder.path(), &["run"]);

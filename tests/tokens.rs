@@ -120,7 +120,7 @@ async fn a_testing_grant_that_ends_before_its_time_was_ended_by_somebody() {
     world.authorization().revoke_grants();
     let mut client = world.imap().await;
     let heard = client.log_in(world.password.expose()).await;
-    assert!(heard.contains("it was revoked") && !heard.contains("Testing"), "{heard}");
+    assert!(heard.contains("it was taken back") && !heard.contains("Testing"), "{heard}");
 }
 
 // A defect of email-oauth2-proxy: two HTTP 400s wipe the refresh token there.

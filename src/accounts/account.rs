@@ -44,13 +44,26 @@ pub enum CheckError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// This machine's: the record can't be opened, whatever the password is.
-    #[error("the record of {address} can't be used ({reason})")]
+    #[error("{address}'s record can't be used ({reason})")]
     Record {
         /// The account.
         address: Address,
         /// What is wrong with it.
         reason: String,
     },
+}
+
+impl CheckError {
+    /// One thing to do.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Wrong => "Enter the local password.",
+            Self::Store(error) => error.remedy(),
+            Self::Record { .. } => {
+                "Move the account's file away and sign in again with `gatepost login`."
+            }
+        }
+    }
 }
 
 /// Why there is no grant.

@@ -9,7 +9,7 @@ pub struct NoRandomness;
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
     /// The record: a newer Gatepost wrote it.
-    #[error("the record has format {found}, which needs a newer Gatepost than this one")]
+    #[error("the record is of format {found}, which a newer Gatepost has written")]
     UnknownFormat {
         /// The format it names.
         found: u64,
@@ -40,8 +40,22 @@ pub enum RecordError {
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
     /// Gatepost itself: a cryptographic library refused sound input.
-    #[error("the cryptographic library refused to seal")]
+    #[error("the grant could not be encrypted")]
     CannotSeal,
+}
+
+impl RecordError {
+    /// One thing to do.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::UnknownFormat { .. } => "Update Gatepost.",
+            Self::Malformed { .. } | Self::BrokenSeal | Self::WrongKey => {
+                "Move the account's file away and sign in again with `gatepost login`."
+            }
+            Self::NoRandomness(_) => "Try again.",
+            Self::Unfit { .. } | Self::CannotSeal => "Please report this with these words.",
+        }
+    }
 }
 
 /// Why a secret does not unlock a record.

@@ -39,7 +39,7 @@ pub enum KeyFileError {
         path: PathBuf,
     },
     /// Under 32 bytes.
-    #[error("the key file {} has {found} bytes, and 32 random ones are the least", path.display())]
+    #[error("the key file {} has only {found} bytes", path.display())]
     TooShort {
         /// The file.
         path: PathBuf,
@@ -53,7 +53,7 @@ pub enum KeyFileError {
         path: PathBuf,
     },
     /// Others than its owner may read or change it.
-    #[error("the key file cannot be trusted: {0}")]
+    #[error("the key file can't be trusted: {0}")]
     Rights(#[from] RightsError),
     /// Making one: there is something already, and it is kept.
     #[error("{} exists already and is kept", path.display())]
@@ -62,7 +62,7 @@ pub enum KeyFileError {
         path: PathBuf,
     },
     /// The system said no.
-    #[error("the key file {} could not be used: {source}", path.display())]
+    #[error("the key file {} could not be used ({source})", path.display())]
     Io {
         /// The file.
         path: PathBuf,
@@ -72,6 +72,24 @@ pub enum KeyFileError {
     /// Making one: the random number generator gave nothing.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
+}
+
+impl KeyFileError {
+    /// One thing to do.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Missing { .. } => {
+                "Name a file that is there as `key_file` under [secrets] in the configuration."
+            }
+            Self::NotAFile { .. } | Self::TooShort { .. } | Self::TooLong { .. } => {
+                "Name a file of 32 random bytes as `key_file` under [secrets] in the configuration."
+            }
+            Self::Rights(error) => return error.remedy(),
+            Self::AlreadyExists { .. } | Self::NoRandomness(_) => "Try again.",
+            Self::Io { source, .. } => private_file::remedy(source),
+        }
+        .to_owned()
+    }
 }
 
 impl KeyFile {

@@ -38,13 +38,13 @@ pub(super) enum Strength {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordError {
     /// There is nothing in it.
-    #[error("the password is empty")]
+    #[error("it is empty")]
     Empty,
     /// It has a line break or a NUL in it.
-    #[error("the password has a line break or a NUL in it, which a mail client cannot send")]
+    #[error("it has a line break or a NUL in it, which no mail program can send")]
     Unsendable,
     /// It has more than 256 bytes.
-    #[error("the password is longer than 256 bytes")]
+    #[error("it is longer than 256 bytes")]
     TooLong,
 }
 

@@ -241,7 +241,7 @@ fn other_formats_and_odd_records_are_refused() {
     let refusal = |json: &str| Record::from_json(json.as_bytes()).unwrap_err().to_string();
     assert_eq!(
         refusal("{\"format\": 2, \"whatever\": []}"),
-        "the record has format 2, which needs a newer Gatepost than this one"
+        "the record is of format 2, which a newer Gatepost has written"
     );
     assert!(refusal(&json.replace("\"created\"", "\"made\"")).contains("unknown field `made`"));
     assert!(refusal(&json.replace("\"gmail\"", "\"\"")).contains("provider's name is empty"));

@@ -50,10 +50,7 @@ pub struct Stamp {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The file of a record: it isn't one. Nothing has been written.
-    #[error(
-        "{} is damaged ({reason}), so restore it from a backup, or move it away and sign in again",
-        path.display()
-    )]
+    #[error("{} is damaged ({reason})", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -61,11 +58,7 @@ pub enum StoreError {
         reason: String,
     },
     /// The file of a record: a newer Gatepost wrote it. Nothing has been written.
-    #[error(
-        "{} has format {format}, so use the newer Gatepost that wrote it, or move the file away \
-         and sign in again",
-        path.display()
-    )]
+    #[error("{} is of format {format}, which a newer Gatepost has written", path.display())]
     NewerFormat {
         /// The file.
         path: PathBuf,
@@ -73,7 +66,7 @@ pub enum StoreError {
         format: u64,
     },
     /// The caller: it gave the record of another account than the one to change.
-    #[error("the record of {found} cannot be stored as that of {expected}")]
+    #[error("the record of {found} can't be stored as that of {expected}")]
     WrongAccount {
         /// The account to change.
         expected: Address,
@@ -81,7 +74,7 @@ pub enum StoreError {
         found: Address,
     },
     /// This machine.
-    #[error("{} could not be {action}: {source}", path.display())]
+    #[error("{} could not be {action} ({source})", path.display())]
     Io {
         /// What was tried, as a participle.
         action: &'static str,
@@ -93,6 +86,26 @@ pub enum StoreError {
     /// The caller: the record can't be written down.
     #[error(transparent)]
     Record(#[from] RecordError),
+}
+
+impl StoreError {
+    /// What is wrong and what to do, where one text tells both.
+    pub fn in_full(&self) -> String {
+        format!("{self}. {}", self.remedy())
+    }
+
+    /// One thing to do.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Damaged { .. } => {
+                "Put back a copy from a backup; without one, move the file away and sign in again."
+            }
+            Self::NewerFormat { .. } => "Update Gatepost.",
+            Self::WrongAccount { .. } => "Please report this with these words.",
+            Self::Io { source, .. } => private_file::remedy(source),
+            Self::Record(error) => error.remedy(),
+        }
+    }
 }
 
 impl Store {

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tracing_subscriber::filter::LevelFilter;
 use url::Url;
 
+use super::mistake::Mistake;
 use super::report::{Failure, put};
 use super::run::Signals;
 use super::settings::Places;
@@ -46,9 +47,8 @@ impl Demo {
 
     /// Stays up for a real mail client, until a signal.
     async fn stay(&self, story: &Story) -> Result<(), Failure> {
-        let mut signals = Signals::listen().map_err(|error| {
-            Failure::failed(format!("Ctrl-C can't be listened for ({error})."), "Use --once.")
-        })?;
+        let mut signals =
+            Signals::listen().map_err(|error| Failure::from(Mistake::SignalsUnheard(&error)))?;
         put("\nThe demo stays up. For your mail program:");
         let (proxy, password) = (story.proxy(), story.password().expose());
         let places = Places::of(&proxy.settings().config.listen, Some(&proxy.status()));
@@ -103,6 +103,6 @@ fn lines_of_stdin() -> mpsc::Receiver<String> {
 impl From<Broken> for Failure {
     fn from(broken: Broken) -> Self {
         let remedy = broken.remedy();
-        Self::failed(format!("A step of the demo did not hold. {broken}."), remedy)
+        Self::failed(format!("A step of the demo did not hold: {broken}."), remedy)
     }
 }

@@ -9,6 +9,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::mistake::Mistake;
 use super::report::{Failure, put, say};
 use super::settings::{Place, Places};
 use super::{block_on, keys, log};
@@ -62,10 +63,7 @@ impl Login {
 
     fn sign_in(&self, home: &Home) -> Result<(), Failure> {
         let address = Address::parse(&self.address).map_err(|error| {
-            Failure::usage(
-                format!("“{}” is no address: {error}.", self.address),
-                "Write it like you@gmail.com.",
-            )
+            Failure::from(Mistake::NoAddress { typed: &self.address, why: error })
         })?;
         let client = self.client.as_deref().map(read_client).transpose()?;
         let settings = Settings::load(home, client.as_ref().map(|(client, _)| client.clone()))?;
@@ -112,29 +110,16 @@ impl Login {
 
     /// The local password for a new account; it is checked before the browser opens.
     fn password(&self, known: Option<&Record>, address: &Address) -> Result<NewPassword, Failure> {
-        let no_random =
-            |error| Failure::failed(format!("No password can be made: {error}."), "Try again.");
         if !self.password_stdin {
-            return NewPassword::generate().map_err(no_random);
+            return Ok(NewPassword::generate().map_err(Mistake::PasswordNotMade)?);
         }
-        let password = keys::line_of_stdin().map_err(|error| {
-            Failure::usage(
-                format!("The password can't be read ({error})."),
-                "Write it to stdin as UTF-8, in one line.",
-            )
-        })?;
+        let password = keys::line_of_stdin()
+            .map_err(|error| Failure::from(Mistake::PasswordUnreadable(&error)))?;
         let differs = known.is_some_and(|record| record.unlock_with_password(&password).is_err());
         if differs && !self.new_password {
-            return Err(Failure::usage(
-                format!(
-                    "{address} has another local password already, which signing in again keeps."
-                ),
-                "Leave --password-stdin out to keep it, or add --new-password to replace it.",
-            ));
+            return Err(Mistake::OtherPassword { address: address.as_str() }.into());
         }
-        NewPassword::chosen(password).map_err(|error| {
-            Failure::usage(format!("The password can't be used: {error}."), "Choose another one.")
-        })
+        Ok(NewPassword::chosen(password).map_err(Mistake::PasswordUnfit)?)
     }
 
     fn tell(&self, progress: &Progress<'_>) {
@@ -220,30 +205,19 @@ impl Login {
     }
 }
 
-fn told(error: &SignInError, address: &Address) -> Failure {
+pub(super) fn told(error: &SignInError, address: &Address) -> Failure {
     Failure::failed(error.to_string(), error.remedy(address.as_str()))
 }
 
 fn home_failure(home: &Home, error: &std::io::Error) -> Failure {
-    Failure::failed(
-        format!("{} can't be written ({error}).", home.data().display()),
-        "Make the folder writable, or name another with --home.",
-    )
+    Mistake::FolderUnwritable { folder: home.data(), error }.into()
 }
 
 fn read_client(path: &Path) -> Result<(OauthClient, String), Failure> {
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        Failure::usage(
-            format!("{} can't be read ({error}).", path.display()),
-            "Name the JSON file that Google's console downloads.",
-        )
-    })?;
-    let client = OauthClient::from_json(&text).map_err(|error| {
-        Failure::usage(
-            format!("{}: {error}.", path.display()),
-            "See docs/google-client.md, step “Clients”.",
-        )
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| Failure::from(Mistake::ClientUnreadable { file: path, error: &error }))?;
+    let client = OauthClient::from_json(&text)
+        .map_err(|why| Failure::from(Mistake::ClientUnfit { file: path, why: &why }))?;
     Ok((client, text))
 }
 
@@ -254,12 +228,7 @@ fn keep_client(home: &Home, settings: &Settings, text: &str) -> Result<(), Failu
         .parent()
         .map_or(Ok(()), private_file::create_private_dir)
         .and_then(|()| private_file::write_atomically(&path, text.as_bytes()));
-    kept.map_err(|error| {
-        Failure::failed(
-            format!("You are signed in, but {} can't be written ({error}).", path.display()),
-            "Make the folder writable and sign in again: tokens can't be refreshed without the client.",
-        )
-    })
+    kept.map_err(|error| Mistake::ClientNotKept { file: &path, error: &error }.into())
 }
 
 /// Lines that the person pastes. The end of stdin is no answer.

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::mistake::Mistake;
 use super::report::{Failure, say};
 use super::{block_on, keys, log, record_of};
 use crate::accounts::{Grant, Record, Store};
@@ -51,6 +52,9 @@ impl Logout {
             let _ = block_on(async { Ok(running.ask(Request::Reload).await?) });
         }
         say(&format!("{address} is forgotten here."));
+        if self.keep_grant {
+            say("The grant lives on; end it at https://myaccount.google.com/connections.");
+        }
         Ok(ExitCode::SUCCESS)
     }
 
@@ -59,7 +63,7 @@ impl Logout {
         if let Ok(running) = Running::find(home) {
             match block_on(async { Ok(running.ask(Request::Revoke(address.to_owned())).await?) })? {
                 Answer::Done => return Ok(()),
-                Answer::Failed(why) => return Err(not_ended(&why)),
+                Answer::Failed(why) => return Err(Mistake::GrantNotEnded { why: &why }.into()),
                 _ => {}
             }
         }
@@ -70,7 +74,7 @@ impl Logout {
         let grant = self.open(record, &settings)?;
         block_on(async {
             let revoked = server.revoke(&grant.refresh_token).await;
-            revoked.map_err(|cause| not_ended(&cause.sentence()))
+            revoked.map_err(|cause| Mistake::GrantNotEnded { why: &cause.sentence() }.into())
         })
     }
 
@@ -78,33 +82,22 @@ impl Logout {
     fn open(&self, record: &Record, settings: &Settings) -> Result<Grant, Failure> {
         let key = match keys::open(record, &settings.config) {
             Some(key) => key,
-            None => record.unlock_with_password(&self.password()?).map_err(|_| {
-                Failure::failed("This is not the local password of the account.", KEEP_GRANT)
-            })?,
+            None => record
+                .unlock_with_password(&self.password()?)
+                .map_err(|_| Failure::from(Mistake::GrantPasswordWrong))?,
         };
-        record.open(&key).map_err(|error| Failure::failed(format!("{error}."), KEEP_GRANT))
+        record.open(&key).map_err(|error| Mistake::GrantUnopened(&error).into())
     }
 
     fn password(&self) -> Result<LocalPassword, Failure> {
-        let fail = |error: std::io::Error| {
-            Failure::usage(format!("The local password can't be read ({error})."), KEEP_GRANT)
-        };
+        let fail = |error: std::io::Error| Mistake::PasswordUnreadable(&error).into();
         if self.password_stdin {
             return keys::line_of_stdin().map_err(fail);
         }
         if !std::io::stdin().is_terminal() {
-            return Err(Failure::usage(
-                "The account is locked, and its local password is needed to end the grant.",
-                "Add --password-stdin and write it to stdin, or use --keep-grant.",
-            ));
+            return Err(Mistake::GrantLocked.into());
         }
         say("The local password opens the grant, so that Google can be told which one to end.");
         rpassword::prompt_password("Local password: ").map(LocalPassword::new).map_err(fail)
     }
-}
-
-const KEEP_GRANT: &str = "Nothing was changed. --keep-grant forgets the account here; the grant can be ended at https://myaccount.google.com/connections.";
-
-fn not_ended(why: &str) -> Failure {
-    Failure::failed(format!("The grant could not be ended: {why}"), KEEP_GRANT)
 }

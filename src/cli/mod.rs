@@ -6,12 +6,16 @@ mod keys;
 mod log;
 mod login;
 mod logout;
+mod mistake;
 mod password;
+mod port_owner;
 mod report;
 mod run;
 mod running;
 mod settings;
 mod terminal;
+#[cfg(test)]
+mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -20,6 +24,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::accounts::{Address, Record, Store};
 use crate::config::Home;
+use mistake::Mistake;
 use report::Failure;
 
 /// A local mail proxy: mail clients sign on to it with a password, it signs on to Gmail with
@@ -85,7 +90,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         return demo.run();
     }
     let home = Home::locate(cli.place.home.as_deref(), cli.place.config.as_deref())
-        .map_err(|error| Failure::usage(format!("{error}."), "Name a folder with --home."))?;
+        .map_err(Mistake::NoHome)?;
     match cli.command {
         Command::Login(login) => login.run(&home),
         Command::Run(run) => run.run(home),
@@ -103,22 +108,13 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
 /// The record of the account that was typed.
 fn record_of(store: &Store, typed: &str) -> Result<Record, Failure> {
     let known = Address::parse(typed).map(|address| store.load(&address)).unwrap_or(Ok(None))?;
-    known.ok_or_else(|| no_account(typed))
-}
-
-fn no_account(typed: &str) -> Failure {
-    Failure::usage(format!("There is no account {typed}."), "`gatepost status` shows the accounts.")
+    Ok(known.ok_or(Mistake::NoAccount { typed })?)
 }
 
 /// Runs a command's work to its end.
 fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| {
-        Failure::failed(
-            format!("The program can't start ({error})."),
-            "End other programs and try again.",
-        )
-    })?;
+    let runtime = runtime.map_err(|error| Failure::from(Mistake::CantStart(&error)))?;
     let outcome = runtime.block_on(work);
     // A thread that waits for a line of stdin would hold the process.
     runtime.shutdown_background();

@@ -7,8 +7,9 @@ use clap::Args;
 use serde_json::json;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::mistake::Mistake;
 use super::report::{Failure, put, say};
-use super::{keys, log, no_account, record_of};
+use super::{keys, log, record_of};
 use crate::accounts::{Address, NewPassword, PrivateKey, Record, Store, StoreError};
 use crate::config::{Config, Home};
 use crate::secret::LocalPassword;
@@ -54,10 +55,7 @@ impl Password {
     fn renew(&self, home: &Home) -> Result<(), Failure> {
         let typed = &self.address;
         if !self.new {
-            return Err(Failure::usage(
-                "The local password can't be shown: it is stored nowhere.",
-                format!("Make a new one with `gatepost password {typed} --new`."),
-            ));
+            return Err(Mistake::PasswordIsNotKept { address: typed }.into());
         }
         let store = Store::new(home.accounts());
         let record = record_of(&store, typed)?;
@@ -73,57 +71,35 @@ impl Password {
             record.set_password(&key, &new)?;
             Ok::<_, StoreError>(Some(record))
         })?;
-        changed.ok_or_else(|| no_account(typed))?;
+        changed.ok_or(Mistake::NoAccount { typed })?;
         self.report(record.address(), new.password());
         Ok(())
     }
 
     fn new_password(&self) -> Result<NewPassword, Failure> {
         if !self.password_stdin {
-            return NewPassword::generate().map_err(|error| {
-                Failure::failed(format!("No password can be made: {error}."), "Try again.")
-            });
+            return Ok(NewPassword::generate().map_err(Mistake::PasswordNotMade)?);
         }
         let typed = keys::line_of_stdin().map_err(|error| unreadable(&error))?;
-        NewPassword::chosen(typed).map_err(|error| {
-            Failure::usage(format!("The password can't be used: {error}."), "Choose another one.")
-        })
+        Ok(NewPassword::chosen(typed).map_err(Mistake::PasswordUnfit)?)
     }
 
     fn open_with_old(&self, record: &Record) -> Result<PrivateKey, Failure> {
-        let address = record.address();
+        let address = record.address().as_str();
         let old = self.old_password(address)?;
-        record.unlock_with_password(&old).map_err(|_| {
-            Failure::failed(
-                format!("This is not the old local password of {address}."),
-                format!(
-                    "Try again, or sign in again with `gatepost login {address} --new-password`."
-                ),
-            )
-        })
+        record.unlock_with_password(&old).map_err(|_| Mistake::OldPasswordWrong { address }.into())
     }
 
-    fn old_password(&self, address: &Address) -> Result<LocalPassword, Failure> {
-        let sign_in = format!("sign in again with `gatepost login {address} --new-password`.");
-        let missing = |where_it_was_looked_for: &str, cure: &str| {
-            Failure::usage(
-                format!(
-                    "No key file and no keychain opens {address}, and {where_it_was_looked_for}."
-                ),
-                format!("{cure}, or {sign_in}"),
-            )
-        };
+    fn old_password(&self, address: &str) -> Result<LocalPassword, Failure> {
         if self.password_stdin {
             let old = keys::line_of_stdin().map_err(|error| unreadable(&error))?;
             if old.is_empty() {
-                let missing = missing("stdin has no second line", "Write the old password there");
-                return Err(missing);
+                return Err(Mistake::OldPasswordMissing { address }.into());
             }
             return Ok(old);
         }
         if !std::io::stdin().is_terminal() {
-            let nobody = "there is no terminal to ask for the old password";
-            return Err(missing(nobody, "Run it on a terminal"));
+            return Err(Mistake::OldPasswordUnasked { address }.into());
         }
         let old = rpassword::prompt_password("Old local password: ");
         old.map(LocalPassword::new).map_err(|error| unreadable(&error))
@@ -145,8 +121,5 @@ impl Password {
 }
 
 fn unreadable(error: &std::io::Error) -> Failure {
-    Failure::usage(
-        format!("The password can't be read ({error})."),
-        "Write it to stdin as UTF-8, in one line.",
-    )
+    Mistake::PasswordUnreadable(error).into()
 }

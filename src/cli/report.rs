@@ -3,8 +3,10 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use super::port_owner;
 use crate::accounts::{KeyFileError, StoreError};
 use crate::control::{AlreadyRunning, ChannelError, ControlError};
+use crate::private_file;
 use crate::proxy::{ListenError, ServeError};
 use crate::settings::SettingsError;
 use crate::tls::TlsError;
@@ -69,44 +71,49 @@ pub(super) fn put(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
 }
 
+/// An error as a sentence. Most begin with a small letter; one that begins with a path keeps it.
+fn sentence(error: impl std::fmt::Display) -> String {
+    let mut text = format!("{error}.");
+    let first = text.split(' ').next().unwrap_or_default();
+    if first.bytes().all(|byte| byte.is_ascii_lowercase()) {
+        text[..1].make_ascii_uppercase();
+    }
+    text
+}
+
 impl From<SettingsError> for Failure {
     fn from(error: SettingsError) -> Self {
         let remedy = match &error {
-            SettingsError::Config(_) => {
-                "Mend the configuration; config/gatepost.toml has every key with its default."
-            }
+            SettingsError::Config(error) => error.remedy,
             SettingsError::Tls(TlsError::BadCaFile { .. }) => {
-                "Name a file of certificates in PEM form in `ca_file`, or leave `ca_file` out."
+                "Name a file of certificates in PEM form as `ca_file` in the configuration."
             }
             SettingsError::Tls(TlsError::NoRoots(_)) => {
-                "Install the system's certificates (Debian: apt install ca-certificates), or mend `ca_file`."
+                "Install the system's certificates (on Debian: apt install ca-certificates)."
             }
             SettingsError::ClientFile { .. } => {
                 "Download the JSON file of a client of the type “Desktop app” (docs/google-client.md) and run `gatepost login` with --client FILE."
             }
-            SettingsError::Unreadable { .. } => {
-                "Make the file readable for the user that runs Gatepost."
-            }
+            SettingsError::Unreadable { error, .. } => private_file::remedy(error),
             SettingsError::Setup(_) => {
-                "Check the proxy settings in the environment (HTTPS_PROXY and its like)."
+                "Mend the proxy settings in the environment (HTTPS_PROXY and its like)."
             }
         };
-        Self::usage(format!("{error}."), remedy)
+        Self::usage(sentence(error), remedy)
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::failed(format!("{error}."), "Nothing was changed.")
+        let remedy = error.remedy();
+        Self::failed(sentence(error), remedy)
     }
 }
 
 impl From<KeyFileError> for Failure {
     fn from(error: KeyFileError) -> Self {
-        Self::usage(
-            format!("{error}."),
-            "Mend the file, or take `key_file` out of the configuration.",
-        )
+        let remedy = error.remedy();
+        Self::usage(sentence(error), remedy)
     }
 }
 
@@ -115,18 +122,25 @@ impl From<ServeError> for Failure {
         match error {
             ServeError::Settings(error) => error.into(),
             ServeError::Store(error) => error.into(),
-            ServeError::Listen(error) => {
-                let remedy = match &error {
-                    ListenError::Taken { .. } => {
-                        "`ss -ltnp` (Linux) or `netstat -abno` (Windows) tells which program it is."
-                    }
-                    ListenError::Other { .. } => {
-                        "Set another address under [listen] in the configuration."
-                    }
-                };
-                Self::failed(format!("{error}."), remedy)
-            }
+            ServeError::Listen(error) => of_listening(&error, port_owner::owner_of),
         }
+    }
+}
+
+/// `owner_of` gives the program that holds a port.
+pub(super) fn of_listening(error: &ListenError, owner_of: fn(u16) -> Option<String>) -> Failure {
+    match error {
+        ListenError::Taken { port, service, config } => {
+            let owner = owner_of(*port).unwrap_or_else(|| "another program".to_owned());
+            Failure::failed(
+                format!("Port {port} ({service}) is taken by {owner}."),
+                format!("Set `{service}` under [listen] in {config} to another port."),
+            )
+        }
+        ListenError::Other { service, .. } => Failure::failed(
+            sentence(error),
+            format!("Set `{service}` under [listen] in the configuration to another address."),
+        ),
     }
 }
 
@@ -135,7 +149,7 @@ impl From<ControlError> for Failure {
         let remedy = match &error {
             ControlError::NotRunning => "Start it with `gatepost run`.",
             ControlError::Silent { .. } | ControlError::StillThere { .. } => {
-                "Wait a little and try again; if it stays so, end the process."
+                "Try again in a minute; if it stays so, end that process."
             }
         };
         Self::failed(error.to_string(), remedy)
@@ -145,22 +159,15 @@ impl From<ControlError> for Failure {
 impl From<AlreadyRunning> for Failure {
     fn from(error: AlreadyRunning) -> Self {
         let remedy = match &error {
-            AlreadyRunning::Other { .. } => {
-                "Nothing to do; `gatepost status` shows it, `gatepost stop` ends it."
-            }
-            AlreadyRunning::Io { .. } => {
-                "Make the folder writable for the user that runs Gatepost."
-            }
+            AlreadyRunning::Other { .. } => "Use that one; `gatepost stop` ends it.",
+            AlreadyRunning::Io { error, .. } => private_file::remedy(error),
         };
-        Self::failed(format!("{error}."), remedy)
+        Self::failed(sentence(error), remedy)
     }
 }
 
 impl From<ChannelError> for Failure {
     fn from(error: ChannelError) -> Self {
-        Self::failed(
-            format!("{error}."),
-            "Make the home folder writable, and see whether loopback is up.",
-        )
+        Self::failed(sentence(error), "Make Gatepost's folder writable for the user that runs it.")
     }
 }

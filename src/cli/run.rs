@@ -1,11 +1,13 @@
 //! `gatepost run`: serve, in the foreground.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
 
 use super::log::Log;
+use super::mistake::Mistake;
 use super::report::{Failure, say};
 use super::{block_on, keys};
 use crate::accounts::Address;
@@ -28,11 +30,8 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self, home: Home) -> Result<ExitCode, Failure> {
-        let parse = |typed: &str| {
-            Address::parse(typed).map_err(|error| {
-                let remedy = "Name the account's whole address, as in you@gmail.com.";
-                Failure::usage(format!("“{typed}” is no address: {error}."), remedy)
-            })
+        let parse = |typed| {
+            Address::parse(typed).map_err(|why| Failure::from(Mistake::NoAddress { typed, why }))
         };
         let log_wire = self.log_wire.as_deref().map(parse).transpose()?;
         let settings = Settings::load(&home, None)?;
@@ -52,10 +51,7 @@ fn run(
     // One that was killed left its address behind; nobody is to knock there.
     let _ = private_file::remove(&home.control_file());
     private_file::create_private_dir(&home.accounts()).map_err(|error| {
-        Failure::failed(
-            format!("{} can't be written ({error}).", home.accounts().display()),
-            "Make the folder writable, or name another home with --home.",
-        )
+        Failure::from(Mistake::FolderUnwritable { folder: &home.accounts(), error: &error })
     })?;
     raise_descriptor_limit();
     block_on(serve(home, settings, log, log_wire))?;
@@ -81,9 +77,8 @@ async fn serve(
     log: Log,
     log_wire: Option<Address>,
 ) -> Result<(), Failure> {
-    let signals = Signals::listen().map_err(|error| {
-        Failure::failed(format!("Signals can't be listened for ({error})."), "Start it anew.")
-    })?;
+    let signals =
+        Signals::listen().map_err(|error| Failure::from(Mistake::SignalsUnheard(&error)))?;
     let keys = keys::configured(&settings.config)?;
     let server = Server::start(home, settings, keys)?;
     let mut channel = Channel::open(server.clone()).await?;
@@ -110,14 +105,50 @@ async fn serve(
     Ok(())
 }
 
+/// What a person should know, in the log.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Hint<'h> {
+    /// Nobody can sign in.
+    NoClient,
+    /// Nobody has signed in.
+    NoAccount,
+    /// Where the wire log is.
+    WireLog { file: &'h Path },
+    /// The wire log's account isn't there yet.
+    WireLogWaits { account: &'h Address },
+    /// What a reload has read and can't take up.
+    NewStart,
+}
+
+impl std::fmt::Display for Hint<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NoClient => f.write_str(
+                "there is no Google client yet: run `gatepost login you@gmail.com --client FILE` (docs/google-client.md)",
+            ),
+            Self::NoAccount => {
+                f.write_str("there is no account yet: run `gatepost login you@gmail.com`")
+            }
+            Self::WireLog { file } => {
+                write!(f, "what its mail programs say and hear is in {}", file.display())
+            }
+            Self::WireLogWaits { account } => write!(
+                f,
+                "there is no account {account}: its wire log begins after `gatepost login {account}`"
+            ),
+            Self::NewStart => f.write_str(
+                "what is new under [secrets], or as `files` under [log], waits for a new start of Gatepost",
+            ),
+        }
+    }
+}
+
 /// What a newcomer should know before the first mail client comes.
 fn hints(server: &Server) {
     if server.settings().server.is_none() {
-        tracing::warn!(
-            "there is no Google client yet: run `gatepost login you@gmail.com --client FILE` (docs/google-client.md)"
-        );
+        tracing::warn!("{}", Hint::NoClient);
     } else if server.status().accounts.is_empty() && server.status().damaged.is_empty() {
-        tracing::warn!("there is no account yet: run `gatepost login you@gmail.com`");
+        tracing::warn!("{}", Hint::NoAccount);
     }
     for account in server.status().accounts {
         tracing::info!(account = account.address, state = account.state, "account");
@@ -127,12 +158,10 @@ fn hints(server: &Server) {
 /// Where the wire log is, and what it waits for.
 fn hint_of_wire_log(server: &Server, account: &Address) {
     let file = server.home().logs().join("wire.log");
-    tracing::info!(%account, "what its mail programs say and hear is in {}", file.display());
+    tracing::info!(%account, "{}", Hint::WireLog { file: &file });
     let is_it = |typed: &str| Address::parse(typed).is_ok_and(|address| address == *account);
     if !server.status().accounts.iter().any(|known| is_it(&known.address)) {
-        tracing::warn!(
-            "there is no account {account}: its wire log begins after `gatepost login {account}`"
-        );
+        tracing::warn!("{}", Hint::WireLogWaits { account });
     }
 }
 
@@ -140,9 +169,7 @@ fn hint_of_wire_log(server: &Server, account: &Address) {
 fn hint_of_new_start(begun: &Config, now: &Config) {
     let secrets = |config: &Config| (config.key_file.clone(), config.keychain);
     if secrets(begun) != secrets(now) || begun.log.files != now.log.files {
-        tracing::warn!(
-            "what is new under [secrets], or as `files` under [log], waits for a new start of Gatepost"
-        );
+        tracing::warn!("{}", Hint::NewStart);
     }
 }
 

@@ -6,6 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::block_on;
+use super::mistake::Mistake;
 use super::report::{Exit, Failure, put, say};
 use crate::accounts::{Listed, Record, Store};
 use crate::config::Home;
@@ -28,7 +29,7 @@ impl Status {
             Err(error) => return Err(error.into()),
         };
         let Answer::Status(status) = status else {
-            return Err(unexpected());
+            return Err(Mistake::StrangeAnswer.into());
         };
         if self.json {
             put(&serde_json::to_string(&status).unwrap_or_default());
@@ -64,7 +65,7 @@ impl Status {
         }
         for listed in listed {
             if let Listed::Damaged { error, .. } = listed {
-                say(&format!("{error}."));
+                say(&error.in_full());
             }
         }
         Err(ControlError::NotRunning.into())
@@ -77,7 +78,7 @@ fn show(status: &ProxyStatus) {
         put(&format!("  {service:<5}{address}"));
     }
     for damage in &status.damaged {
-        put(&format!("{damage}."));
+        put(damage);
     }
     if status.accounts.is_empty() && status.damaged.is_empty() {
         put("No account yet: run `gatepost login you@gmail.com`.");
@@ -93,7 +94,7 @@ fn show(status: &ProxyStatus) {
     }
 }
 
-fn account_line(account: &AccountStatus) -> String {
+pub(super) fn account_line(account: &AccountStatus) -> String {
     let state = match account.state.as_str() {
         "ready" => "ready",
         "locked" => "locked until a mail client signs on",
@@ -160,29 +161,19 @@ pub(super) fn reload(home: &Home) -> Result<ExitCode, Failure> {
             say("Read again.");
             Ok(ExitCode::SUCCESS)
         }
-        Answer::Failed(why) => Err(Failure::usage(
-            format!("{why}."),
-            "The old configuration stays in use; mend the file and reload again.",
-        )),
-        _ => Err(unexpected()),
+        Answer::Failed(why) => Err(Mistake::NotReloaded { why: &why }.into()),
+        _ => Err(Mistake::StrangeAnswer.into()),
     }
 }
 
 pub(super) fn stop(home: &Home) -> Result<ExitCode, Failure> {
     let running = Running::find(home).map_err(|error| match error {
-        ControlError::NotRunning => Failure::failed(error.to_string(), "There is nothing to stop."),
+        ControlError::NotRunning => Failure::from(Mistake::NothingToStop),
         error => error.into(),
     })?;
     block_on(async { Ok(running.stop().await?) })?;
     say("Stopped.");
     Ok(ExitCode::SUCCESS)
-}
-
-pub(super) fn unexpected() -> Failure {
-    Failure::failed(
-        "The running Gatepost gave an answer that this version does not know.",
-        "Stop it with the version that started it, and start this one.",
-    )
 }
 
 #[cfg(test)]

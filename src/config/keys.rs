@@ -118,6 +118,13 @@ pub(super) fn path(section: &str, key: &str) -> String {
     if section.is_empty() { key.to_owned() } else { format!("{section}.{key}") }
 }
 
+/// What a key takes, by its path; none if there is no such key.
+pub(super) fn wanted_for(path: &str) -> Option<String> {
+    let (section, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let (_, takes) = keys_of(section).into_iter().find(|(key, _)| *key == name)?;
+    takes.wanted()
+}
+
 /// Two names as near as this are hardly different words.
 const NEAR: f64 = 0.7;
 /// Of names that belong elsewhere, only those that are one slip away.
@@ -190,22 +197,29 @@ impl Takes {
             {
                 return None;
             }
-            (Self::Text(""), _) => "a text in quotation marks is wanted".to_owned(),
-            (Self::Text(example), _) => {
-                format!("a text in quotation marks is wanted, as in \"{example}\"")
-            }
-            (Self::OneOf(all), _) => format!("\"{}\" is wanted", all.join("\" or \"")),
-            (Self::Flag, _) => "true or false is wanted, without quotation marks".to_owned(),
-            (Self::Number(example), _) => {
-                format!("a whole number is wanted, 0 or more, as in {example}")
-            }
             (Self::Texts(example), DeValue::Array(_)) => {
                 return Some(format!("each entry of the list is a text, as in {example}"));
             }
-            (Self::Texts(example), _) => format!("a list of texts is wanted, as in {example}"),
-            (Self::Section, _) => return None,
+            (takes, _) => takes.wanted()?,
         };
         Some(format!("{} stands here; {wanted}", in_words(value)))
+    }
+
+    /// What is wanted here, with an example; none of a section.
+    fn wanted(self) -> Option<String> {
+        Some(match self {
+            Self::Text("") => "a text in straight quotation marks is wanted".to_owned(),
+            Self::Text(example) => {
+                format!("a text in straight quotation marks is wanted, as in \"{example}\"")
+            }
+            Self::OneOf(all) => format!("\"{}\" is wanted", all.join("\" or \"")),
+            Self::Flag => "true or false is wanted, without quotation marks".to_owned(),
+            Self::Number(example) => {
+                format!("a whole number is wanted, 0 or more, as in {example}")
+            }
+            Self::Texts(example) => format!("a list of texts is wanted, as in {example}"),
+            Self::Section => return None,
+        })
     }
 }
 

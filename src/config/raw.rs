@@ -81,7 +81,13 @@ pub struct ConfigError {
     pub key: Option<String>,
     /// What is wrong and what is allowed.
     pub problem: String,
+    /// One thing to do.
+    pub remedy: &'static str,
 }
+
+/// The remedy for what is wrong inside the file.
+pub(super) const MEND: &str =
+    "Mend the configuration; config/gatepost.toml has every key with its default.";
 
 impl std::fmt::Display for ConfigError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -98,15 +104,10 @@ impl std::fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// The parser's words for what is no TOML, in a person's.
-fn in_plain_words(message: &str) -> String {
+/// The parser's words for what is no TOML, in a person's; `key` is the one whose line it is.
+fn in_plain_words(message: &str, key: Option<&str>) -> String {
     const WORDS: &[(&str, &str)] = &[
         ("duplicate key", "this stands here a second time; keep one of the two"),
-        (
-            "string values must be quoted",
-            "no value can be read here; a text stands in straight quotation marks, as in \
-             \"localhost:10143\"",
-        ),
         (
             "carriage return must be followed by newline",
             "the line ends in a CR alone; save the file with LF or CR LF at the ends of lines",
@@ -124,6 +125,11 @@ fn in_plain_words(message: &str) -> String {
     ];
     const BACK_SLASH: &str = "in a text in \"…\" write \\\\ for each \\, or put the text in '…'";
     let message = message.replace('\n', ", ");
+    if message.contains("string values must be quoted") {
+        let wanted = key.and_then(keys::wanted_for);
+        let wanted = wanted.unwrap_or_else(|| "a text stands in quotation marks".to_owned());
+        return format!("no value can be read here; {wanted}");
+    }
     match WORDS.iter().find(|(theirs, _)| message.contains(theirs)) {
         Some((_, ours)) => (*ours).to_owned(),
         None => format!("this is not understood: {message}"),
@@ -144,6 +150,7 @@ impl Source<'_> {
             line: Some(self.line_at(mistake.at)),
             key: Some(mistake.key),
             problem: mistake.problem,
+            remedy: MEND,
         })?;
         toml::from_str(self.text).map_err(|error| self.syntax_error(&error))
     }
@@ -168,15 +175,17 @@ impl Source<'_> {
             Some(self.line_at(name.span().start))
         });
         let key = Some(keys::path(section, key));
-        ConfigError { file: self.file.to_owned(), line, key, problem: problem.into() }
+        ConfigError { file: self.file.to_owned(), line, key, problem: problem.into(), remedy: MEND }
     }
 
     fn syntax_error(&self, error: &toml::de::Error) -> ConfigError {
+        let key = error.span().and_then(|span| self.key_at(span.start));
         ConfigError {
             file: self.file.to_owned(),
             line: error.span().map(|span| self.line_at(span.start)),
-            key: error.span().and_then(|span| self.key_at(span.start)),
-            problem: in_plain_words(error.message().trim()),
+            problem: in_plain_words(error.message().trim(), key.as_deref()),
+            key,
+            remedy: MEND,
         }
     }
 

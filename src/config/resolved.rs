@@ -10,7 +10,8 @@ use url::Url;
 use super::client::OauthClient;
 use super::home::Home;
 use super::provider::{GMAIL, Host, Preset, Provider, Security};
-use super::raw::{ConfigError, RawKeychain, RawListen, RawLog, RawProvider, Source};
+use super::raw::{ConfigError, MEND, RawKeychain, RawListen, RawLog, RawProvider, Source};
+use crate::private_file;
 use crate::secret::ClientSecret;
 
 /// Everything that a person can set.
@@ -87,8 +88,10 @@ impl Config {
     pub fn of(home: &Home) -> Result<Self, ConfigError> {
         let file = home.config_file();
         if home.config_is_named() && !file.exists() {
-            let problem = "there is no such file".to_owned();
-            return Err(ConfigError { file: file.to_owned(), line: None, key: None, problem });
+            let (problem, remedy) =
+                ("there is no such file".to_owned(), "Name a file that is there with --config.");
+            let file = file.to_owned();
+            return Err(ConfigError { file, line: None, key: None, problem, remedy });
         }
         Self::load(file)
     }
@@ -99,8 +102,10 @@ impl Config {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
             Err(error) => {
-                let problem = format!("it can't be read: {error}");
-                return Err(ConfigError { file: file.to_owned(), line: None, key: None, problem });
+                let (problem, remedy) =
+                    (format!("it can't be read ({error})"), private_file::remedy(&error));
+                let file = file.to_owned();
+                return Err(ConfigError { file, line: None, key: None, problem, remedy });
             }
         };
         let text = std::str::from_utf8(&bytes).map_err(|error| {
@@ -108,7 +113,7 @@ impl Config {
             let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
             let problem = "there is a character here that is not UTF-8; save the file as UTF-8";
             let (file, problem) = (file.to_owned(), problem.to_owned());
-            ConfigError { file, line: Some(line), key: None, problem }
+            ConfigError { file, line: Some(line), key: None, problem, remedy: MEND }
         })?;
         Self::parse(file, text)
     }
@@ -249,7 +254,7 @@ fn provider(
     if let Some(path) = &ca_file
         && let Err(problem) = std::fs::metadata(path)
     {
-        return Err(error("ca_file", format!("{} can't be read: {problem}", path.display())));
+        return Err(error("ca_file", format!("{} can't be read ({problem})", path.display())));
     }
     Ok(Provider {
         name: preset.name.to_owned(),
@@ -378,6 +383,7 @@ mod tests {
             "[provider.gmail]\nbare_newlines = \"keep\"\n",
             "[provider.gmail]\nca_file = \"/nowhere/at/all.pem\"\n",
             "[log]\nlevel = \"loud\"\n",
+            "[log]\nlevel = debug\n",
             "[log]\nfiles = 1000\n",
             "[secrets]\nkeychain = \"on\"\n",
             "[secrets]\nkeychain = true\n",

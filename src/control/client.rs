@@ -26,7 +26,7 @@ pub struct Running {
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// None runs.
-    #[error("Gatepost is not running for this home.")]
+    #[error("Gatepost is not running here.")]
     NotRunning,
     /// It runs and doesn't answer.
     #[error("The running Gatepost (process {pid}) does not answer ({error}).")]

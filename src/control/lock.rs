@@ -16,7 +16,7 @@ pub struct InstanceLock(#[expect(dead_code, reason = "dropping it unlocks")] Fil
 #[derive(Debug, thiserror::Error)]
 pub enum AlreadyRunning {
     /// Another proxy serves it.
-    #[error("Gatepost is running for this home already{}", match .pid { Some(pid) => format!(" (process {pid})"), None => String::new() })]
+    #[error("Gatepost is running already{}", match .pid { Some(pid) => format!(" (process {pid})"), None => String::new() })]
     Other {
         /// Its process, where it has said so.
         pid: Option<u32>,

@@ -33,7 +33,7 @@ pub struct Channel {
 
 /// The channel can't be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("commands could not reach this proxy ({0})")]
+#[error("the commands could not reach this Gatepost ({0})")]
 pub struct ChannelError(#[from] io::Error);
 
 impl Channel {

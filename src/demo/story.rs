@@ -52,7 +52,7 @@ pub enum Ports {
 
 /// A step that did not hold.
 #[derive(Debug, thiserror::Error)]
-#[error("{step}: {problem}")]
+#[error("{step} ({problem})")]
 pub struct Broken {
     step: &'static str,
     problem: String,

@@ -98,12 +98,12 @@ impl Entrance {
 
     /// Checks a user name and a local password.
     pub(super) async fn admit(&self, credentials: Credentials) -> Result<Arc<Member>, Denied> {
-        let storage = |error: String| {
+        let storage = |error: CheckError| {
             tracing::error!("{error}");
-            Denied::Trouble(Trouble::machine(format!("{error}."), "See Gatepost's log."))
+            Denied::Trouble(Trouble::storage(&error))
         };
         let found = self.household.find(&credentials.user);
-        let Some(member) = found.map_err(|error| storage(error.to_string()))? else {
+        let Some(member) = found.map_err(|error| storage(error.into()))? else {
             tracing::info!(user = shown(&credentials.user), "there is no such account");
             return Err(Denied::Wrong);
         };
@@ -114,9 +114,7 @@ impl Entrance {
         }
         let checked = if account.is_slow() {
             let Ok(Ok(_turn)) = timeout(DERIVATION_WAIT, self.derivation.acquire()).await else {
-                let sentence = "Too many passwords are being checked.".to_owned();
-                let remedy = "Nothing to do: the next sign-on tries again.";
-                return Err(Denied::Trouble(Trouble::limit(sentence, remedy)));
+                return Err(Denied::Trouble(Trouble::too_many_checks()));
             };
             let checked = tokio::task::spawn_blocking(move || check(&account, &credentials)).await;
             checked.unwrap_or(Err(CheckError::Wrong))
@@ -132,7 +130,7 @@ impl Entrance {
                 tracing::info!(account = %member.account.address(), "wrong local password");
                 Err(Denied::Wrong)
             }
-            Err(error) => Err(storage(error.to_string())),
+            Err(error) => Err(storage(error)),
         }
     }
 
@@ -342,10 +340,7 @@ fn outcome<T>(
     member: &Member,
     opened: Result<Result<T, Trouble>, tokio::time::error::Elapsed>,
 ) -> Result<T, Trouble> {
-    let opened = opened.unwrap_or_else(|_| {
-        let sentence = "The provider did not answer in time.".to_owned();
-        Err(Trouble::limit(sentence, "Nothing to do: the next sign-on tries again."))
-    });
+    let opened = opened.unwrap_or_else(|_| Err(Trouble::no_answer()));
     member.note(opened.as_ref().err());
     opened
 }

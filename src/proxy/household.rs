@@ -131,7 +131,7 @@ impl Household {
     /// Reads the folder of the accounts again. Members whose record is gone are told to leave.
     pub(super) fn rescan(&self) -> Result<(), StoreError> {
         let damaged: Vec<String> =
-            self.directory.scan()?.iter().map(|damage| damage.error.to_string()).collect();
+            self.directory.scan()?.iter().map(|damage| damage.error.in_full()).collect();
         damaged.iter().for_each(|damage| tracing::error!("{damage}"));
         *self.damaged.lock().unwrap_or_else(PoisonError::into_inner) = damaged;
         let all = self.directory.all();
@@ -231,10 +231,7 @@ impl Member {
     ) -> Result<TokenUse, Trouble> {
         let address = self.account.address().as_str();
         let Some(server) = &settings.server else {
-            return Err(Trouble::machine(
-                "Gatepost has no Google client.".into(),
-                "Run `gatepost login` with --client FILE (see docs/google-client.md).",
-            ));
+            return Err(Trouble::no_client(address));
         };
         *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         let token = self.tokens.token(server, refused).await;
@@ -266,14 +263,7 @@ impl Member {
     /// A place for one more IMAP connection, within the account's budget, by `deadline`.
     pub(super) async fn place(&self, deadline: TokioInstant) -> Result<Place, Trouble> {
         self.budget.place(deadline).await.ok_or_else(|| {
-            let sentence = match self.budget.show().limit.unwrap_or_default() {
-                1 => "The only connection of this account is in use.".to_owned(),
-                limit => format!("All {limit} connections of this account are in use."),
-            };
-            Trouble::limit(
-                sentence,
-                "Close a mail program of this account, or raise `connections` in Gatepost's configuration.",
-            )
+            Trouble::no_connection_left(self.budget.show().limit.unwrap_or_default())
         })
     }
 

@@ -27,19 +27,17 @@ const PORT_TRIES: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Somebody else listens there.
-    #[error(
-        "port {port} ({service}) is taken by another program; end it, or set `{service}` under [listen] in {config} to another port"
-    )]
+    #[error("port {port} ({service}) is taken by another program")]
     Taken {
         /// The port.
         port: u16,
         /// `imap` or `smtp`.
         service: &'static str,
-        /// The configuration file.
+        /// The configuration file, where another can be set.
         config: String,
     },
     /// Any other reason.
-    #[error("{endpoint} ({service}) can't be listened on ({error})")]
+    #[error("Gatepost can't listen on {endpoint} for {service} ({error})")]
     Other {
         /// The address.
         endpoint: String,

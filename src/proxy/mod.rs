@@ -38,3 +38,5 @@ pub use household::{AccountStatus, Sessions};
 pub use inside::{Inside, UnlockTrouble};
 pub use listener::ListenError;
 pub use server::{Reloaded, ServeError, Server, Status};
+#[cfg(test)]
+pub(crate) use trouble::{Goodbye, Protocol, Trouble};

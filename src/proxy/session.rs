@@ -13,7 +13,7 @@ use super::client_stream::ClientStream;
 use super::entrance::{Denied, Entrance};
 use super::household::Member;
 use super::relay::End;
-use super::trouble::{Protocol, Trouble, signed};
+use super::trouble::{Goodbye, Protocol, Trouble, signed};
 use crate::protocol::Dialogue;
 use crate::protocol::intruder::Intruder;
 use crate::protocol::sasl::Credentials;
@@ -62,8 +62,8 @@ impl Context {
     pub(super) async fn leave(&self, member: &Member) -> String {
         let mut stopping = self.stopping.clone();
         tokio::select! {
-            _ = stopping.wait_for(|stopping| *stopping) => "Gatepost is stopping".into(),
-            () = member.gone() => "This account was signed out".into(),
+            _ = stopping.wait_for(|stopping| *stopping) => Goodbye::Stopping.to_string(),
+            () = member.gone() => Goodbye::SignedOut.to_string(),
         }
     }
 }
@@ -151,14 +151,9 @@ pub(super) async fn finish(
 ) {
     let words = match end {
         End::ClientLeft | End::Held | End::Due => None,
-        End::UpstreamLeft => Some(signed("The mail server has closed the connection", context.id)),
-        End::Lost(why) => {
-            let words = format!("The connection to the mail server was lost: {why}");
-            Some(signed(&words, context.id))
-        }
-        End::Stopped(violation) => {
-            Some(signed(&format!("The session can't go on: {violation}"), context.id))
-        }
+        End::UpstreamLeft => Some(signed(Goodbye::ServerClosed, context.id)),
+        End::Lost(why) => Some(signed(Goodbye::ServerLost(why), context.id)),
+        End::Stopped(violation) => Some(signed(Goodbye::Broken(*violation), context.id)),
         End::Leaving(words) => Some(words.clone()),
     };
     tracing::info!(
@@ -178,7 +173,7 @@ pub(super) async fn finish(
 /// Tells a client that there are too many already. It isn't waited for: the next one is.
 pub(super) async fn one_too_many(mut stream: ClientStream, protocol: Protocol) {
     tracing::warn!("too many clients that have not signed on; this one is turned away");
-    let words = protocol.goodbye("4.7.0", "Too many clients at once, try again later");
+    let words = protocol.goodbye(Goodbye::TooMany);
     let _ = timeout(ONE_LINE, stream.write_all(&words)).await;
 }
 
@@ -216,14 +211,14 @@ impl Client<'_> {
                         "an HTTP request came to the {name} port and was refused: this is no web page"
                     ),
                 }
-                protocol.goodbye("4.7.0", &format!("This port speaks {name} without TLS"))
+                protocol.goodbye(Goodbye::OtherProtocol(protocol))
             }
             TurnedAway::Trouble(trouble) => {
                 tracing::warn!("{trouble}");
                 trouble.words(protocol, context.id)
             }
-            TurnedAway::Silent => protocol.goodbye("4.4.2", "Too long without a sign-on"),
-            TurnedAway::Stopping => protocol.goodbye("4.3.2", "Gatepost is stopping"),
+            TurnedAway::Silent => protocol.goodbye(Goodbye::Silent),
+            TurnedAway::Stopping => protocol.goodbye(Goodbye::Stopping),
         };
         self.close(&words).await;
     }

@@ -3,37 +3,43 @@
 //! None of it is ever a tagged `NO` or a `535`: mail clients answer those by asking for a password,
 //! and the person then types the wrong one over the right one.
 
+use std::fmt;
+
+use crate::accounts::CheckError;
+use crate::protocol::dialogue::Violation;
 use crate::token;
 use crate::upstream::{Refusal, UpstreamError};
 
+const NEXT_SIGN_ON: &str = "Nothing to do: the next sign-on tries again.";
+
 /// What is spoken on a listener and in a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Protocol {
+pub(crate) enum Protocol {
     Imap,
     Smtp,
 }
 
 impl Protocol {
     /// As in the configuration and in `status`.
-    pub(super) fn key(self) -> &'static str {
+    pub(crate) fn key(self) -> &'static str {
         match self {
             Self::Imap => "imap",
             Self::Smtp => "smtp",
         }
     }
 
-    pub(super) fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Imap => "IMAP",
             Self::Smtp => "SMTP",
         }
     }
 
-    /// The last words to a client; `code` is SMTP's enhanced status code (RFC 3463).
-    pub(super) fn goodbye(self, code: &str, words: &str) -> Vec<u8> {
+    /// The last words to a client.
+    pub(crate) fn goodbye(self, words: Goodbye<'_>) -> Vec<u8> {
         match self {
             Self::Imap => format!("* BYE {words}\r\n"),
-            Self::Smtp => format!("421 {code} {words}\r\n"),
+            Self::Smtp => format!("421 {} {words}\r\n", words.code()),
         }
         .into_bytes()
     }
@@ -41,22 +47,23 @@ impl Protocol {
 
 /// Why a mail client whose password is right is turned away.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Trouble {
+pub(crate) struct Trouble {
     /// One sentence.
-    pub(super) sentence: String,
+    pub(crate) sentence: String,
     /// One thing to do.
-    pub(super) remedy: String,
+    pub(crate) remedy: String,
     /// True if nothing gets better before a person acts: then the client is given an alert.
-    pub(super) needs_person: bool,
+    pub(crate) needs_person: bool,
     /// True if it is a limit of Gatepost's own, which says nothing of the provider.
-    pub(super) is_limit: bool,
+    pub(crate) is_limit: bool,
     /// The enhanced status code (RFC 3463) behind SMTP's 421.
     code: &'static str,
 }
 
+/// Each of the ways to make one stands in `cli/words`, so that all words can be read together.
 impl Trouble {
     /// The token can't be had.
-    pub(super) fn token(trouble: &token::Trouble, address: &str) -> Self {
+    pub(crate) fn token(trouble: &token::Trouble, address: &str) -> Self {
         match trouble {
             token::Trouble::Cause(cause) => Self {
                 sentence: cause.sentence(),
@@ -76,7 +83,7 @@ impl Trouble {
     }
 
     /// The provider's mail server can't be used.
-    pub(super) fn upstream(error: &UpstreamError) -> Self {
+    pub(crate) fn upstream(error: &UpstreamError) -> Self {
         let is_network = error.is_transient() && !matches!(error, UpstreamError::Refused { .. });
         Self {
             sentence: format!("{error}."),
@@ -88,7 +95,7 @@ impl Trouble {
     }
 
     /// The provider has ended a session for this reason.
-    pub(super) fn farewell(refusal: &Refusal) -> Self {
+    pub(crate) fn farewell(refusal: &Refusal) -> Self {
         Self {
             sentence: refusal.sentence(),
             remedy: refusal.remedy().to_owned(),
@@ -98,10 +105,41 @@ impl Trouble {
         }
     }
 
-    /// A limit of Gatepost's own.
-    pub(super) fn limit(sentence: String, remedy: &str) -> Self {
+    /// All connections that the account may have are in use.
+    pub(crate) fn no_connection_left(limit: usize) -> Self {
+        let sentence = match limit {
+            1 => "The only connection of this account is in use.".to_owned(),
+            limit => format!("All {limit} connections of this account are in use."),
+        };
+        Self::limit(&sentence, "Close a mail program of this account.")
+    }
+
+    /// Passwords that a person chose take their time, one after the other.
+    pub(crate) fn too_many_checks() -> Self {
+        Self::limit("Too many passwords are being checked.", NEXT_SIGN_ON)
+    }
+
+    /// A sign-on has taken too long in all.
+    pub(crate) fn no_answer() -> Self {
+        Self::limit("The provider did not answer in time.", NEXT_SIGN_ON)
+    }
+
+    /// The account can't be read or opened, whatever the password is.
+    pub(crate) fn storage(error: &CheckError) -> Self {
+        Self::machine(format!("{error}."), error.remedy())
+    }
+
+    /// There is an account, and no client to renew its tokens with.
+    pub(crate) fn no_client(address: &str) -> Self {
+        Self::machine(
+            "Gatepost has no Google client.".into(),
+            &format!("Run `gatepost login {address} --client FILE` (docs/google-client.md)."),
+        )
+    }
+
+    fn limit(sentence: &str, remedy: &str) -> Self {
         Self {
-            sentence,
+            sentence: sentence.to_owned(),
             remedy: remedy.to_owned(),
             needs_person: false,
             is_limit: true,
@@ -109,8 +147,7 @@ impl Trouble {
         }
     }
 
-    /// This machine is at fault.
-    pub(super) fn machine(sentence: String, remedy: &str) -> Self {
+    fn machine(sentence: String, remedy: &str) -> Self {
         Self {
             sentence,
             remedy: remedy.to_owned(),
@@ -121,7 +158,7 @@ impl Trouble {
     }
 
     /// The last words to a client, with the number by which the log calls its session.
-    pub(super) fn words(&self, protocol: Protocol, session: u64) -> Vec<u8> {
+    pub(crate) fn words(&self, protocol: Protocol, session: u64) -> Vec<u8> {
         let (sentence, remedy) = (ascii(&self.sentence), ascii(&self.remedy));
         match protocol {
             // The alert alone is the same each time: mail programs show it once.
@@ -130,7 +167,7 @@ impl Trouble {
                 format!("* OK [ALERT] Gatepost: {sentence} {remedy}\r\n* BYE {bye}\r\n")
             }
             Protocol::Imap => {
-                format!("* BYE {}\r\n", signed(&format!("{sentence} {remedy}"), session))
+                format!("* BYE {}\r\n", signed(format_args!("{sentence} {remedy}"), session))
             }
             Protocol::Smtp => {
                 // RFC 5321 §4.5.3.1.5: a reply line has 512 bytes.
@@ -142,19 +179,71 @@ impl Trouble {
     }
 }
 
-impl std::fmt::Display for Trouble {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.sentence, self.remedy)
     }
 }
 
+/// Why a session ends that nothing is the matter with, or nothing that its person could mend: mail
+/// programs connect again by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Goodbye<'g> {
+    /// The proxy ends.
+    Stopping,
+    /// The account is forgotten.
+    SignedOut,
+    /// The provider closed.
+    ServerClosed,
+    /// The provider's connection is gone, and no other can take its place, for this reason.
+    ServerLost(&'g str),
+    /// The dialogue can't go on.
+    Broken(Violation),
+    /// There are as many clients without a sign-on as may be.
+    TooMany,
+    /// It is no client of this protocol.
+    OtherProtocol(Protocol),
+    /// It did not sign on in time.
+    Silent,
+}
+
+impl Goodbye<'_> {
+    /// SMTP's enhanced status code (RFC 3463).
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::TooMany | Self::OtherProtocol(_) => "4.7.0",
+            Self::Silent => "4.4.2",
+            _ => "4.3.2",
+        }
+    }
+}
+
+impl fmt::Display for Goodbye<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopping => f.write_str("Gatepost is stopping"),
+            Self::SignedOut => f.write_str("This account was signed out"),
+            Self::ServerClosed => f.write_str("The mail server has closed the connection"),
+            Self::ServerLost(why) => {
+                write!(f, "The connection to the mail server was lost: {why}")
+            }
+            Self::Broken(violation) => write!(f, "The session can't go on: {violation}"),
+            Self::TooMany => f.write_str("Too many clients at once, try again later"),
+            Self::OtherProtocol(here) => {
+                write!(f, "This port speaks {} without TLS", here.name())
+            }
+            Self::Silent => f.write_str("Too long without a sign-on"),
+        }
+    }
+}
+
 /// Words with the number of their session, by which the log is found from a client's complaint.
-pub(super) fn signed(words: &str, session: u64) -> String {
+pub(crate) fn signed(words: impl fmt::Display, session: u64) -> String {
     format!("{words} (Gatepost session {session})")
 }
 
 /// Words that go on the wire: both protocols have ASCII only there, and one line.
-pub(super) fn ascii(text: &str) -> String {
+pub(crate) fn ascii(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '“' | '”' => '"',
@@ -173,22 +262,16 @@ mod tests {
     use crate::token::Cause;
 
     #[test]
-    fn a_person_is_alerted_and_a_network_only_told() {
-        let ended = token::Trouble::Cause(Cause::GrantEnded { testing: true });
-        let words =
-            String::from_utf8(Trouble::token(&ended, "you@gmail.com").words(Protocol::Imap, 7))
-                .unwrap();
-        assert!(words.starts_with("* OK [ALERT] Gatepost: Google has ended the grant"), "{words}");
-        assert!(words.contains("\r\n* BYE ") && words.ends_with("\r\n") && words.is_ascii());
-        let away = token::Trouble::Cause(Cause::Unreachable("no route".into()));
-        let words =
-            String::from_utf8(Trouble::token(&away, "you@gmail.com").words(Protocol::Imap, 7))
-                .unwrap();
-        assert!(words.starts_with("* BYE ") && words.matches("\r\n").count() == 1, "{words}");
-        let words =
-            String::from_utf8(Trouble::token(&away, "you@gmail.com").words(Protocol::Smtp, 7))
-                .unwrap();
-        assert!(words.starts_with("421 4.4.1 ") && words.len() <= 512);
-        assert!(words.ends_with(" (Gatepost session 7)\r\n"), "{words}");
+    fn a_reply_line_of_smtp_is_not_too_long() {
+        let server = "The server says so. ".repeat(40);
+        let trouble = Trouble::farewell(&Refusal::Other(server));
+        assert!(trouble.words(Protocol::Smtp, u64::MAX).len() <= 512);
+    }
+
+    #[test]
+    fn what_goes_on_the_wire_is_ascii_in_one_line() {
+        let trouble = token::Trouble::Cause(Cause::Unreachable("“größer”\r\n* OK – …".into()));
+        let words = Trouble::token(&trouble, "you@gmail.com").words(Protocol::Imap, 7);
+        assert!(words.is_ascii() && words.iter().filter(|byte| **byte == b'\n').count() == 1);
     }
 }

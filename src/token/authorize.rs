@@ -18,15 +18,16 @@ use url::{Url, form_urlencoded};
 
 use super::endpoint::{AuthorizationServer, NewGrant};
 use super::google::Cause;
-use super::page;
+use super::page::{self, Page};
 
 /// How long the browser is kept waiting for the outcome of the sign-in, which its page tells.
 const PAGE_PATIENCE: Duration = Duration::from_secs(120);
 /// How long the last page is given to reach the browser.
 const LAST_PAGE: Duration = Duration::from_secs(2);
 
-const NOT_THE_ADDRESS: &str = "That is not the address of the browser's last page, which begins with http://127.0.0.1: and has code= and state= in it.";
-const ANOTHER_SIGN_IN: &str = "That address does not belong to the sign-in that is under way.";
+pub(crate) const NOT_THE_ADDRESS: &str = "That is not the address of the browser's last page, which begins with http://127.0.0.1: and has code= and state= in it.";
+pub(crate) const ANOTHER_SIGN_IN: &str =
+    "That address does not belong to the sign-in that is under way.";
 
 /// A sign-in under way: a person has to open [`url`](Self::url).
 pub struct Authorization {
@@ -54,10 +55,11 @@ pub enum AuthorizeError {
 /// A request that came to the loopback address.
 struct Arrival {
     query: String,
-    page: Option<oneshot::Sender<Page>>,
+    page: Option<oneshot::Sender<Shown>>,
 }
 
-struct Page {
+/// A page that is on its way to the browser.
+struct Shown {
     status: StatusCode,
     html: String,
 }
@@ -65,29 +67,20 @@ struct Page {
 /// The browser came back with a code.
 pub struct Redirect {
     code: String,
-    page: Option<oneshot::Sender<Page>>,
+    page: Option<oneshot::Sender<Shown>>,
 }
 
 impl Redirect {
     /// Shows the person how the sign-in ended: the account that is signed in now, or what went
     /// wrong and what to do.
     pub fn finish(self, outcome: Result<&str, (&str, &str)>) {
-        let html = match outcome {
-            Ok(address) => page::render(
-                true,
-                "You are signed in",
-                &[
-                    &format!("Gatepost can now read and send mail for {address}."),
-                    "You can close this page. The settings for your mail program are in the terminal.",
-                ],
-            ),
-            Err((sentence, remedy)) => {
-                page::render(false, "That did not work", &[sentence, remedy])
-            }
-        };
+        let html = page::render(match outcome {
+            Ok(address) => Page::SignedIn { address },
+            Err((sentence, remedy)) => Page::Failed { sentence, remedy },
+        });
         if let Some(page) = self.page {
             // A browser that has left needs no page.
-            let _ = page.send(Page { status: StatusCode::OK, html });
+            let _ = page.send(Shown { status: StatusCode::OK, html });
         }
     }
 }
@@ -173,23 +166,19 @@ impl Authorization {
         let state = field("state").unwrap_or_default();
         if !bool::from(state.as_bytes().ct_eq(self.state.secret().as_bytes())) {
             tracing::warn!("an answer came that does not belong to this sign-in; still waiting");
-            let lines = [
-                "This page does not belong to the sign-in that is under way.",
-                "Go back to the terminal and open the address that stands there.",
-            ];
-            turn_away(arrival.page, &lines);
+            turn_away(arrival.page, Page::OtherSignIn);
             return None;
         }
         match (field("code"), field("error")) {
             (_, Some(error)) => {
                 let cause = Cause::of_redirect(&error);
-                let lines = [cause.sentence(), cause.remedy(address)];
-                turn_away(arrival.page, &[&lines[0], &lines[1]]);
+                let (sentence, remedy) = (&cause.sentence(), &cause.remedy(address));
+                turn_away(arrival.page, Page::Failed { sentence, remedy });
                 Some(Err(cause))
             }
             (Some(code), None) => Some(Ok(Redirect { code, page: arrival.page })),
             (None, None) => {
-                turn_away(arrival.page, &["Google sent neither a code nor an error."]);
+                turn_away(arrival.page, Page::NoAnswer);
                 None
             }
         }
@@ -209,10 +198,9 @@ impl Authorization {
     }
 }
 
-fn turn_away(page: Option<oneshot::Sender<Page>>, lines: &[&str]) {
-    if let Some(page) = page {
-        let html = page::render(false, "That did not work", lines);
-        let _ = page.send(Page { status: StatusCode::BAD_REQUEST, html });
+fn turn_away(browser: Option<oneshot::Sender<Shown>>, page: Page<'_>) {
+    if let Some(browser) = browser {
+        let _ = browser.send(Shown { status: StatusCode::BAD_REQUEST, html: page::render(page) });
     }
 }
 
@@ -244,10 +232,7 @@ async fn arrive(
 ) -> Response {
     let (page, outcome) = oneshot::channel();
     let arrival = Arrival { query: query.unwrap_or_default(), page: Some(page) };
-    let gone = || Page {
-        status: StatusCode::OK,
-        html: page::render(true, "Go back to the terminal", &["The sign-in goes on there."]),
-    };
+    let gone = || Shown { status: StatusCode::OK, html: page::render(Page::GoesOn) };
     let page = match arrivals.send(arrival).await {
         Ok(()) => tokio::time::timeout(PAGE_PATIENCE, outcome).await,
         Err(_) => Ok(Ok(gone())),

@@ -71,8 +71,8 @@ struct Http {
 
 /// Why the HTTP client can't be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client can't be set up ({0})")]
-pub struct SetupError(reqwest::Error);
+#[error("connections to Google can't be set up ({0})")]
+pub struct SetupError(pub(crate) reqwest::Error);
 
 /// What a person's consent gave.
 #[derive(Debug)]

@@ -16,8 +16,12 @@ mod lifecycle;
 mod page;
 mod state;
 
+#[cfg(test)]
+pub(crate) use authorize::{ANOTHER_SIGN_IN, NOT_THE_ADDRESS};
 pub use authorize::{Authorization, AuthorizeError, Redirect};
 pub use endpoint::{AuthorizationServer, Identity, NewGrant, SetupError};
 pub use google::{Cause, Step};
 pub use lifecycle::{Lifecycle, Trouble};
+#[cfg(test)]
+pub(crate) use page::Page;
 pub use state::{TokenState, TokenUse};

@@ -1,10 +1,68 @@
 //! The page that a person sees in the browser after the consent.
 
+/// What the page says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Page<'p> {
+    /// All went well.
+    SignedIn {
+        /// The account.
+        address: &'p str,
+    },
+    /// What went wrong, and what to do.
+    Failed {
+        /// One sentence.
+        sentence: &'p str,
+        /// One thing to do.
+        remedy: &'p str,
+    },
+    /// The browser came with another `state`: from a page that was opened before, say.
+    OtherSignIn,
+    /// The browser came with neither a code nor an error.
+    NoAnswer,
+    /// The sign-in takes longer than a browser waits, or is over.
+    GoesOn,
+}
+
+impl Page<'_> {
+    pub(crate) fn heading(&self) -> &'static str {
+        match self {
+            Self::SignedIn { .. } => "You are signed in",
+            Self::Failed { .. } | Self::OtherSignIn | Self::NoAnswer => "That did not work",
+            Self::GoesOn => "Go back to the terminal",
+        }
+    }
+
+    pub(crate) fn lines(&self) -> [String; 2] {
+        let [first, second] = match *self {
+            Self::SignedIn { address } => [
+                &*format!("Gatepost can now read and send mail for {address}."),
+                "You can close this page. The settings for your mail program are in the terminal.",
+            ],
+            Self::Failed { sentence, remedy } => [sentence, remedy],
+            Self::OtherSignIn => [
+                "This page does not belong to the sign-in that is under way.",
+                "Go back to the terminal and open the address that stands there.",
+            ],
+            Self::NoAnswer => [
+                "Google sent neither a code nor an error.",
+                "Go back to the terminal and open the address that stands there once more.",
+            ],
+            Self::GoesOn => ["The sign-in goes on in the terminal.", "You can close this page."],
+        };
+        [first.to_owned(), second.to_owned()]
+    }
+
+    fn is_good(&self) -> bool {
+        matches!(self, Self::SignedIn { .. } | Self::GoesOn)
+    }
+}
+
 /// A whole page. Nothing in it comes from the network but what is escaped here.
-pub(super) fn render(good: bool, heading: &str, lines: &[&str]) -> String {
+pub(super) fn render(page: Page<'_>) -> String {
+    let heading = page.heading();
     let paragraphs: String =
-        lines.iter().map(|line| format!("<p>{}</p>\n", escape(line))).collect();
-    let (mark, class) = if good { ("✓", "good") } else { ("!", "bad") };
+        page.lines().iter().map(|line| format!("<p>{}</p>\n", escape(line))).collect();
+    let (mark, class) = if page.is_good() { ("✓", "good") } else { ("!", "bad") };
     format!(
         r#"<!doctype html>
 <html lang="en">
@@ -52,7 +110,8 @@ fn escape(text: &str) -> String {
 mod tests {
     #[test]
     fn what_comes_from_outside_is_escaped() {
-        let page = super::render(false, "a<b>", &["\"x\" & 'y' <script>"]);
+        let outside = super::Page::Failed { sentence: "a<b>", remedy: "\"x\" & 'y' <script>" };
+        let page = super::render(outside);
         assert!(!page.contains("<script>") && !page.contains("a<b>"));
         assert!(page.contains("&quot;x&quot; &amp; &#39;y&#39; &lt;script&gt;"));
     }

@@ -20,7 +20,7 @@ pub enum UpstreamError {
         reason: String,
     },
     /// The server: what it said isn't the protocol.
-    #[error("{host} answered with what is no {protocol}")]
+    #[error("{host} answered with something else than {protocol}")]
     NotTheProtocol {
         /// The server.
         host: String,
@@ -136,10 +136,10 @@ impl Refusal {
     pub fn remedy(&self) -> &'static str {
         match self {
             Self::TooManyConnections => {
-                "Close other mail programs of this account, or lower `connections` in the configuration."
+                "Close a mail program of this account, on a phone for instance."
             }
             Self::OverQuota => {
-                "Wait; it can take up to a day. Hiding “All Mail” from IMAP in Gmail's settings saves most of the traffic."
+                "Wait, for a day at most; hiding “All Mail” from IMAP in Gmail's settings saves most of the traffic."
             }
             Self::ImapOff => "Enable IMAP in Gmail: Settings › Forwarding and POP/IMAP.",
             Self::ImapOffForDomain => {
@@ -150,7 +150,7 @@ impl Refusal {
             }
             Self::Temporary(_) => "Nothing to do: it is tried again at the next sign-on.",
             Self::Other(_) => {
-                "Look at what the server says; `gatepost run --log-wire` with your address writes down the whole exchange without its secrets."
+                "Do what the server says; `gatepost run --log-wire` with your address writes down the whole exchange, without its secrets."
             }
         }
     }
@@ -202,10 +202,10 @@ impl UpstreamError {
                 "Check the network; it is tried again at the next sign-on."
             }
             Self::Tls { .. } => {
-                "If an antivirus or a company's proxy reads your TLS, name its certificate in `ca_file`; else somebody may be listening on this network."
+                "Name the certificate of your antivirus or your company's proxy in `ca_file` in the configuration; if you have neither, use another network."
             }
             Self::NotTheProtocol { .. } => {
-                "Check the server's address and port in the configuration, and whether a sign-in page stands between this machine and the internet."
+                "Open a web page in the browser, since the sign-in page of a hotel or a company may stand in between."
             }
             Self::TokenRefused { .. } => "Sign in again with `gatepost login`.",
             Self::Refused { refusal, .. } => refusal.remedy(),

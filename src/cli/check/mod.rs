@@ -14,6 +14,7 @@ use std::process::ExitCode;
 use clap::Args;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::mistake::Mistake;
 use super::report::{Exit, Failure, put, say};
 use super::settings::create;
 use super::{block_on, keys, log, record_of};
@@ -60,13 +61,13 @@ impl Check {
             None => None,
         };
         if let Some(path) = self.report.as_deref().filter(|path| path.exists()) {
-            return Err(Failure::usage(
-                format!("{} is there already, and nothing is overwritten.", path.display()),
-                "Name another file with --report, or remove this one.",
-            ));
+            return Err(Mistake::OutIsThere { file: path }.into());
         }
         let password = match self.password_stdin {
-            true => Some(keys::line_of_stdin().map_err(|error| unreadable(&error))?),
+            true => Some(
+                keys::line_of_stdin()
+                    .map_err(|error| Failure::from(Mistake::PasswordUnreadable(&error)))?,
+            ),
             false => None,
         };
         let told = if self.json { Told::as_json() } else { Told::for_people() };
@@ -106,13 +107,6 @@ pub(super) fn prove(
     let findings = block_on(rounds.walk(&told))?;
     told.summary(&findings);
     Ok(!findings.iter().any(Finding::has_failed))
-}
-
-fn unreadable(error: &std::io::Error) -> Failure {
-    Failure::usage(
-        format!("The local password can't be read ({error})."),
-        "Write it to stdin as UTF-8, in one line.",
-    )
 }
 
 /// 3 if a new sign-in is all that is wanted, 2 if the configuration is wrong, 1 for anything else.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::rounds::Stopped;
 use crate::check::{self, Check, Examined, Finding};
 use crate::cli::keys;
+use crate::cli::mistake::Mistake;
 use crate::cli::report::Failure;
-use crate::cli::running::unexpected;
 use crate::config::{Endpoint, Home};
 use crate::control::{Answer, InstanceLock, Request, Running};
 use crate::private_file;
@@ -41,7 +41,7 @@ impl Proxy {
             Self::Own { server, .. } => Ok(server.status()),
             Self::Running(running) => match running.ask(Request::Status).await? {
                 Answer::Status(status) => Ok(status),
-                _ => Err(unexpected()),
+                _ => Err(Mistake::StrangeAnswer.into()),
             },
         }
     }
@@ -67,7 +67,7 @@ impl Proxy {
                 let address = address.to_owned();
                 match running.ask(Request::Examine { address, password, failed }).await? {
                     Answer::Examined { findings, pass } => Ok(Examined { findings, pass }),
-                    _ => Err(unexpected()),
+                    _ => Err(Mistake::StrangeAnswer.into()),
                 }
             }
         }
@@ -86,10 +86,7 @@ impl Proxy {
 fn serve(home: &Home, stopped: Stopped) -> (Vec<Finding>, Option<Proxy>) {
     let started = InstanceLock::take(home).map_err(Failure::from).and_then(|lock| {
         private_file::create_private_dir(&home.accounts()).map_err(|error| {
-            Failure::failed(
-                format!("{} can't be written ({error}).", home.accounts().display()),
-                "Make the folder writable, or name another home with --home.",
-            )
+            Failure::from(Mistake::FolderUnwritable { folder: &home.accounts(), error: &error })
         })?;
         let (found, server) = listen(home)?;
         Ok((found, Proxy::Own { server, _lock: lock }))

@@ -14,6 +14,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::mistake::Mistake;
 use super::report::Failure;
 use crate::accounts::Address;
 use crate::config::Log as Config;
@@ -49,12 +50,8 @@ impl Log {
         let typed = level_typed()?;
         let wanted = targets(typed.unwrap_or(config.level));
         let open = |name: &str, files| {
-            LogFile::open(folder, name, files).map_err(|error| {
-                Failure::failed(
-                    format!("{} can't be written to ({error}).", folder.display()),
-                    "Make the folder writable, or set `files = 0` under [log] in the configuration.",
-                )
-            })
+            LogFile::open(folder, name, files)
+                .map_err(|error| Failure::from(Mistake::FolderUnwritable { folder, error: &error }))
         };
         let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = Vec::new();
         let mut filters = Vec::new();
@@ -112,12 +109,10 @@ fn on_stderr() -> impl Layer<Registry> + Send + Sync {
 
 fn level_typed() -> Result<Option<LevelFilter>, Failure> {
     match std::env::var(VARIABLE) {
-        Ok(typed) if !typed.is_empty() => typed.parse().map(Some).map_err(|_| {
-            Failure::usage(
-                format!("{VARIABLE} is “{typed}”, which is no level."),
-                "Levels are off, error, warn, info, debug and trace.",
-            )
-        }),
+        Ok(typed) if !typed.is_empty() => typed
+            .parse()
+            .map(Some)
+            .map_err(|_| Mistake::NoLevel { variable: VARIABLE, typed: &typed }.into()),
         _ => Ok(None),
     }
 }

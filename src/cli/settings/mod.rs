@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use tracing_subscriber::filter::LevelFilter;
 
+use super::mistake::Mistake;
 use super::report::{Failure, say};
 use super::{log, record_of, running};
 use crate::accounts::{Address, Store};
@@ -115,14 +116,8 @@ impl Program {
 /// is secret, and who installs it for Thunderbird may be another user than who reads it.
 pub(super) fn create(path: &Path, contents: &[u8]) -> Result<(), Failure> {
     let unwritable = |error: std::io::Error| match error.kind() {
-        ErrorKind::AlreadyExists => Failure::usage(
-            format!("{} is there already, and nothing is overwritten.", path.display()),
-            "Name another file with --out, or remove this one.",
-        ),
-        _ => Failure::failed(
-            format!("{} can't be written ({error}).", path.display()),
-            "Name a file in a folder that is there and that you may write to.",
-        ),
+        ErrorKind::AlreadyExists => Failure::from(Mistake::OutIsThere { file: path }),
+        _ => Mistake::OutUnwritable { file: path, error: &error }.into(),
     };
     let mut file = File::create_new(path).map_err(unwritable)?;
     file.write_all(contents).map_err(|error| {
@@ -135,12 +130,10 @@ pub(super) fn create(path: &Path, contents: &[u8]) -> Result<(), Failure> {
 /// To the byte: a profile file's lines end in CR LF everywhere.
 fn print(contents: &[u8]) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
-    stdout.write_all(contents).and_then(|()| stdout.flush()).map_err(|error| {
-        Failure::failed(
-            format!("The standard output can't be written ({error})."),
-            "Name a file with --out.",
-        )
-    })
+    stdout
+        .write_all(contents)
+        .and_then(|()| stdout.flush())
+        .map_err(|error| Mistake::OutputUnwritable(&error).into())
 }
 
 #[cfg(test)]

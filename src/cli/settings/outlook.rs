@@ -2,6 +2,7 @@
 
 use super::places::Both;
 use crate::accounts::Address;
+use crate::cli::mistake::Mistake;
 use crate::cli::report::Failure;
 
 /// The file, in ASCII with CR LF, as Outlook reads it everywhere. There is no key for a password.
@@ -101,14 +102,7 @@ fn check(address: &Address) -> Result<(), Failure> {
     if address.as_str().chars().all(|c| c.is_ascii_alphanumeric() || PLAIN.contains(c)) {
         return Ok(());
     }
-    Err(Failure::failed(
-        format!(
-            "An Outlook profile file can't hold the address {address}: it has characters in it that the file has no way to write."
-        ),
-        format!(
-            "Enter the settings in Outlook yourself; `gatepost settings {address}` shows them."
-        ),
-    ))
+    Err(Mistake::AddressUnfit { address: address.as_str() }.into())
 }
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl Provider {
         let number = self.asked.fetch_add(1, Ordering::Relaxed);
         let Terms { refused, plan, lag, life, way } = (self.terms)(number);
         if refused {
-            return Err(Trouble::limit("Not now.".into(), "Wait."));
+            return Err(Trouble::no_answer());
         }
         let mut stream = self.server.connect(lag);
         if !way.is_zero() {

@@ -1,0 +1,275 @@
+//! What the commands themselves find wrong, beside what the rooms below them do: one sentence, one
+//! remedy, and the exit code of each.
+
+use std::io;
+use std::path::Path;
+
+use super::report::{Exit, Failure};
+use crate::accounts::{AddressError, NoRandomness, PasswordError, RecordError};
+use crate::config::{ClientFileError, HomeError};
+use crate::private_file;
+
+/// What is wrong.
+#[derive(Debug)]
+pub(super) enum Mistake<'m> {
+    /// No place is known for Gatepost's files.
+    NoHome(HomeError),
+    /// The runtime can't be made.
+    CantStart(&'m io::Error),
+    /// A folder of Gatepost's.
+    FolderUnwritable { folder: &'m Path, error: &'m io::Error },
+    /// `GATEPOST_LOG`.
+    NoLevel { variable: &'m str, typed: &'m str },
+    /// `run`, and the demo.
+    SignalsUnheard(&'m io::Error),
+
+    /// An ADDRESS that is none.
+    NoAddress { typed: &'m str, why: AddressError },
+    /// An ADDRESS of no account.
+    NoAccount { typed: &'m str },
+
+    /// `login --client`.
+    ClientUnreadable { file: &'m Path, error: &'m io::Error },
+    /// `login --client`.
+    ClientUnfit { file: &'m Path, why: &'m ClientFileError },
+    /// `login --client`.
+    ClientNotKept { file: &'m Path, error: &'m io::Error },
+    /// `login --password-stdin` for an account that has a password.
+    OtherPassword { address: &'m str },
+
+    /// `password` without `--new`.
+    PasswordIsNotKept { address: &'m str },
+    /// A random password.
+    PasswordNotMade(NoRandomness),
+    /// A password of the person's own.
+    PasswordUnfit(PasswordError),
+    /// One that stands on the input, or is typed.
+    PasswordUnreadable(&'m io::Error),
+    /// The old password is wanted, and nobody can type it.
+    OldPasswordUnasked { address: &'m str },
+    /// The old password is wanted on the input.
+    OldPasswordMissing { address: &'m str },
+    /// The old password is another one.
+    OldPasswordWrong { address: &'m str },
+
+    /// `logout` wants the password, and nobody can type it.
+    GrantLocked,
+    /// `logout`: the password is another one.
+    GrantPasswordWrong,
+    /// `logout`: the record is damaged.
+    GrantUnopened(&'m RecordError),
+    /// `logout`: Google did not end it. `why` is a whole sentence.
+    GrantNotEnded { why: &'m str },
+
+    /// `stop`.
+    NothingToStop,
+    /// `reload`: what was wrong, as the running proxy tells it.
+    NotReloaded { why: &'m str },
+    /// The running proxy is of another version.
+    StrangeAnswer,
+
+    /// `settings`: both listeners are off.
+    NothingIsServed,
+    /// `settings`: the ports are the system's to choose.
+    PortsUnknown,
+    /// `settings --for`, where one of the listeners is off.
+    ServerOff { what: &'m str, service: &'m str },
+    /// `settings --for outlook`, for an address that its file can't hold.
+    AddressUnfit { address: &'m str },
+    /// `--out`.
+    OutIsThere { file: &'m Path },
+    /// `--out`.
+    OutUnwritable { file: &'m Path, error: &'m io::Error },
+    /// Standard output.
+    OutputUnwritable(&'m io::Error),
+}
+
+impl Mistake<'_> {
+    fn sentence(&self) -> String {
+        match self {
+            Self::NoHome(_) => "This system does not say where your files lie.".into(),
+            Self::CantStart(error) => format!("The program can't start ({error})."),
+            Self::FolderUnwritable { folder: path, error }
+            | Self::OutUnwritable { file: path, error } => {
+                format!("{} can't be written ({error}).", path.display())
+            }
+            Self::NoLevel { variable, typed } => {
+                format!("{variable} is “{typed}”, which is no level of the log.")
+            }
+            Self::SignalsUnheard(error) => format!("Gatepost can't wait for Ctrl-C ({error})."),
+            Self::NoAddress { typed, why } => format!("“{typed}” is no address: {why}."),
+            Self::NoAccount { typed } => format!("There is no account {typed}."),
+            Self::ClientUnreadable { file, error } => {
+                format!("{} can't be read ({error}).", file.display())
+            }
+            Self::ClientUnfit { file, why } => format!("{}: {why}.", file.display()),
+            Self::ClientNotKept { file, error } => {
+                format!("You are signed in, but {} can't be written ({error}).", file.display())
+            }
+            Self::OtherPassword { address } => {
+                format!("{address} has another local password, which signing in again keeps.")
+            }
+            Self::PasswordIsNotKept { .. } => {
+                "The local password can't be shown: it is stored nowhere.".into()
+            }
+            Self::PasswordNotMade(error) => format!("No password can be made: {error}."),
+            Self::PasswordUnfit(why) => format!("The password can't be used: {why}."),
+            Self::PasswordUnreadable(error) => format!("The password can't be read ({error})."),
+            Self::OldPasswordUnasked { address } => format!(
+                "No key file and no keychain opens {address}, and there is no terminal to ask for the old password."
+            ),
+            Self::OldPasswordMissing { address } => format!(
+                "No key file and no keychain opens {address}, and the input has no second line."
+            ),
+            Self::OldPasswordWrong { address } => {
+                format!("This is not the old local password of {address}.")
+            }
+            Self::GrantLocked => {
+                "The local password is needed to end the grant, and there is no terminal to ask for it.".into()
+            }
+            Self::GrantPasswordWrong => "This is not the local password of the account.".into(),
+            Self::GrantUnopened(error) => format!("The grant can't be opened: {error}."),
+            Self::GrantNotEnded { why } => format!("The grant could not be ended: {why}"),
+            Self::NothingToStop => "Gatepost is not running here.".into(),
+            Self::NotReloaded { why } => format!("{why}."),
+            Self::StrangeAnswer => {
+                "The running Gatepost gave an answer that this version does not know.".into()
+            }
+            Self::NothingIsServed => {
+                "Gatepost serves no mail program: the configuration switches IMAP and SMTP off."
+                    .into()
+            }
+            Self::PortsUnknown => "The ports aren't known: the configuration leaves them to the system, and Gatepost is not running.".into(),
+            Self::ServerOff { what, service } => format!(
+                "{what} needs both servers, and the configuration switches {service} off."
+            ),
+            Self::AddressUnfit { address } => {
+                format!("The address {address} has characters that an Outlook profile file can't hold.")
+            }
+            Self::OutIsThere { file } => {
+                format!("{} is there already, and nothing is overwritten.", file.display())
+            }
+            Self::OutputUnwritable(error) => {
+                format!("The standard output can't be written ({error}).")
+            }
+        }
+    }
+
+    fn remedy(&self) -> String {
+        match self {
+            Self::NoHome(_) => "Name a folder with --home.".into(),
+            Self::CantStart(_) | Self::SignalsUnheard(_) => {
+                "End a program that you don't need, and try again.".into()
+            }
+            Self::FolderUnwritable { error, .. } => private_file::remedy(error).into(),
+            Self::NoLevel { variable, .. } => {
+                format!("Set {variable} to off, error, warn, info, debug or trace.")
+            }
+            Self::NoAddress { .. } => "Write the whole address, like you@gmail.com.".into(),
+            Self::NoAccount { .. } => "See with `gatepost status` which accounts there are.".into(),
+            Self::ClientUnreadable { .. } => {
+                "Name the JSON file that Google's console lets you download.".into()
+            }
+            Self::ClientUnfit { .. } => {
+                "Download the JSON file of a client of the type “Desktop app” (docs/google-client.md, “The client”).".into()
+            }
+            Self::ClientNotKept { .. } => {
+                "Make the folder writable and sign in again, since tokens can't be renewed without that file.".into()
+            }
+            Self::OtherPassword { .. } => "Add --new-password to replace it.".into(),
+            Self::PasswordIsNotKept { address } => {
+                format!("Make a new one with `gatepost password {address} --new`.")
+            }
+            Self::PasswordNotMade(_) => "Try again.".into(),
+            Self::PasswordUnfit(_) => "Choose another one.".into(),
+            Self::PasswordUnreadable(_) => {
+                "Write it to the input in one line, as UTF-8.".into()
+            }
+            Self::OldPasswordUnasked { address } => {
+                format!("Run it on a terminal; {}", lost(address))
+            }
+            Self::OldPasswordMissing { address } => {
+                format!("Write the old password there; {}", lost(address))
+            }
+            Self::OldPasswordWrong { address } => format!("Try again; {}", lost(address)),
+            Self::GrantLocked => {
+                "Add --password-stdin and write the local password to the input.".into()
+            }
+            Self::GrantPasswordWrong => {
+                format!("Try again; if the password is lost, {KEEP_GRANT}.")
+            }
+            Self::GrantUnopened(_) => "Add --keep-grant, which forgets the account here without asking Google.".into(),
+            Self::GrantNotEnded { .. } => format!("Try again later; at once, {KEEP_GRANT}."),
+            Self::NothingToStop => "Nothing to do.".into(),
+            Self::NotReloaded { .. } => {
+                "Mend that and reload again; until then all stays as it was.".into()
+            }
+            Self::StrangeAnswer => {
+                "Stop it with the version that started it, and start this one.".into()
+            }
+            Self::NothingIsServed => {
+                "Give `imap` and `smtp` addresses under [listen] in the configuration.".into()
+            }
+            Self::PortsUnknown => {
+                "Give `imap` and `smtp` fixed ports under [listen] in the configuration.".into()
+            }
+            Self::ServerOff { .. } | Self::AddressUnfit { .. } => {
+                "Leave --for out, and enter the settings in the mail program yourself.".into()
+            }
+            Self::OutIsThere { .. } => "Name another file with --out.".into(),
+            Self::OutUnwritable { .. } => {
+                "Name a file in a folder that is there and that you may write to.".into()
+            }
+            Self::OutputUnwritable(_) => "Name a file with --out.".into(),
+        }
+    }
+
+    fn exit(&self) -> Exit {
+        match self {
+            Self::NoHome(_)
+            | Self::NoLevel { .. }
+            | Self::NoAddress { .. }
+            | Self::NoAccount { .. }
+            | Self::ClientUnreadable { .. }
+            | Self::ClientUnfit { .. }
+            | Self::OtherPassword { .. }
+            | Self::PasswordIsNotKept { .. }
+            | Self::PasswordUnfit(_)
+            | Self::PasswordUnreadable(_)
+            | Self::OldPasswordUnasked { .. }
+            | Self::OldPasswordMissing { .. }
+            | Self::GrantLocked
+            | Self::NotReloaded { .. }
+            | Self::NothingIsServed
+            | Self::ServerOff { .. }
+            | Self::OutIsThere { .. } => Exit::Usage,
+            Self::CantStart(_)
+            | Self::FolderUnwritable { .. }
+            | Self::SignalsUnheard(_)
+            | Self::ClientNotKept { .. }
+            | Self::PasswordNotMade(_)
+            | Self::OldPasswordWrong { .. }
+            | Self::GrantPasswordWrong
+            | Self::GrantUnopened(_)
+            | Self::GrantNotEnded { .. }
+            | Self::NothingToStop
+            | Self::StrangeAnswer
+            | Self::PortsUnknown
+            | Self::AddressUnfit { .. }
+            | Self::OutUnwritable { .. }
+            | Self::OutputUnwritable(_) => Exit::Failed,
+        }
+    }
+}
+
+const KEEP_GRANT: &str = "--keep-grant forgets the account here without asking Google";
+
+fn lost(address: &str) -> String {
+    format!("if the old password is lost, run `gatepost login {address} --new-password`.")
+}
+
+impl From<Mistake<'_>> for Failure {
+    fn from(mistake: Mistake<'_>) -> Self {
+        Self { exit: mistake.exit(), ..Self::failed(mistake.sentence(), mistake.remedy()) }
+    }
+}

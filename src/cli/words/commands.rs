@@ -1,0 +1,108 @@
+//! What the commands themselves say.
+
+use std::path::Path;
+
+use super::{Chapter, YOU, denied, every, rooms};
+use crate::accounts::{Address, AddressError, NoRandomness, PasswordError, RecordError};
+use crate::cli::mistake::Mistake;
+use crate::cli::run::Hint;
+use crate::cli::running::account_line;
+use crate::config::{ClientFileError, HomeError};
+use crate::proxy::{AccountStatus, Connections, Continuity, Sessions};
+use crate::token::{ANOTHER_SIGN_IN, NOT_THE_ADDRESS};
+
+pub(super) fn chapter() -> String {
+    let mut chapter = Chapter::default();
+    let (file, error, why) = (Path::new("FILE"), &denied(), &ClientFileError::WebClient);
+    let (address, typed) = (YOU, YOU);
+    chapter.heading("The commands' own").failures(every![Mistake<'_>:
+        Mistake::NoHome(_) => Mistake::NoHome(HomeError),
+        Mistake::CantStart(_) => Mistake::CantStart(error),
+        Mistake::FolderUnwritable { .. } =>
+            Mistake::FolderUnwritable { folder: Path::new("accounts"), error },
+        Mistake::NoLevel { .. } => Mistake::NoLevel { variable: "GATEPOST_LOG", typed: "loud" },
+        Mistake::SignalsUnheard(_) => Mistake::SignalsUnheard(error),
+        Mistake::NoAddress { .. } => Mistake::NoAddress { typed: "you", why: AddressError::NotOneAt },
+        Mistake::NoAccount { .. } => Mistake::NoAccount { typed },
+        Mistake::ClientUnreadable { .. } => Mistake::ClientUnreadable { file, error },
+        Mistake::ClientUnfit { .. } => Mistake::ClientUnfit { file, why },
+        Mistake::ClientNotKept { .. } =>
+            Mistake::ClientNotKept { file: Path::new("clients/gmail.json"), error },
+        Mistake::OtherPassword { .. } => Mistake::OtherPassword { address },
+        Mistake::PasswordIsNotKept { .. } => Mistake::PasswordIsNotKept { address },
+        Mistake::PasswordNotMade(_) => Mistake::PasswordNotMade(NoRandomness),
+        Mistake::PasswordUnfit(_) => Mistake::PasswordUnfit(PasswordError::Empty),
+        Mistake::PasswordUnreadable(_) => Mistake::PasswordUnreadable(error),
+        Mistake::OldPasswordUnasked { .. } => Mistake::OldPasswordUnasked { address },
+        Mistake::OldPasswordMissing { .. } => Mistake::OldPasswordMissing { address },
+        Mistake::OldPasswordWrong { .. } => Mistake::OldPasswordWrong { address },
+        Mistake::GrantLocked => Mistake::GrantLocked,
+        Mistake::GrantPasswordWrong => Mistake::GrantPasswordWrong,
+        Mistake::GrantUnopened(_) => Mistake::GrantUnopened(&RecordError::BrokenSeal),
+        Mistake::GrantNotEnded { .. } =>
+            Mistake::GrantNotEnded { why: "Google's sign-in server can't be reached (no route)." },
+        Mistake::NothingToStop => Mistake::NothingToStop,
+        Mistake::NotReloaded { .. } =>
+            Mistake::NotReloaded { why: "config.toml, line 1, lissen: no such key; did you mean “listen”?" },
+        Mistake::StrangeAnswer => Mistake::StrangeAnswer,
+        Mistake::NothingIsServed => Mistake::NothingIsServed,
+        Mistake::PortsUnknown => Mistake::PortsUnknown,
+        Mistake::ServerOff { .. } =>
+            Mistake::ServerOff { what: "A profile file", service: "SMTP" },
+        Mistake::AddressUnfit { .. } => Mistake::AddressUnfit { address: "grüße@example.com" },
+        Mistake::OutIsThere { .. } => Mistake::OutIsThere { file },
+        Mistake::OutUnwritable { .. } => Mistake::OutUnwritable { file, error },
+        Mistake::OutputUnwritable(_) => Mistake::OutputUnwritable(error),
+    ]);
+    chapter.heading("What is no address, and what no password");
+    for why in rooms::address_errors() {
+        chapter.failure(Mistake::NoAddress { typed: "…", why });
+    }
+    for why in rooms::password_errors() {
+        chapter.failure(Mistake::PasswordUnfit(why));
+    }
+    chapter.heading("What is pasted while `login` waits");
+    chapter.line(NOT_THE_ADDRESS).line(ANOTHER_SIGN_IN);
+    chapter.0
+}
+
+pub(super) fn log() -> String {
+    let mut chapter = Chapter::default();
+    let account = &Address::parse(YOU).unwrap();
+    chapter.heading("Hints");
+    for hint in every![Hint<'_>:
+        Hint::NoClient => Hint::NoClient,
+        Hint::NoAccount => Hint::NoAccount,
+        Hint::WireLog { .. } => Hint::WireLog { file: Path::new("wire.log") },
+        Hint::WireLogWaits { .. } => Hint::WireLogWaits { account },
+        Hint::NewStart => Hint::NewStart,
+    ] {
+        chapter.line(hint);
+    }
+    chapter.0
+}
+
+pub(super) fn status() -> String {
+    let mut chapter = Chapter::default();
+    chapter.heading("The states of an account");
+    for state in ["ready", "locked", "needs_sign_in", "refreshing", "unreachable"] {
+        chapter.line(account_line(&AccountStatus {
+            address: YOU.to_owned(),
+            state: state.to_owned(),
+            opens_with: vec!["password".to_owned()],
+            token_expires_in: None,
+            grant_expires_at: None,
+            sessions: Sessions { imap: 1, smtp: 0 },
+            connections: Connections { in_use: 1, limit: Some(12), waiting: 0 },
+            continuity: Continuity::default(),
+            bytes_down: 0,
+            bytes_up: 0,
+            trouble: None,
+        }));
+    }
+    chapter.heading("Files that are no accounts");
+    for error in rooms::store_errors() {
+        chapter.line(error.in_full());
+    }
+    chapter.0
+}
