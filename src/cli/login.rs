@@ -43,7 +43,7 @@ pub(super) struct Login {
     /// Events as JSON, one a line, on stdout
     #[arg(long)]
     json: bool,
-    /// Take the first line of stdin as the local password
+    /// Take the first line of the input as the local password
     #[arg(long)]
     password_stdin: bool,
     /// Replace the local password of an account that is there already

@@ -27,7 +27,7 @@ pub(super) struct Logout {
     /// Only forget the account here
     #[arg(long)]
     keep_grant: bool,
-    /// Take the first line of stdin as the local password, which opens the grant
+    /// Take the first line of the input as the local password, which opens the grant
     #[arg(long)]
     password_stdin: bool,
 }

@@ -1,11 +1,14 @@
 //! The commands, one file each, and what they say when something is wrong.
 
 mod check;
+mod completions;
 mod demo;
+mod help;
 mod keys;
 mod log;
 mod login;
 mod logout;
+mod manual;
 mod mistake;
 mod password;
 mod port_owner;
@@ -30,7 +33,7 @@ use report::Failure;
 /// A local mail proxy: mail clients sign on to it with a password, it signs on to Gmail with
 /// OAuth 2.0 in their place.
 #[derive(Parser)]
-#[command(name = "gatepost", version, about, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(name = "gatepost", version, after_help = EXAMPLES, arg_required_else_help = true)]
 struct Cli {
     #[command(flatten)]
     place: Place,
@@ -67,13 +70,21 @@ enum Command {
     /// Show accounts, tokens, listeners and sessions of the running proxy
     Status(running::Status),
     /// Let the running proxy read its configuration and its accounts again
+    #[command(after_help = "\
+Examples:
+  gatepost reload   after a change in config.toml")]
     Reload,
     /// Let the running proxy finish what is under way, and end
+    #[command(after_help = "\
+Examples:
+  gatepost stop   mail programs are told, and connect again once it runs again")]
     Stop,
     /// End the grant at Google and forget the account
     Logout(logout::Logout),
     /// See the whole thing work with a stand-in for Google
     Demo(demo::Demo),
+    Completions(completions::Completions),
+    Manual(manual::Manual),
 }
 
 /// Runs the command that was typed.
@@ -86,22 +97,21 @@ pub fn main() -> ExitCode {
 }
 
 fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
-    if let Command::Demo(demo) = cli.command {
-        return demo.run();
-    }
-    let home = Home::locate(cli.place.home.as_deref(), cli.place.config.as_deref())
-        .map_err(Mistake::NoHome)?;
+    let Place { home, config } = cli.place;
+    let home = || Home::locate(home.as_deref(), config.as_deref()).map_err(Mistake::NoHome);
     match cli.command {
-        Command::Login(login) => login.run(&home),
-        Command::Run(run) => run.run(home),
-        Command::Password(password) => password.run(&home),
-        Command::Check(check) => check.run(&home),
-        Command::Settings(settings) => settings.run(&home),
-        Command::Status(status) => status.run(&home),
-        Command::Reload => running::reload(&home),
-        Command::Stop => running::stop(&home),
-        Command::Logout(logout) => logout.run(&home),
+        Command::Login(login) => login.run(&home()?),
+        Command::Run(run) => run.run(home()?),
+        Command::Password(password) => password.run(&home()?),
+        Command::Check(check) => check.run(&home()?),
+        Command::Settings(settings) => settings.run(&home()?),
+        Command::Status(status) => status.run(&home()?),
+        Command::Reload => running::reload(&home()?),
+        Command::Stop => running::stop(&home()?),
+        Command::Logout(logout) => logout.run(&home()?),
         Command::Demo(demo) => demo.run(),
+        Command::Completions(completions) => completions.run(),
+        Command::Manual(manual) => manual.run(),
     }
 }
 

@@ -18,9 +18,9 @@ use crate::settings::SettingsError;
 /// Renew the local password of an account
 #[derive(Args)]
 #[command(after_help = "\
-The key file or the system's keychain opens the account; where neither does, the old password is
-asked for. With --password-stdin the first line of stdin is the new password, and the second the
-old one; the second is read only where it is needed.
+The key file or the system's keychain opens the account; where neither does, the
+old password is asked for. With --password-stdin the first line of the input is
+the new password, and the second the old one; it is read only where it is needed.
 
 Examples:
   gatepost password you@gmail.com --new                             a random one, shown once
@@ -33,7 +33,7 @@ pub(super) struct Password {
     /// Make a new one; the old one no longer opens the account
     #[arg(long)]
     new: bool,
-    /// Take the first line of stdin as the new password, and the second as the old one where it is
+    /// Take the first line of the input as the new password, and the second as the old one where it is
     /// needed
     #[arg(long)]
     password_stdin: bool,

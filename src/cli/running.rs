@@ -15,6 +15,12 @@ use crate::proxy::{AccountStatus, Connections, Continuity, Status as ProxyStatus
 
 /// Show accounts, tokens, listeners and sessions of the running proxy
 #[derive(Args)]
+#[command(after_help = "\
+It leaves with 3 if an account needs you to sign in, and with 1 if nothing is running.
+
+Examples:
+  gatepost status          for you
+  gatepost status --json   for a script")]
 pub(super) struct Status {
     /// One JSON object on stdout
     #[arg(long)]
