@@ -37,6 +37,8 @@ pub struct Request<'r> {
 pub enum Progress<'p> {
     /// Open this address and consent.
     Authorize(&'p url::Url),
+    /// The browser came back, or an address was pasted: what follows needs nobody.
+    CameBack,
     /// Something can't be reached just now; it is tried again, and nothing is lost.
     TryingAgain(&'p str),
     /// What was pasted is of no use; this is why.
@@ -130,6 +132,7 @@ pub async fn sign_in(
     let outcome = match redirect.unwrap_or(Err(Cause::NobodySignedIn)) {
         Err(cause) => Err(SignInError::Cause(cause)),
         Ok(redirect) => {
+            tell(Progress::CameBack);
             let outcome = async {
                 let grant = exchange(&mut authorization, &redirect, tell).await?;
                 let until = Until { deadline, tell };

@@ -164,8 +164,26 @@ fn a_busy_port_and_a_second_instance_are_named() {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1));
     assert!(said.contains(&format!("process {}", first.child.id())), "{said}");
-    assert_eq!(run(folder.path(), &["stop"]).status.code(), Some(0));
+    let stopped = run(folder.path(), &["stop"]);
+    assert_eq!(stopped.status.code(), Some(0));
+    // Through a pipe nothing is told of what is under way.
+    assert_eq!(String::from_utf8_lossy(&stopped.stderr), "Stopped.\n");
     assert_eq!(first.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn colour_is_for_who_wants_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let said = |variables: &[(&str, &str)]| {
+        let mut command = gatepost(folder.path());
+        command.arg("stop").env_remove("NO_COLOR").envs(variables.iter().copied());
+        String::from_utf8(command.output().unwrap().stderr).unwrap()
+    };
+    let plain = "gatepost: Gatepost is not running here.\n  -> Nothing to do.\n";
+    assert_eq!(said(&[]), plain, "a pipe");
+    assert_eq!(said(&[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")]), plain);
+    let painted = said(&[("CLICOLOR_FORCE", "1")]);
+    assert!(painted.contains("\x1b[31mgatepost:\x1b[0m"), "{painted:?}");
 }
 
 /// `gatepost run`; ended when dropped.

@@ -1,7 +1,7 @@
 //! What opens accounts without a person, as the configuration has it; and asking the keychain from
 //! a command, with bounded patience.
 
-use std::io::BufRead;
+use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -9,14 +9,20 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::report::{Failure, say};
+use super::terminal::UnderWay;
 use crate::accounts::{Address, Directory, KeyFile, Keychain, Keys, PrivateKey, Record, Store};
 use crate::config::{Config, Home};
 use crate::secret::LocalPassword;
 
 /// How long a command waits for the keychain: the person may have to type the keychain's password.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How long it does so without a word.
+/// How long it does so without a word where no terminal shows that it is under way.
 const QUIET: Duration = Duration::from_secs(2);
+pub(super) const WAITING: &str =
+    "Waiting for the system's keychain, half a minute at most; it may ask for its password";
+
+/// What is told while a password that a person chose is checked, which is slow by design.
+pub(super) const DERIVING: &str = "The local password is checked";
 
 /// The keys as they are.
 pub(super) fn configured(config: &Config) -> Result<Keys, Failure> {
@@ -148,8 +154,11 @@ fn ask<T: Send + 'static>(question: impl FnOnce() -> T + Send + 'static) -> Opti
         // Nobody waits any more once the patience is at its end.
         let _ = answer.send(question());
     });
+    let _sign = UnderWay::begin(WAITING);
     answered.recv_timeout(QUIET).ok().or_else(|| {
-        say("Waiting for the system's keychain, half a minute at most; it may ask for its password …");
+        if !std::io::stderr().is_terminal() {
+            say(&format!("{WAITING} …"));
+        }
         answered.recv_timeout(PATIENCE - QUIET).ok()
     })
 }

@@ -3,6 +3,7 @@
 use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
 
 use clap::Args;
 use serde_json::json;
@@ -12,6 +13,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::mistake::Mistake;
 use super::report::{Failure, put, say};
 use super::settings::{Place, Places};
+use super::terminal::UnderWay;
 use super::{block_on, keys, log};
 use crate::accounts::{Address, NewPassword, Record, Store};
 use crate::config::{Config, Home, OauthClient};
@@ -20,6 +22,9 @@ use crate::private_file;
 use crate::secret::LocalPassword;
 use crate::settings::Settings;
 use crate::sign_in::{Progress, Request, SignInError, SignedIn, sign_in};
+
+/// What is told once the browser has come back.
+pub(super) const PROVING: &str = "Google gives its grant, and your mailbox is opened with it";
 
 /// Sign in to Google, once
 #[derive(Args)]
@@ -86,7 +91,15 @@ impl Login {
         private_file::create_private_dir(home.data())
             .map_err(|error| home_failure(home, &error))?;
         let signed_in = block_on(async {
-            let tell = |progress: Progress<'_>| self.tell(&progress);
+            let sign = Mutex::new(None::<UnderWay>);
+            let tell = |progress: Progress<'_>| {
+                let mut sign = sign.lock().unwrap_or_else(PoisonError::into_inner);
+                match (&progress, &*sign) {
+                    (Progress::CameBack, _) => *sign = Some(UnderWay::begin(PROVING)),
+                    (progress, Some(sign)) => sign.aside(|| self.tell(progress)),
+                    (progress, None) => self.tell(progress),
+                }
+            };
             sign_in(&settings, &store, request, pasted_lines(), &tell)
                 .await
                 .map_err(|error| told(&error, &address))
@@ -147,6 +160,7 @@ impl Login {
                 }
                 say("Waiting for you, ten minutes at most …");
             }
+            Progress::CameBack => {}
             Progress::TryingAgain(why) => say(&format!("{why} Trying again …")),
             Progress::BadPaste(why) => say(&format!("{why} Still waiting …")),
         }

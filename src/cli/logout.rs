@@ -8,6 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::mistake::Mistake;
 use super::report::{Failure, say};
+use super::terminal::UnderWay;
 use super::{block_on, keys, log, record_of};
 use crate::accounts::{Grant, Record, Store};
 use crate::config::{Config, Home};
@@ -15,6 +16,9 @@ use crate::control::{Answer, Request, Running};
 use crate::secret::LocalPassword;
 use crate::settings::{Settings, SettingsError};
 use crate::sign_in::SignInError;
+
+/// What is told while Google is asked.
+pub(super) const REVOKING: &str = "Google is asked to end the grant";
 
 /// End the grant at Google and forget the account
 #[derive(Args)]
@@ -61,6 +65,7 @@ impl Logout {
     fn end_grant(&self, home: &Home, record: &Record) -> Result<(), Failure> {
         let address = record.address().as_str();
         if let Ok(running) = Running::find(home) {
+            let _sign = UnderWay::begin(REVOKING);
             match block_on(async { Ok(running.ask(Request::Revoke(address.to_owned())).await?) })? {
                 Answer::Done => return Ok(()),
                 Answer::Failed(why) => return Err(Mistake::GrantNotEnded { why: &why }.into()),
@@ -72,6 +77,7 @@ impl Logout {
             Failure::usage(SignInError::NoClient.to_string(), SignInError::NoClient.remedy(address))
         })?;
         let grant = self.open(record, &settings)?;
+        let _sign = UnderWay::begin(REVOKING);
         block_on(async {
             let revoked = server.revoke(&grant.refresh_token).await;
             revoked.map_err(|cause| Mistake::GrantNotEnded { why: &cause.sentence() }.into())
@@ -82,9 +88,13 @@ impl Logout {
     fn open(&self, record: &Record, settings: &Settings) -> Result<Grant, Failure> {
         let key = match keys::open(record, &settings.config) {
             Some(key) => key,
-            None => record
-                .unlock_with_password(&self.password()?)
-                .map_err(|_| Failure::from(Mistake::GrantPasswordWrong))?,
+            None => {
+                let password = self.password()?;
+                let _sign = UnderWay::begin(keys::DERIVING);
+                record
+                    .unlock_with_password(&password)
+                    .map_err(|_| Failure::from(Mistake::GrantPasswordWrong))?
+            }
         };
         record.open(&key).map_err(|error| Mistake::GrantUnopened(&error).into())
     }

@@ -9,11 +9,15 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::mistake::Mistake;
 use super::report::{Failure, put, say};
+use super::terminal::UnderWay;
 use super::{keys, log, record_of};
 use crate::accounts::{Address, NewPassword, PrivateKey, Record, Store, StoreError};
 use crate::config::{Config, Home};
 use crate::secret::LocalPassword;
 use crate::settings::SettingsError;
+
+/// What is told while the new password is made fit to be kept, which is slow by design.
+pub(super) const RENEWING: &str = "The account gets its new password";
 
 /// Renew the local password of an account
 #[derive(Args)]
@@ -65,12 +69,14 @@ impl Password {
             Some(key) => key,
             None => self.open_with_old(&record)?,
         };
+        let sign = UnderWay::begin(RENEWING);
         // Read again under the lock: a sign-in or a rotated token may have come meanwhile.
         let changed = store.update(record.address(), |record| {
             let Some(mut record) = record else { return Ok(None) };
             record.set_password(&key, &new)?;
             Ok::<_, StoreError>(Some(record))
         })?;
+        drop(sign);
         changed.ok_or(Mistake::NoAccount { typed })?;
         self.report(record.address(), new.password());
         Ok(())
@@ -87,6 +93,7 @@ impl Password {
     fn open_with_old(&self, record: &Record) -> Result<PrivateKey, Failure> {
         let address = record.address().as_str();
         let old = self.old_password(address)?;
+        let _sign = UnderWay::begin(keys::DERIVING);
         record.unlock_with_password(&old).map_err(|_| Mistake::OldPasswordWrong { address }.into())
     }
 

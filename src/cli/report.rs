@@ -4,6 +4,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use super::port_owner;
+use super::terminal::Look;
 use crate::accounts::{KeyFileError, StoreError};
 use crate::control::{AlreadyRunning, ChannelError, ControlError};
 use crate::private_file;
@@ -54,8 +55,9 @@ impl Failure {
 
     /// Says it on stderr; gives the exit code.
     pub(super) fn tell(&self) -> ExitCode {
-        say(&format!("gatepost: {}", self.sentence));
-        say(&format!("  → {}", self.remedy));
+        let look = Look::of_stderr();
+        say(&format!("{} {}", look.alarm("gatepost:"), self.sentence));
+        say(&format!("  {} {}", look.arrow(), self.remedy));
         self.exit.into()
     }
 }

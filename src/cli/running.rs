@@ -8,10 +8,15 @@ use serde_json::json;
 use super::block_on;
 use super::mistake::Mistake;
 use super::report::{Exit, Failure, put, say};
+use super::terminal::UnderWay;
 use crate::accounts::{Listed, Record, Store};
 use crate::config::Home;
 use crate::control::{Answer, ControlError, Request, Running};
 use crate::proxy::{AccountStatus, Connections, Continuity, Status as ProxyStatus};
+
+/// What is told while the running proxy is asked, or ends.
+pub(super) const ASKING: &str = "Waiting for the running Gatepost";
+pub(super) const STOPPING: &str = "Gatepost lets its sessions come to rest, twenty seconds at most";
 
 /// Show accounts, tokens, listeners and sessions of the running proxy
 #[derive(Args)]
@@ -30,7 +35,7 @@ pub(super) struct Status {
 impl Status {
     pub(super) fn run(self, home: &Home) -> Result<ExitCode, Failure> {
         let status = match Running::find(home) {
-            Ok(running) => block_on(async { Ok(running.ask(Request::Status).await?) })?,
+            Ok(running) => ask(&running, Request::Status)?,
             Err(ControlError::NotRunning) => return self.not_running(home),
             Err(error) => return Err(error.into()),
         };
@@ -154,15 +159,21 @@ fn continuity_line(continuity: &Continuity) -> Option<String> {
 /// What a proxy says of itself, where one runs and answers.
 pub(super) fn status(home: &Home) -> Option<ProxyStatus> {
     let running = Running::find(home).ok()?;
-    match block_on(async { Ok(running.ask(Request::Status).await?) }) {
+    match ask(&running, Request::Status) {
         Ok(Answer::Status(status)) => Some(status),
         _ => None,
     }
 }
 
+/// Asks the running proxy, which answers at once unless the machine is very busy.
+fn ask(running: &Running, request: Request) -> Result<Answer, Failure> {
+    let _sign = UnderWay::begin(ASKING);
+    block_on(async { Ok(running.ask(request).await?) })
+}
+
 pub(super) fn reload(home: &Home) -> Result<ExitCode, Failure> {
     let running = Running::find(home)?;
-    match block_on(async { Ok(running.ask(Request::Reload).await?) })? {
+    match ask(&running, Request::Reload)? {
         Answer::Done => {
             say("Read again.");
             Ok(ExitCode::SUCCESS)
@@ -177,7 +188,9 @@ pub(super) fn stop(home: &Home) -> Result<ExitCode, Failure> {
         ControlError::NotRunning => Failure::from(Mistake::NothingToStop),
         error => error.into(),
     })?;
+    let sign = UnderWay::begin(STOPPING);
     block_on(async { Ok(running.stop().await?) })?;
+    drop(sign);
     say("Stopped.");
     Ok(ExitCode::SUCCESS)
 }

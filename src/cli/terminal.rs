@@ -68,6 +68,21 @@ impl Look {
         self.painted(Style::new().fg_color(Some(colour.into())), text)
     }
 
+    /// What stands before what went wrong.
+    pub(super) fn alarm(self, text: impl fmt::Display) -> String {
+        self.painted(Style::new().bold().fg_color(Some(AnsiColor::Red.into())), text)
+    }
+
+    /// Leads to what is to be done.
+    pub(super) fn arrow(self) -> &'static str {
+        if self.symbols { "→" } else { "->" }
+    }
+
+    /// Whether colour is wanted at all.
+    pub(super) fn has_colour(self) -> bool {
+        self.colour
+    }
+
     /// Something to be seen first.
     pub(super) fn strong(self, text: impl fmt::Display) -> String {
         self.painted(Style::new().bold(), text)
@@ -113,6 +128,11 @@ impl UnderWay {
         Self(bar)
     }
 
+    /// Lets something be said meanwhile: the sign makes room for it.
+    pub(super) fn aside<T>(&self, say: impl FnOnce() -> T) -> T {
+        self.0.suspend(say)
+    }
+
     /// Other words from now on.
     pub(super) fn now(&self, words: impl Into<String>) {
         self.0.set_message(words.into());
@@ -122,5 +142,54 @@ impl UnderWay {
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.0.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARKS: [Mark; 4] = [Mark::Good, Mark::Bad, Mark::Note, Mark::LeftOut];
+
+    /// Everything that can be painted.
+    fn all(look: Look) -> Vec<String> {
+        let words = [look.strong("words"), look.alarm("words"), look.arrow().to_owned()];
+        MARKS.map(|mark| look.mark(mark)).into_iter().chain(words).collect()
+    }
+
+    #[test]
+    fn a_file_or_a_pipe_gets_neither_colour_nor_symbols() {
+        let look = Look::of(&tempfile::tempfile().unwrap());
+        assert!(!look.symbols);
+        // CLICOLOR_FORCE may ask for colour even there.
+        let look = Look { colour: false, ..look };
+        assert!(all(look).iter().all(|text| text.is_ascii()), "{:?}", all(look));
+        assert!(all(look).iter().all(|text| !text.contains('\x1b')));
+    }
+
+    #[test]
+    fn without_colour_a_terminal_still_gets_symbols() {
+        let look = Look { symbols: true, colour: false };
+        assert!(all(look).iter().all(|text| !text.contains('\x1b')));
+        assert_eq!(look.mark(Mark::Good), "✓");
+        assert_eq!(look.arrow(), "→");
+    }
+
+    #[test]
+    fn colour_ends_where_its_text_ends() {
+        for look in [Look { symbols: true, colour: true }, Look { symbols: false, colour: true }] {
+            for text in all(look).iter().filter(|text| *text != look.arrow()) {
+                assert!(text.starts_with('\x1b') && text.ends_with("\x1b[0m"), "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn marks_are_as_wide_as_one_another() {
+        for symbols in [true, false] {
+            let look = Look { symbols, colour: false };
+            let widths = MARKS.map(|mark| look.mark(mark).chars().count());
+            assert!(widths.iter().all(|width| *width == widths[0]), "{widths:?}");
+        }
     }
 }

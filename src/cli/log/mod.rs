@@ -4,7 +4,6 @@
 mod files;
 mod wire;
 
-use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -16,6 +15,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::mistake::Mistake;
 use super::report::Failure;
+use super::terminal::Look;
 use crate::accounts::Address;
 use crate::config::Log as Config;
 use crate::protocol::wire_log;
@@ -104,7 +104,7 @@ fn on_stderr() -> impl Layer<Registry> + Send + Sync {
     tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_target(false)
-        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
+        .with_ansi(Look::of_stderr().has_colour())
 }
 
 fn level_typed() -> Result<Option<LevelFilter>, Failure> {

@@ -4,9 +4,13 @@ use std::path::Path;
 
 use super::{Chapter, YOU, denied, every, rooms};
 use crate::accounts::{Address, AddressError, NoRandomness, PasswordError, RecordError};
+use crate::cli::keys;
+use crate::cli::login::PROVING;
+use crate::cli::logout::REVOKING;
 use crate::cli::mistake::Mistake;
+use crate::cli::password::RENEWING;
 use crate::cli::run::Hint;
-use crate::cli::running::account_line;
+use crate::cli::running::{ASKING, STOPPING, account_line};
 use crate::config::{ClientFileError, HomeError};
 use crate::proxy::{AccountStatus, Connections, Continuity, Sessions};
 use crate::token::{ANOTHER_SIGN_IN, NOT_THE_ADDRESS};
@@ -63,6 +67,15 @@ pub(super) fn chapter() -> String {
     }
     chapter.heading("What is pasted while `login` waits");
     chapter.line(NOT_THE_ADDRESS).line(ANOTHER_SIGN_IN);
+    chapter.0
+}
+
+pub(super) fn under_way() -> String {
+    let mut chapter = Chapter::default();
+    for words in [PROVING, REVOKING, ASKING, STOPPING, RENEWING, keys::WAITING, keys::DERIVING] {
+        assert!(!words.ends_with('.'), "{words}");
+        chapter.line(words);
+    }
     chapter.0
 }
 

@@ -91,6 +91,8 @@ fn all_words() {
     let mut all = String::from("# In the terminal\n");
     all.push_str(&rooms::chapter());
     all.push_str(&commands::chapter());
+    all.push_str("\n# In the terminal, while something is under way\n\n");
+    all.push_str(&commands::under_way());
     all.push_str("\n# In the mail program\n");
     all.push_str(&mail::chapter());
     all.push_str("\n# In the browser\n");
