@@ -5,13 +5,16 @@
 
 mod support;
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use gatepost::accounts::{Address, NewPassword, Store};
 use gatepost::demo::authorization::{Consent, TokenFault, UserinfoFault};
 use gatepost::demo::faults::Times;
-use gatepost::sign_in::SignInError;
+use gatepost::settings::Settings;
+use gatepost::sign_in::{Progress, Request, SignInError, sign_in};
 use support::{World, YOU, browser};
+use tokio::sync::mpsc;
 
 fn generated() -> NewPassword {
     NewPassword::generate().unwrap()
@@ -32,6 +35,31 @@ async fn consent_becomes_an_account_that_opens_with_its_password_only() {
     let grant = record.open(&key).unwrap();
     let json = std::fs::read_to_string(world.record_file()).unwrap();
     assert!(!json.contains(grant.refresh_token.expose()));
+}
+
+#[tokio::test]
+async fn the_person_is_told_when_the_rest_needs_nobody() {
+    let world = World::signed_out("").await;
+    world.authorization().fail_userinfo(UserinfoFault::Status(503), Times::Next(1));
+    let (store, address) = (Store::new(world.home.accounts()), Address::parse(YOU).unwrap());
+    let settings = Settings::load(&world.home, None).unwrap();
+    let password = generated();
+    let request = Request { address: &address, password, replace_password: false, key_file: None };
+    let told = Mutex::new(Vec::new());
+    let tell = |progress: Progress<'_>| {
+        told.lock().unwrap().push(match progress {
+            Progress::Authorize(url) => {
+                tokio::spawn(browser().get(url.clone()).send());
+                "open this"
+            }
+            Progress::CameBack => "came back",
+            Progress::TryingAgain(_) => "trying again",
+            Progress::BadPaste(_) => "bad paste",
+        });
+    };
+    let (_lines, pasted) = mpsc::channel(1);
+    sign_in(&settings, &store, request, pasted, &tell).await.unwrap();
+    assert_eq!(*told.lock().unwrap(), ["open this", "came back", "trying again"]);
 }
 
 #[tokio::test]

@@ -12,8 +12,12 @@ use super::mistake::Mistake;
 use super::report::{Failure, put};
 use super::run::Signals;
 use super::settings::Places;
+use super::terminal::UnderWay;
 use super::{block_on, log};
 use crate::demo::{Broken, Person, Ports, Story, YOU};
+
+/// What is told between the steps.
+pub(super) const PLAYING: &str = "The next step is under way";
 
 /// See the whole thing work with a stand-in for Google
 #[derive(Args)]
@@ -36,7 +40,10 @@ impl Demo {
         block_on(async {
             let person = if self.browser { Person::AtTheBrowser(&show) } else { Person::Played };
             let ports = if self.once { Ports::Any } else { Ports::Usual };
-            let story = Story::tell(person, ports, &put).await?;
+            let sign = UnderWay::begin(PLAYING);
+            let narrate = |line: &str| sign.aside(|| put(line));
+            let story = Story::tell(person, ports, &narrate).await?;
+            drop(sign);
             if !self.once {
                 self.stay(&story).await?;
             }

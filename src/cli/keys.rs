@@ -1,6 +1,7 @@
 //! What opens accounts without a person, as the configuration has it; and asking the keychain from
 //! a command, with bounded patience.
 
+use std::fmt;
 use std::io::{BufRead, IsTerminal};
 use std::path::PathBuf;
 use std::sync::mpsc;
@@ -10,7 +11,9 @@ use zeroize::Zeroizing;
 
 use super::report::{Failure, say};
 use super::terminal::UnderWay;
-use crate::accounts::{Address, Directory, KeyFile, Keychain, Keys, PrivateKey, Record, Store};
+use crate::accounts::{
+    Address, Directory, KeyFile, KeyFileError, Keychain, Keys, PrivateKey, Record, Store,
+};
 use crate::config::{Config, Home};
 use crate::secret::LocalPassword;
 
@@ -23,6 +26,44 @@ pub(super) const WAITING: &str =
 
 /// What is told while a password that a person chose is checked, which is slow by design.
 pub(super) const DERIVING: &str = "The local password is checked";
+
+/// Of a keychain.
+pub(super) const SILENT: &str = "the keychain does not answer";
+
+/// What a person is told besides; the command goes on.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Note<'n> {
+    /// The keychain has a key for the new account.
+    Tied,
+    /// It has none, for this reason.
+    NotTied(&'n str),
+    /// The key file is of no use.
+    KeyFile(&'n KeyFileError),
+    /// The keychain is of no use, for this reason.
+    Keychain(&'n str),
+    /// The keychain keeps what it has for an account that is no more.
+    EntryStays { name: &'n str, why: &'n str },
+}
+
+impl fmt::Display for Note<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tied => {
+                f.write_str("The system's keychain will open the account whenever Gatepost starts.")
+            }
+            Self::NotTied(why) => write!(
+                f,
+                "Note: {why}; after a restart the account opens when its first mail program signs on."
+            ),
+            Self::KeyFile(error) => write!(f, "Note: {error}. {}", error.remedy()),
+            Self::Keychain(why) => write!(f, "Note: {why}."),
+            Self::EntryStays { name, why } => write!(
+                f,
+                "Note: the entry “{name}” for gatepost stays in the system's keychain ({why}), and opens nothing any more."
+            ),
+        }
+    }
+}
 
 /// The keys as they are.
 pub(super) fn configured(config: &Config) -> Result<Keys, Failure> {
@@ -60,21 +101,14 @@ pub(super) fn tie(home: &Home, keys: &Keys, address: &Address, password: &LocalP
     if account.sign_on(password).is_err() {
         return false;
     }
-    let later = "after a restart the account opens when its first mail client signs on";
-    match ask(move || account.adopt_keychain(&keychain)) {
-        Some(Ok(_)) => {
-            say("\nThe system's keychain will open the account whenever Gatepost starts.");
-            true
-        }
-        Some(Err(error)) => {
-            say(&format!("\nNote: {error}; {later}."));
-            false
-        }
-        None => {
-            say(&format!("\nNote: the keychain does not answer; {later}."));
-            false
-        }
-    }
+    let adopted = ask(move || account.adopt_keychain(&keychain));
+    let why = match &adopted {
+        Some(Ok(_)) => None,
+        Some(Err(error)) => Some(error.to_string()),
+        None => Some(SILENT.to_owned()),
+    };
+    say(&format!("\n{}", why.as_deref().map_or(Note::Tied, Note::NotTied)));
+    why.is_none()
 }
 
 /// Removes what the keychain has for a record that is no more.
@@ -83,11 +117,7 @@ pub(super) fn untie(record: &Record, config: &Config) {
         return;
     }
     let name = record.keychain_name();
-    let stays = |why: &str| {
-        say(&format!(
-            "Note: the entry “{name}” for gatepost stays in the system's keychain ({why}). It opens nothing any more."
-        ));
-    };
+    let stays = |why: &str| say(&Note::EntryStays { name: &name, why }.to_string());
     let Some(keychain) = keychain(config) else {
         return stays("the configuration has it off");
     };
@@ -95,7 +125,7 @@ pub(super) fn untie(record: &Record, config: &Config) {
     match ask(move || keychain.remove(&entry)) {
         Some(Ok(_)) => {}
         Some(Err(error)) => stays(&error.to_string()),
-        None => stays("it does not answer"),
+        None => stays(SILENT),
     }
 }
 
@@ -112,7 +142,7 @@ fn by_key_file(record: &Record, config: &Config) -> Option<PrivateKey> {
     match KeyFile::read(&path) {
         Ok(key_file) => record.unlock_with_key_file(&key_file).ok(),
         Err(error) => {
-            say(&format!("Note: {error}."));
+            say(&Note::KeyFile(&error).to_string());
             None
         }
     }
@@ -124,11 +154,11 @@ fn by_keychain(record: &Record, config: &Config) -> Option<PrivateKey> {
     match ask(move || keychain.unlock(&record)) {
         Some(Ok(key)) => key,
         Some(Err(error)) => {
-            say(&format!("Note: {error}."));
+            say(&Note::Keychain(&error.to_string()).to_string());
             None
         }
         None => {
-            say("Note: the keychain does not answer.");
+            say(&Note::Keychain(SILENT).to_string());
             None
         }
     }

@@ -36,7 +36,7 @@ impl From<Exit> for ExitCode {
 
 impl Failure {
     pub(super) fn failed(sentence: impl Into<String>, remedy: impl Into<String>) -> Self {
-        let mut sentence = sentence.into();
+        let mut sentence = without_numbers(&sentence.into());
         // An error that ends in a question keeps its mark.
         if sentence.ends_with("?.") {
             sentence.pop();
@@ -60,6 +60,16 @@ impl Failure {
         say(&format!("  {} {}", look.arrow(), self.remedy));
         self.exit.into()
     }
+}
+
+/// A sentence without the numbers that the system has for its errors, beside its words.
+fn without_numbers(sentence: &str) -> String {
+    let mut parts = sentence.split(" (os error ");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        plain.push_str(part.split_once(')').map_or(part, |(_, behind)| behind));
+    }
+    plain
 }
 
 /// A line for the person, on stderr.
@@ -171,5 +181,22 @@ impl From<AlreadyRunning> for Failure {
 impl From<ChannelError> for Failure {
     fn from(error: ChannelError) -> Self {
         Self::failed(sentence(error), "Make Gatepost's folder writable for the user that runs it.")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentence_has_words_only_and_one_end() {
+        let failure = |sentence: &str| Failure::failed(sentence, "Try again.").sentence;
+        let system = std::io::Error::from_raw_os_error(2);
+        let told = failure(&format!("config.toml can't be read ({system})."));
+        assert!(told.ends_with(").") && !told.contains("os error"), "{told}");
+        assert_eq!(failure("A? (os error 2), b (os error 13)."), "A?, b.");
+        assert_eq!(failure("Did you mean this?."), "Did you mean this?");
+        assert_eq!(sentence("the file is empty"), "The file is empty.");
+        assert_eq!(sentence("config.toml is empty"), "config.toml is empty.");
     }
 }

@@ -39,4 +39,4 @@ pub use inside::{Inside, UnlockTrouble};
 pub use listener::ListenError;
 pub use server::{Reloaded, ServeError, Server, Status};
 #[cfg(test)]
-pub(crate) use trouble::{Goodbye, Protocol, Trouble};
+pub(crate) use trouble::{Goodbye, Protocol, Trouble, hint};

@@ -13,7 +13,7 @@ use super::client_stream::ClientStream;
 use super::entrance::{Denied, Entrance};
 use super::household::Member;
 use super::relay::End;
-use super::trouble::{Goodbye, Protocol, Trouble, signed};
+use super::trouble::{Goodbye, Protocol, Trouble, hint, signed};
 use crate::protocol::Dialogue;
 use crate::protocol::intruder::Intruder;
 use crate::protocol::sasl::Credentials;
@@ -203,14 +203,7 @@ impl Client<'_> {
                 reply
             }
             TurnedAway::Intruder(intruder) => {
-                match intruder {
-                    Intruder::Tls => tracing::warn!(
-                        "a client speaks TLS to the plain {name} port: set its encryption to “None” for this account"
-                    ),
-                    Intruder::Http => tracing::warn!(
-                        "an HTTP request came to the {name} port and was refused: this is no web page"
-                    ),
-                }
+                tracing::warn!("{}", hint(intruder, protocol));
                 protocol.goodbye(Goodbye::OtherProtocol(protocol))
             }
             TurnedAway::Trouble(trouble) => {

@@ -7,6 +7,7 @@ use std::fmt;
 
 use crate::accounts::CheckError;
 use crate::protocol::dialogue::Violation;
+use crate::protocol::intruder::Intruder;
 use crate::token;
 use crate::upstream::{Refusal, UpstreamError};
 
@@ -233,6 +234,19 @@ impl fmt::Display for Goodbye<'_> {
                 write!(f, "This port speaks {} without TLS", here.name())
             }
             Self::Silent => f.write_str("Too long without a sign-on"),
+        }
+    }
+}
+
+/// What the log says of something else than a mail client.
+pub(crate) fn hint(intruder: Intruder, protocol: Protocol) -> String {
+    let name = protocol.name();
+    match intruder {
+        Intruder::Tls => format!(
+            "a client speaks TLS to the plain {name} port: set its encryption to “None” for this account"
+        ),
+        Intruder::Http => {
+            format!("an HTTP request came to the {name} port and was refused: this is no web page")
         }
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Chapter, YOU, denied, every, rooms};
 use crate::accounts::{Address, AddressError, NoRandomness, PasswordError, RecordError};
+use crate::cli::demo::PLAYING;
 use crate::cli::keys;
 use crate::cli::login::PROVING;
 use crate::cli::logout::REVOKING;
@@ -12,7 +13,8 @@ use crate::cli::password::RENEWING;
 use crate::cli::run::Hint;
 use crate::cli::running::{ASKING, STOPPING, account_line};
 use crate::config::{ClientFileError, HomeError};
-use crate::proxy::{AccountStatus, Connections, Continuity, Sessions};
+use crate::protocol::intruder::Intruder;
+use crate::proxy::{AccountStatus, Connections, Continuity, Protocol, Sessions, hint};
 use crate::token::{ANOTHER_SIGN_IN, NOT_THE_ADDRESS};
 
 pub(super) fn chapter() -> String {
@@ -72,7 +74,9 @@ pub(super) fn chapter() -> String {
 
 pub(super) fn under_way() -> String {
     let mut chapter = Chapter::default();
-    for words in [PROVING, REVOKING, ASKING, STOPPING, RENEWING, keys::WAITING, keys::DERIVING] {
+    for words in
+        [PLAYING, PROVING, REVOKING, ASKING, STOPPING, RENEWING, keys::WAITING, keys::DERIVING]
+    {
         assert!(!words.ends_with('.'), "{words}");
         chapter.line(words);
     }
@@ -91,6 +95,12 @@ pub(super) fn log() -> String {
         Hint::NewStart => Hint::NewStart,
     ] {
         chapter.line(hint);
+    }
+    for intruder in every![Intruder:
+        Intruder::Tls => Intruder::Tls,
+        Intruder::Http => Intruder::Http,
+    ] {
+        chapter.line(hint(intruder, Protocol::Imap));
     }
     chapter.0
 }

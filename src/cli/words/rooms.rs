@@ -9,6 +9,7 @@ use crate::accounts::{
     Address, AddressError, KeyFileError, KeychainError, NoRandomness, PasswordError, RecordError,
     StoreError,
 };
+use crate::cli::keys::{Note, SILENT};
 use crate::cli::login::told;
 use crate::cli::report::{Failure, of_listening};
 use crate::config::{ClientFileError, Config, ConfigError, Home};
@@ -45,9 +46,20 @@ pub(super) fn chapter() -> String {
         chapter.told(&format!("The account can't be stored: {error}."), error.remedy(), "");
     }
     chapter.failures(key_file_errors());
-    chapter.heading("Notes on the keychain, behind which the command goes on");
+    chapter.heading("Notes, behind which the command goes on");
+    let missing = &key_file_errors()[0];
+    for note in every![Note<'_>:
+        Note::Tied => Note::Tied,
+        Note::NotTied(_) => Note::NotTied(SILENT),
+        Note::KeyFile(_) => Note::KeyFile(missing),
+        Note::Keychain(_) => Note::Keychain(SILENT),
+        Note::EntryStays { .. } =>
+            Note::EntryStays { name: "you@gmail.com 0f", why: "the configuration has it off" },
+    ] {
+        chapter.line(note);
+    }
     for error in keychain_errors() {
-        chapter.line(error);
+        chapter.line(Note::Keychain(&error.to_string()));
     }
     chapter.heading("Serving");
     for error in serve_errors() {
