@@ -7,6 +7,7 @@
 //! | room | what it does |
 //! |---|---|
 //! | `secret` | types for what must never be shown |
+//! | `sentence` | from what systems and servers say to sentences for people |
 //! | `private_file` | files that only their owner may read, written whole or not at all |
 //! | `protocol` | IMAP, SMTP and SASL as pure state machines: no I/O, no clock, no log |
 //! | `config` | `config.toml` as typed, then as used; where things lie on disk |
@@ -30,6 +31,7 @@ pub mod private_file;
 pub mod protocol;
 pub mod proxy;
 pub mod secret;
+pub mod sentence;
 pub mod settings;
 pub mod sign_in;
 pub mod tls;

@@ -19,7 +19,7 @@ const FLOORS: &[&[&str]] = &[
     &["tls", "accounts", "mail_client"],
     &["config"],
     &["protocol"],
-    &["private_file", "secret"],
+    &["private_file", "secret", "sentence"],
 ];
 
 /// Rooms that may use even less than their floor allows: only these.

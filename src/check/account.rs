@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use super::{Check, Finding};
+use super::{Ailment, Check, Finding};
 use crate::accounts::Address;
 use crate::proxy::{Connections, Inside, Server, UnlockTrouble};
 use crate::secret::{AccessToken, LocalPassword};
@@ -54,21 +54,11 @@ pub async fn account(
             inside.pass().ok().flatten()
         }
         Ok(None) => {
-            findings.push(Finding::failed(
-                Check::Unlocked,
-                "not_taken_up",
-                format!("The running Gatepost does not know {address}."),
-                "Let it read the accounts again with `gatepost reload`.",
-            ));
+            findings.push(Ailment::NotTakenUp { address }.found(Check::Unlocked));
             None
         }
         Err(error) => {
-            findings.push(Finding::failed(
-                Check::Unlocked,
-                "record",
-                format!("{error}."),
-                "Restore the file from a backup, or move it away and sign in again.",
-            ));
+            findings.push(Ailment::Record { why: &error.to_string() }.found(Check::Unlocked));
             None
         }
     };
@@ -102,32 +92,19 @@ async fn unlocked(
     while keychain && record.has_keychain_slot() && inside.is_locked() && Instant::now() < by {
         tokio::time::sleep(LOOK).await;
     }
-    let wrong = |code, sentence: String, remedy: String| {
-        Finding::failed(Check::Unlocked, code, sentence, remedy)
-    };
     if let (true, Some(password)) = (inside.is_locked(), password) {
         match inside.unlock(password).await {
             Ok(()) => {}
             Err(UnlockTrouble::Wrong) => {
-                return wrong(
-                    "wrong_password",
-                    format!("This is not the local password of {address}."),
-                    format!(
-                        "Type the one that `gatepost login` showed, or make another with `gatepost login {address} --new-password`."
-                    ),
-                );
+                return Ailment::WrongPassword { address }.found(Check::Unlocked);
             }
             Err(UnlockTrouble::Trouble(sentence, remedy)) => {
-                return wrong("record", sentence, remedy);
+                return Finding::failed(Check::Unlocked, "record", sentence, remedy);
             }
         }
     }
     if inside.is_locked() {
-        return wrong(
-            "locked",
-            format!("{address} is locked until its first mail program signs on."),
-            "Run `gatepost check` on a terminal, where it asks for the local password.".to_owned(),
-        );
+        return Ailment::Locked { address }.found(Check::Unlocked);
     }
     let opens_with = record.opens_with().join(", ");
     Finding::passed(Check::Unlocked, format!("It is open. What opens it: {opens_with}."))
@@ -172,16 +149,7 @@ async fn signed_on(
 fn no_connection_left(inside: &Inside<'_>) -> Option<Finding> {
     let Connections { in_use, limit, .. } = inside.status().connections;
     let limit = limit.filter(|limit| in_use >= *limit)?;
-    let sentence = match limit {
-        1 => "A mail program uses the only connection of this account.".to_owned(),
-        limit => format!("Mail programs use all {limit} connections of this account."),
-    };
-    Some(Finding::failed(
-        Check::Reading,
-        "connections_in_use",
-        sentence,
-        "Close a mail program of this account, or raise `connections` in the configuration (Gmail allows 15, phones included).",
-    ))
+    Some(Ailment::ConnectionsInUse { limit }.found(Check::Reading))
 }
 
 /// A token, and whose it is.
@@ -199,7 +167,7 @@ async fn token(
             Ok(token) => token,
             Err(trouble) => return (vec![no_token(&trouble, address)], None),
         };
-        let got = got(inside, left);
+        let got = got(inside, address, left);
         match server.identity(&token).await {
             Ok(identity) => {
                 let is_right = is_same(&identity.email, inside.record().sign_in_name());
@@ -229,7 +197,7 @@ fn is_same(one: &str, other: &str) -> bool {
 }
 
 /// A token that was got; a grant that ends soon whatever is done is told with it.
-fn got(inside: &Inside<'_>, left: Duration) -> Finding {
+fn got(inside: &Inside<'_>, address: &str, left: Duration) -> Finding {
     let minutes = left.as_secs().div_ceil(60);
     let sentence =
         format!("Google gives access to the mail; this token is good for {minutes} min.");
@@ -237,14 +205,7 @@ fn got(inside: &Inside<'_>, left: Duration) -> Finding {
     match inside.record().grant_expires() {
         Some(ends) => {
             let days = ends.saturating_sub(now) / 86_400;
-            Finding::noted(
-                Check::Token,
-                "testing",
-                format!(
-                    "You must sign in again in {days} days, because your Google client is in “Testing”."
-                ),
-                "Publish the client (Google Auth Platform › Audience › Publish app), then sign in again with `gatepost login`.",
-            )
+            Ailment::Testing { address, days }.found(Check::Token)
         }
         None => Finding::passed(Check::Token, sentence),
     }
@@ -255,12 +216,9 @@ fn no_token(trouble: &Trouble, address: &str) -> Finding {
         Trouble::Cause(cause) => {
             Finding::failed(Check::Token, cause.code(), cause.sentence(), cause.remedy(address))
         }
-        Trouble::Locked | Trouble::Record(_) => Finding::failed(
-            Check::Token,
-            "record",
-            trouble.to_string(),
-            format!("Sign in again with `gatepost login {address} --new-password`."),
-        ),
+        Trouble::Locked | Trouble::Record(_) => {
+            Ailment::Record { why: &trouble.to_string() }.found(Check::Token)
+        }
     }
 }
 

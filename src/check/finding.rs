@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sentence;
+
 /// What is looked at, in the order of the way: this machine, the way to the provider, the account, and
 /// the way of a mail client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -113,7 +115,7 @@ impl Finding {
             account: None,
             outcome: Outcome::Passed,
             code: None,
-            sentence: sentence.into(),
+            sentence: sentence::plain(&sentence.into()),
             remedy: None,
         }
     }

@@ -2,19 +2,22 @@
 //! a failure with its one remedy. What follows from a failure is left out, so that the cause stands
 //! out.
 //!
-//! | file | looks at |
+//! | file | its job |
 //! |---|---|
 //! | `finding` | what one look has found |
-//! | `network` | the authorization server and the clock there, the mail servers |
-//! | `account` | one account, from within the proxy that serves it |
-//! | `way` | the way of a mail client, through the local ports |
+//! | `ailment` | what can be wrong: the sentence, the remedy, a word for programs |
+//! | `network` | looks at the authorization server and the clock there, the mail servers |
+//! | `account` | looks at one account, from within the proxy that serves it |
+//! | `way` | goes the way of a mail client, through the local ports |
 
 mod account;
+mod ailment;
 mod finding;
 mod network;
 mod way;
 
 pub use account::{Examined, account};
+pub(crate) use ailment::Ailment;
 pub use finding::{Check, Finding, Outcome};
 pub use network::{imap_server, sign_in_server, smtp_server};
 pub use way::{read, round_trip, send};

@@ -1,9 +1,8 @@
 //! The way to the provider: its authorization server and the clock there, its mail servers.
 
-use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::{Check, Finding};
+use super::{Ailment, Check, Finding};
 use crate::config::{Host, Provider, Security};
 use crate::token::{AuthorizationServer, Cause};
 use crate::upstream::{Reached, Stuck, reach};
@@ -55,13 +54,8 @@ async fn sign_in_unreached(provider: &Provider, name: &str, cause: &Cause) -> Fi
     let security = if https { Security::Tls } else { Security::StartTls };
     let host = Host { name: name.to_owned(), port, security };
     match reach(&host, provider.ca_file.as_deref()).await {
-        // By way of a proxy from the environment, say: its own words are all there is.
-        Ok(_) => Finding::failed(
-            Check::SignInServer,
-            cause.code(),
-            cause.sentence(),
-            "Look at the network, and at the proxy that HTTPS_PROXY names, if it names one.",
-        ),
+        // By way of a proxy from the environment, say: HTTP's own words are all there is.
+        Ok(_) => Ailment::HttpOnly { sentence: &cause.sentence() }.found(Check::SignInServer),
         Err(stuck) => told(Check::SignInServer, &host, &stuck),
     }
 }
@@ -82,12 +76,7 @@ fn clock(theirs: Option<SystemTime>, ours: SystemTime) -> Finding {
             format!("Within {seconds} s of the sign-in server's."),
         );
     }
-    Finding::failed(
-        Check::Clock,
-        "clock_off",
-        format!("This computer's clock is {} {side} the sign-in server's.", length(off)),
-        "Let the system set the clock over the internet.",
-    )
+    Ailment::ClockOff { off: &length(off), side }.found(Check::Clock)
 }
 
 /// A length of time in its largest unit.
@@ -106,25 +95,21 @@ fn length(time: Duration) -> String {
 
 /// Looks at the IMAP server.
 pub async fn imap_server(provider: &Provider) -> Finding {
-    mail_server(Check::ImapServer, &provider.imap, provider.ca_file.as_deref()).await
+    let reached = reach(&provider.imap, provider.ca_file.as_deref()).await;
+    mail_server(Check::ImapServer, &provider.imap, reached)
 }
 
 /// Looks at the submission server; where its port is blocked, at the other one as well.
 pub async fn smtp_server(provider: &Provider) -> Finding {
-    let ca_file = provider.ca_file.as_deref();
-    let found = mail_server(Check::SmtpServer, &provider.smtp, ca_file).await;
-    let is_blocked = found.code.as_deref() == Some("unreachable");
-    let other = other_port(&provider.smtp).filter(|_| is_blocked);
-    match other {
-        Some((host, written)) if reach(&host, ca_file).await.is_ok() => Finding {
-            remedy: Some(format!(
-                "Put `smtp = \"{written}\"` under [provider.{}] into the configuration: that port answers.",
-                provider.name
-            )),
-            ..found
-        },
-        _ => found,
+    let (host, ca_file) = (&provider.smtp, provider.ca_file.as_deref());
+    let reached = reach(host, ca_file).await;
+    if let (Err(Stuck::Connection(why)), Some((other, written))) = (&reached, other_port(host))
+        && reach(&other, ca_file).await.is_ok()
+    {
+        let other = Some((written.as_str(), provider.name.as_str()));
+        return Ailment::NoConnection { host, why, other }.found(Check::SmtpServer);
     }
+    mail_server(Check::SmtpServer, host, reached)
 }
 
 /// The other port that a submission server usually has (RFC 8314 §3.3, RFC 6409 §3.1), and how the
@@ -144,23 +129,15 @@ fn other_port(host: &Host) -> Option<(Host, String)> {
     }
 }
 
-async fn mail_server(check: Check, host: &Host, ca_file: Option<&Path>) -> Finding {
-    match reach(host, ca_file).await {
-        Ok(Reached::Connected) => Finding::passed(check, format!("{host} answers.")),
-        Ok(Reached::Secured { issuer }) => match issuer.as_deref().and_then(interceptor) {
-            Some(program) => Finding::noted(
-                check,
-                "tls_watched",
-                format!(
-                    "{program} opens the encrypted connection to {host} on its way, and can read your mail."
-                ),
-                format!(
-                    "If you don't want that, switch off the scanning of encrypted connections in {program}."
-                ),
-            ),
-            None => Finding::passed(check, format!("{host} answers, and proves who it is.")),
-        },
-        Err(stuck) => told(check, host, &stuck),
+fn mail_server(check: Check, host: &Host, reached: Result<Reached, Stuck>) -> Finding {
+    let issuer = match reached {
+        Ok(Reached::Secured { issuer }) => issuer,
+        Ok(Reached::Connected) => return Finding::passed(check, format!("{host} answers.")),
+        Err(stuck) => return told(check, host, &stuck),
+    };
+    match issuer.as_deref().and_then(interceptor) {
+        Some(program) => Ailment::Watched { host, program }.found(check),
+        None => Finding::passed(check, format!("{host} answers, and proves who it is.")),
     }
 }
 
@@ -173,81 +150,21 @@ fn interceptor(issuer: &str) -> Option<&'static str> {
     INTERCEPTORS.iter().find(|(known, _)| is_in(known)).map(|(_, program)| *program)
 }
 
-/// Where the way ended, and what to do.
+/// Where the way ended.
 fn told(check: Check, host: &Host, stuck: &Stuck) -> Finding {
-    let Host { name, port, .. } = host;
-    match stuck {
-        Stuck::Name(why) => Finding::failed(
-            check,
-            "dns",
-            format!("The name {name} can't be looked up ({why})."),
-            "Check that this computer is on the network, and the DNS server in its network settings.",
-        ),
-        Stuck::Connection(why) => Finding::failed(
-            check,
-            "unreachable",
-            format!("Port {port} of {name} can't be reached ({why})."),
-            format!(
-                "Allow connections to port {port} in the firewall or the antivirus program, or ask whoever runs the network."
-            ),
-        ),
-        Stuck::NoTls(why) => Finding::failed(
-            check,
-            "no_tls",
-            format!("What answers at {host} does not speak TLS ({why})."),
-            "Open any page in the browser: a sign-in page of the network (a hotel's, a train's) may stand in the way.",
-        ),
-        Stuck::UnknownIssuer { issuer } => intercepted(check, host, issuer.as_deref()),
-        Stuck::WrongDate => Finding::failed(
-            check,
-            "tls_date",
-            format!(
-                "The certificate of {host} is not valid on the day that this computer's clock shows."
-            ),
-            "Set the clock; if it is right, somebody else answers in the server's place.",
-        ),
-        Stuck::OtherName => Finding::failed(
-            check,
-            "tls_name",
-            format!("What answers at {host} has the certificate of another server."),
-            "Open any page in the browser: a sign-in page of the network (a hotel's, a train's) may stand in the way.",
-        ),
-        Stuck::Tls(why) => Finding::failed(
-            check,
-            "tls",
-            format!("{host} did not prove who it is ({why})."),
-            "See whether an antivirus program or a company's proxy reads encrypted connections.",
-        ),
-    }
-}
-
-fn intercepted(check: Check, host: &Host, issuer: Option<&str>) -> Finding {
-    let remedy = |who: &str| {
-        format!(
-            "Switch off the scanning of encrypted connections in {who}, or name its root certificate in `ca_file` in the configuration."
-        )
+    let ailment = match stuck {
+        Stuck::Name(why) => Ailment::NoName { host, why },
+        Stuck::Connection(why) => Ailment::NoConnection { host, why, other: None },
+        Stuck::NoTls(why) => Ailment::NoTls { host, why },
+        Stuck::UnknownIssuer { issuer } => match issuer.as_deref().and_then(interceptor) {
+            Some(program) => Ailment::Interceptor { host, program },
+            None => Ailment::Stranger { host, issuer: issuer.as_deref() },
+        },
+        Stuck::WrongDate => Ailment::WrongDate { host },
+        Stuck::OtherName => Ailment::OtherName { host },
+        Stuck::Tls(why) => Ailment::Tls { host, why },
     };
-    let (sentence, remedy) = match (issuer.and_then(interceptor), issuer) {
-        (Some(program), _) => (
-            format!(
-                "{program} stands between this computer and {host}, and Gatepost does not trust its certificate."
-            ),
-            remedy(program),
-        ),
-        (None, Some(issuer)) => (
-            format!(
-                "Somebody stands between this computer and {host}: the certificate there is signed by “{issuer}”, whom this computer does not trust."
-            ),
-            remedy("the program or the company of that name"),
-        ),
-        (None, None) => (
-            format!(
-                "Somebody stands between this computer and {host}: this computer does not trust the certificate there."
-            ),
-            remedy("the antivirus program or the company's proxy"),
-        ),
-    };
-    Finding::failed(check, "tls_intercepted", sentence, remedy)
+    ailment.found(check)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::{Check, Finding};
+use super::{Ailment, Check, Finding};
 use crate::mail_client::{Door, MailClient, MailError, send_to_oneself, try_sending};
 
 /// No step of a mail client's takes longer: it waits a minute for its LOGIN.
@@ -77,14 +77,7 @@ pub async fn round_trip(imap: &Door, smtp: &Door) -> Finding {
             format!("It was in the inbox {:.1} s after it was sent.", sent.elapsed().as_secs_f32()),
         ),
         Ok(Err(error)) => failed(Check::RoundTrip, &error),
-        Err(_) => Finding::failed(
-            Check::RoundTrip,
-            "not_arrived",
-            format!(
-                "Gmail took the message “{subject}”, and it was not in the inbox within a minute."
-            ),
-            "Look for it under “All Mail” and “Spam” in the browser: a filter may have moved it.",
-        ),
+        Err(_) => Ailment::NotArrived { subject: &subject }.found(Check::RoundTrip),
     }
 }
 
@@ -104,47 +97,23 @@ async fn in_time<T>(work: impl Future<Output = Result<T, MailError>>) -> Result<
     timeout(STEP, work).await.unwrap_or_else(|_| late())
 }
 
-/// Why Gmail did not take a message (its words: docs of “Gmail SMTP errors and codes”).
+/// Why Gmail did not take a message (“Gmail SMTP errors and codes” in Google's documentation).
 fn not_taken(error: &MailError) -> Finding {
     match error {
-        MailError::Words(words) if words.contains("5.4.5") => Finding::failed(
-            Check::RoundTrip,
-            "sending_limit",
-            "Google's daily limit of sent messages is used up for this account.",
-            "Wait; it can take up to a day.",
-        ),
-        MailError::Words(words) => Finding::failed(
-            Check::RoundTrip,
-            "not_taken",
-            format!("The message was not taken: {}.", words.trim_end_matches('.')),
-            "Look at what the server says; `gatepost run --log-wire` with your address writes down the whole exchange.",
-        ),
+        MailError::Words(words) if words.contains("5.4.5") => {
+            Ailment::SendingLimit.found(Check::RoundTrip)
+        }
+        MailError::Words(words) => Ailment::NotTaken { words }.found(Check::RoundTrip),
         other => failed(Check::RoundTrip, other),
     }
 }
 
 fn failed(check: Check, error: &MailError) -> Finding {
-    let sentence = sentence(&error.to_string());
-    let (code, remedy) = match error {
-        MailError::NoConnection(..) => ("no_connection", "Start Gatepost with `gatepost run`."),
-        MailError::OtherProgram(_) => (
-            "other_program",
-            "End that program, or set another port under [listen] in the configuration.",
-        ),
-        MailError::WrongPassword(_) => {
-            ("not_let_in", "End the running Gatepost with `gatepost stop`, and start it anew.")
-        }
-        MailError::Words(_) => {
-            ("words", "Look at Gatepost's log, which tells this session's story.")
-        }
+    let ailment = match error {
+        MailError::NoConnection(place, why) => Ailment::PortSilent { place, why },
+        MailError::OtherProgram(place) => Ailment::OtherProgram { place },
+        MailError::WrongPassword(words) => Ailment::NotLetIn { words },
+        MailError::Words(words) => Ailment::Words { words },
     };
-    Finding::failed(check, code, sentence, remedy)
-}
-
-/// A server's words as a sentence of their own.
-fn sentence(words: &str) -> String {
-    let words = words.trim().trim_end_matches('.');
-    let mut letters = words.chars();
-    let first = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
-    format!("{first}{}.", letters.as_str())
+    ailment.found(check)
 }

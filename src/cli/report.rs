@@ -9,6 +9,7 @@ use crate::accounts::{KeyFileError, StoreError};
 use crate::control::{AlreadyRunning, ChannelError, ControlError};
 use crate::private_file;
 use crate::proxy::{ListenError, ServeError};
+use crate::sentence;
 use crate::settings::SettingsError;
 use crate::tls::TlsError;
 
@@ -36,11 +37,7 @@ impl From<Exit> for ExitCode {
 
 impl Failure {
     pub(super) fn failed(sentence: impl Into<String>, remedy: impl Into<String>) -> Self {
-        let mut sentence = without_numbers(&sentence.into());
-        // An error that ends in a question keeps its mark.
-        if sentence.ends_with("?.") {
-            sentence.pop();
-        }
+        let sentence = sentence::plain(&sentence.into());
         Self { sentence, remedy: remedy.into(), exit: Exit::Failed }
     }
 
@@ -62,16 +59,6 @@ impl Failure {
     }
 }
 
-/// A sentence without the numbers that the system has for its errors, beside its words.
-fn without_numbers(sentence: &str) -> String {
-    let mut parts = sentence.split(" (os error ");
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        plain.push_str(part.split_once(')').map_or(part, |(_, behind)| behind));
-    }
-    plain
-}
-
 /// A line for the person, on stderr.
 pub(super) fn say(line: &str) {
     // Nobody can be told that stderr is closed.
@@ -81,16 +68,6 @@ pub(super) fn say(line: &str) {
 /// A line of the command's result, on stdout.
 pub(super) fn put(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
-}
-
-/// An error as a sentence. Most begin with a small letter; one that begins with a path keeps it.
-fn sentence(error: impl std::fmt::Display) -> String {
-    let mut text = format!("{error}.");
-    let first = text.split(' ').next().unwrap_or_default();
-    if first.bytes().all(|byte| byte.is_ascii_lowercase()) {
-        text[..1].make_ascii_uppercase();
-    }
-    text
 }
 
 impl From<SettingsError> for Failure {
@@ -111,21 +88,21 @@ impl From<SettingsError> for Failure {
                 "Mend the proxy settings in the environment (HTTPS_PROXY and its like)."
             }
         };
-        Self::usage(sentence(error), remedy)
+        Self::usage(sentence::of(error), remedy)
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let remedy = error.remedy();
-        Self::failed(sentence(error), remedy)
+        Self::failed(sentence::of(error), remedy)
     }
 }
 
 impl From<KeyFileError> for Failure {
     fn from(error: KeyFileError) -> Self {
         let remedy = error.remedy();
-        Self::usage(sentence(error), remedy)
+        Self::usage(sentence::of(error), remedy)
     }
 }
 
@@ -150,7 +127,7 @@ pub(super) fn of_listening(error: &ListenError, owner_of: fn(u16) -> Option<Stri
             )
         }
         ListenError::Other { service, .. } => Failure::failed(
-            sentence(error),
+            sentence::of(error),
             format!("Set `{service}` under [listen] in the configuration to another address."),
         ),
     }
@@ -174,29 +151,15 @@ impl From<AlreadyRunning> for Failure {
             AlreadyRunning::Other { .. } => "Use that one; `gatepost stop` ends it.",
             AlreadyRunning::Io { error, .. } => private_file::remedy(error),
         };
-        Self::failed(sentence(error), remedy)
+        Self::failed(sentence::of(error), remedy)
     }
 }
 
 impl From<ChannelError> for Failure {
     fn from(error: ChannelError) -> Self {
-        Self::failed(sentence(error), "Make Gatepost's folder writable for the user that runs it.")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_sentence_has_words_only_and_one_end() {
-        let failure = |sentence: &str| Failure::failed(sentence, "Try again.").sentence;
-        let system = std::io::Error::from_raw_os_error(2);
-        let told = failure(&format!("config.toml can't be read ({system})."));
-        assert!(told.ends_with(").") && !told.contains("os error"), "{told}");
-        assert_eq!(failure("A? (os error 2), b (os error 13)."), "A?, b.");
-        assert_eq!(failure("Did you mean this?."), "Did you mean this?");
-        assert_eq!(sentence("the file is empty"), "The file is empty.");
-        assert_eq!(sentence("config.toml is empty"), "config.toml is empty.");
+        Self::failed(
+            sentence::of(error),
+            "Make Gatepost's folder writable for the user that runs it.",
+        )
     }
 }

@@ -241,6 +241,13 @@ fn told(name: &str, world: &Broken, findings: &[Finding]) -> String {
         };
         told.push_str(&format!("{}: {}", found.check.label(), line.replace(&home, "HOME")));
     }
+    // The program that holds the port is this test.
+    let told = match told.split_once(" is taken by ").zip(told.split_once(" (process ")) {
+        Some(((before, _), (_, behind))) => {
+            format!("{before} is taken by PROGRAM (process {behind}")
+        }
+        None => told,
+    };
     without_numbers(&told)
 }
 

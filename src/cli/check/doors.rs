@@ -5,6 +5,11 @@ use crate::cli::settings::{Place, Places};
 use crate::cli::terminal::UnderWay;
 use crate::mail_client::Door;
 
+/// Shown meanwhile.
+pub(in crate::cli) const READING: &str = "Reading mail as a mail program does";
+pub(in crate::cli) const SENDING: &str = "Signing on for sending";
+pub(in crate::cli) const MAILING: &str = "A message to yourself is on its way";
+
 /// What lies before either door.
 const ACCOUNT: [Check; 3] = [Check::Unlocked, Check::Token, Check::Identity];
 
@@ -38,7 +43,7 @@ impl Doors {
     pub(super) async fn read(&self) -> Finding {
         match &self.imap {
             Ok(door) => {
-                let _under_way = UnderWay::begin("Reading mail as a mail program does");
+                let _under_way = UnderWay::begin(READING);
                 check::read(door).await
             }
             Err(why) => Finding::left_out(Check::Reading, *why),
@@ -49,7 +54,7 @@ impl Doors {
     pub(super) async fn send(&self) -> Finding {
         match &self.smtp {
             Ok(door) => {
-                let _under_way = UnderWay::begin("Signing on for sending");
+                let _under_way = UnderWay::begin(SENDING);
                 check::send(door).await
             }
             Err(why) => Finding::left_out(Check::Sending, *why),
@@ -60,7 +65,7 @@ impl Doors {
     pub(super) async fn round_trip(&self) -> Finding {
         match (&self.imap, &self.smtp) {
             (Ok(imap), Ok(smtp)) => {
-                let _under_way = UnderWay::begin("A message to yourself is on its way");
+                let _under_way = UnderWay::begin(MAILING);
                 check::round_trip(imap, smtp).await
             }
             (Err(why), _) | (_, Err(why)) => Finding::left_out(Check::RoundTrip, *why),

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use crate::accounts::{Address, Listed, Record, Store, StoreError};
-use crate::check::{Check, Finding};
+use crate::check::{Ailment, Check, Finding};
 use crate::cli::report::Failure;
 use crate::config::Home;
 use crate::private_file::{self, RightsError};
@@ -54,12 +54,8 @@ pub(super) fn home(home: &Home) -> [Finding; 2] {
     let (home_found, disk) = match written {
         Ok(probe) => (rights(home, &folder, &probe), disk(&folder)),
         Err(error) if is_full(&error) => {
-            let found = Finding::failed(
-                Check::Disk,
-                "disk_full",
-                format!("The disk with {} is full ({error}).", home.data().display()),
-                "Free some space: without it a renewed sign-in can't be kept.",
-            );
+            let (folder, why) = (home.data(), &error.to_string());
+            let found = Ailment::DiskFull { folder, why }.found(Check::Disk);
             (Finding::passed(Check::Home, "Who owns it can't be tried on a full disk."), found)
         }
         Err(error) => (unwritable(home, &error), left_out()),
@@ -86,21 +82,12 @@ fn is_full(error: &io::Error) -> bool {
 }
 
 fn unwritable(home: &Home, error: &io::Error) -> Finding {
-    let folder = home.data().display();
-    match error.kind() {
-        ErrorKind::PermissionDenied => Finding::failed(
-            Check::Home,
-            "not_ours",
-            format!("{folder} is not yours to write to ({error})."),
-            "Run Gatepost as the user whose folder it is, or name another with --home.",
-        ),
-        _ => Finding::failed(
-            Check::Home,
-            "not_writable",
-            format!("{folder} can't be written to ({error})."),
-            "Make the folder writable, or name another with --home.",
-        ),
-    }
+    let (folder, why) = (home.data(), &error.to_string());
+    let ailment = match error.kind() {
+        ErrorKind::PermissionDenied => Ailment::FolderNotOurs { folder, why },
+        _ => Ailment::FolderUnwritable { folder, why },
+    };
+    ailment.found(Check::Home)
 }
 
 /// Whether everything in the folder is ours, and open to nobody else.
@@ -111,21 +98,10 @@ fn rights(home: &Home, folder: &Path, probe: &fs::Metadata) -> Finding {
     }
     for file in files_of(home) {
         if fs::metadata(&file).is_ok_and(|about| !same_owner(&about, probe)) {
-            return Finding::failed(
-                Check::Home,
-                "not_ours",
-                format!("{} belongs to another user of this computer.", file.display()),
-                "Run Gatepost as the user whose files they are.",
-            );
+            return Ailment::FileNotOurs { file: &file }.found(Check::Home);
         }
-        if let Err(error @ RightsError::TooOpen { .. }) = private_file::check_owner_only(&file) {
-            let RightsError::TooOpen { path, mode } = error else { continue };
-            return Finding::failed(
-                Check::Home,
-                "too_open",
-                format!("{} can be read by other users (mode {mode:04o}).", path.display()),
-                format!("Run: chmod 600 {}", path.display()),
-            );
+        if let Err(RightsError::TooOpen { path, mode }) = private_file::check_owner_only(&file) {
+            return Ailment::FileOpen { file: &path, mode }.found(Check::Home);
         }
     }
     Finding::passed(Check::Home, format!("{} is yours, and open to nobody else.", folder.display()))
@@ -159,12 +135,7 @@ fn same_owner(_one: &fs::Metadata, _other: &fs::Metadata) -> bool {
 
 fn disk(folder: &Path) -> Finding {
     match fs4::available_space(folder) {
-        Ok(free) if free < LITTLE => Finding::noted(
-            Check::Disk,
-            "little_space",
-            format!("Only {} MB are free on the disk with {}.", free / 1_000_000, folder.display()),
-            "Free some space before it is full.",
-        ),
+        Ok(free) if free < LITTLE => Ailment::DiskNearlyFull { folder, free }.found(Check::Disk),
         Ok(free) => Finding::passed(Check::Disk, format!("{:.1} GB are free.", free as f64 / 1e9)),
         Err(_) => Finding::passed(Check::Disk, "It can be written to."),
     }
@@ -192,31 +163,21 @@ pub(super) fn accounts(
     only: Option<&Address>,
     has_client: bool,
 ) -> (Vec<Finding>, Vec<Record>) {
-    let failed = |code, sentence: String, remedy: &str| {
-        Finding::failed(Check::Accounts, code, sentence, remedy)
-    };
     let listed = match Store::new(home.accounts()).list() {
         Ok(listed) => listed,
-        Err(error) => {
-            let remedy = "Make the folder readable for the user that runs Gatepost.";
-            return (vec![failed("unreadable", format!("{error}."), remedy)], Vec::new());
-        }
+        Err(error) => return (vec![unusable(error)], Vec::new()),
     };
     let (mut found, mut records) = (Vec::new(), Vec::new());
     for listed in listed {
         match listed {
             Listed::Account(record) => records.push(*record),
-            Listed::Damaged { error, .. } => found.push(damaged(&error)),
+            Listed::Damaged { error, .. } => found.push(unusable(error)),
         }
     }
     if records.is_empty() && found.is_empty() && !has_client {
         found.push(Finding::left_out(Check::Accounts, Check::Client));
     } else if records.is_empty() && found.is_empty() {
-        found.push(failed(
-            "no_account",
-            "Nobody has signed in yet.".to_owned(),
-            "Sign in with `gatepost login you@gmail.com`, or let `gatepost setup` lead you.",
-        ));
+        found.push(Ailment::NobodySignedIn.found(Check::Accounts));
     } else if !records.is_empty() {
         let names: Vec<_> = records.iter().map(|record| record.address().as_str()).collect();
         found.push(Finding::passed(Check::Accounts, format!("Signed in: {}.", names.join(", "))));
@@ -225,24 +186,13 @@ pub(super) fn accounts(
     (found, records)
 }
 
-fn damaged(error: &StoreError) -> Finding {
-    let (code, sentence, remedy) = match error {
-        StoreError::Damaged { path, reason } => (
-            "record_damaged",
-            format!("{} is damaged ({reason}).", path.display()),
-            "Restore it from a backup, or move it away and sign in again.",
-        ),
-        StoreError::NewerFormat { path, format } => (
-            "record_newer",
-            format!("{} was written by a newer Gatepost (format {format}).", path.display()),
-            "Use the newer Gatepost.",
-        ),
-        error => (
-            "record_unreadable",
-            format!("{error}."),
-            "Make the file readable for the user that runs Gatepost.",
-        ),
+fn unusable(error: StoreError) -> Finding {
+    let code = match &error {
+        StoreError::Damaged { .. } => "record_damaged",
+        StoreError::NewerFormat { .. } => "record_newer",
+        _ => "record_unreadable",
     };
+    let Failure { sentence, remedy, .. } = error.into();
     Finding::failed(Check::Accounts, code, sentence, remedy)
 }
 

@@ -1,10 +1,10 @@
 //! `gatepost check`: goes the whole way as a mail client does, and tells where it ends.
 
-mod doors;
+pub(super) mod doors;
 mod machine;
 mod proxy;
 mod report;
-mod rounds;
+pub(super) mod rounds;
 mod told;
 
 use std::io::IsTerminal;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::rounds::Stopped;
-use crate::check::{self, Check, Examined, Finding};
+use crate::check::{self, Ailment, Check, Examined, Finding};
 use crate::cli::keys;
 use crate::cli::mistake::Mistake;
 use crate::cli::report::Failure;
@@ -93,12 +93,7 @@ fn serve(home: &Home, stopped: Stopped) -> (Vec<Finding>, Option<Proxy>) {
     });
     let not_running = match stopped {
         Stopped::IsFine => None,
-        Stopped::IsWrong => Some(Finding::failed(
-            Check::Running,
-            "not_running",
-            "Gatepost is not running; this check serves for itself meanwhile.",
-            "Start it with `gatepost run`.",
-        )),
+        Stopped::IsWrong => Some(Ailment::NotRunning.found(Check::Running)),
     };
     match started {
         Ok((ports, proxy)) => (not_running.into_iter().chain([ports]).collect(), Some(proxy)),

@@ -14,6 +14,9 @@ use crate::config::Home;
 use crate::secret::LocalPassword;
 use crate::settings::Settings;
 
+/// Shown meanwhile.
+pub(in crate::cli) const THE_WAY: &str = "Looking at the way to Google";
+
 /// What is looked at, and how.
 pub(super) struct Rounds<'r> {
     pub(super) home: &'r Home,
@@ -90,7 +93,7 @@ impl Rounds<'_> {
 
     async fn network(&self, settings: &Settings, notes: &mut Notes<'_>) {
         let provider = &settings.provider;
-        let under_way = UnderWay::begin("Looking at the way to Google");
+        let under_way = UnderWay::begin(THE_WAY);
         let sign_in = async {
             match &settings.server {
                 Some(server) => check::sign_in_server(server, provider).await,

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Chapter, YOU, denied, every, rooms};
 use crate::accounts::{Address, AddressError, NoRandomness, PasswordError, RecordError};
+use crate::cli::check::{doors, rounds};
 use crate::cli::demo::PLAYING;
 use crate::cli::keys;
 use crate::cli::login::PROVING;
@@ -74,9 +75,9 @@ pub(super) fn chapter() -> String {
 
 pub(super) fn under_way() -> String {
     let mut chapter = Chapter::default();
-    for words in
-        [PLAYING, PROVING, REVOKING, ASKING, STOPPING, RENEWING, keys::WAITING, keys::DERIVING]
-    {
+    let own = [PLAYING, PROVING, REVOKING, ASKING, STOPPING, RENEWING];
+    let checking = [rounds::THE_WAY, doors::READING, doors::SENDING, doors::MAILING];
+    for words in own.into_iter().chain([keys::WAITING, keys::DERIVING]).chain(checking) {
         assert!(!words.ends_with('.'), "{words}");
         chapter.line(words);
     }

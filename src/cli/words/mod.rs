@@ -9,6 +9,7 @@
 //! - what the binary says and leaves with when it is used wrongly: `tests/commands.rs`;
 //! - the replies to commands that mail clients get wrong: `tests/transcripts`.
 
+mod check;
 mod commands;
 mod mail;
 mod rooms;
@@ -99,6 +100,8 @@ fn all_words() {
     all.push_str(&mail::browser());
     all.push_str("\n# In the log of `gatepost run`\n");
     all.push_str(&commands::log());
+    all.push_str("\n# In `gatepost check`, beside all of the above\n");
+    all.push_str(&check::chapter());
     all.push_str("\n# In `gatepost status`\n");
     all.push_str(&commands::status());
     insta::assert_snapshot!(all);
