@@ -70,7 +70,7 @@ impl CheckError {
 #[derive(Debug, thiserror::Error)]
 pub enum GrantError {
     /// Nobody has signed on yet, and no key file opens it.
-    #[error("the account is locked until a mail client signs on")]
+    #[error("the account is locked until a mail program signs on")]
     Locked,
     /// The record can't be opened with its own key.
     #[error(transparent)]

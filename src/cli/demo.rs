@@ -23,7 +23,7 @@ pub(super) const PLAYING: &str = "The next step is under way";
 #[derive(Args)]
 #[command(after_help = "Examples:
   gatepost demo --once      tell the story and leave
-  gatepost demo             the same, then stay for your own mail client
+  gatepost demo             the same, then stay for your own mail program
   gatepost demo --browser   the same, and you do the signing in")]
 pub(super) struct Demo {
     /// Leave after the steps; 0 only if all of them held

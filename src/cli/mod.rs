@@ -30,7 +30,7 @@ use crate::config::Home;
 use mistake::Mistake;
 use report::Failure;
 
-/// A local mail proxy: mail clients sign on to it with a password, it signs on to Gmail with
+/// A local mail proxy: mail programs sign on to it with a password, it signs on to Gmail with
 /// OAuth 2.0 in their place.
 #[derive(Parser)]
 #[command(name = "gatepost", version, after_help = EXAMPLES, arg_required_else_help = true)]
@@ -45,16 +45,19 @@ const EXAMPLES: &str = "\
 Examples:
   gatepost demo                                            see it work, without a Google account
   gatepost login you@gmail.com --client ~/Downloads/client_secret_….json   the first time
-  gatepost run                                             serve your mail client";
+  gatepost run                                             serve your mail program";
+
+/// What `--help` has above the options that every command takes.
+const EVERYWHERE: &str = "With every command";
 
 /// Where things lie.
 #[derive(Args)]
 struct Place {
     /// One folder with everything: configuration, accounts, client
-    #[arg(long, value_name = "DIR", env = "GATEPOST_HOME", global = true)]
+    #[arg(long, value_name = "DIR", env = "GATEPOST_HOME", global = true, help_heading = EVERYWHERE)]
     home: Option<PathBuf>,
     /// Another configuration file
-    #[arg(long, value_name = "FILE", env = "GATEPOST_CONFIG", global = true)]
+    #[arg(long, value_name = "FILE", env = "GATEPOST_CONFIG", global = true, help_heading = EVERYWHERE)]
     config: Option<PathBuf>,
 }
 
@@ -67,14 +70,14 @@ enum Command {
     Password(password::Password),
     Check(check::Check),
     Settings(settings::Settings),
-    /// Show accounts, tokens, listeners and sessions of the running proxy
+    /// Show how the running Gatepost and its accounts are
     Status(running::Status),
-    /// Let the running proxy read its configuration and its accounts again
+    /// Let the running Gatepost read its configuration and its accounts again
     #[command(after_help = "\
 Examples:
   gatepost reload   after a change in config.toml")]
     Reload,
-    /// Let the running proxy finish what is under way, and end
+    /// Let the running Gatepost finish what is under way, and end
     #[command(after_help = "\
 Examples:
   gatepost stop   mail programs are told, and connect again once it runs again")]

@@ -17,13 +17,13 @@ use crate::private_file;
 use crate::proxy::Server;
 use crate::settings::Settings;
 
-/// Serve mail clients, in the foreground, until Ctrl-C or `gatepost stop`
+/// Serve your mail programs, in the foreground, until Ctrl-C or `gatepost stop`
 #[derive(Args)]
 #[command(after_help = "Examples:
   gatepost run                              serve
   gatepost run --log-wire you@gmail.com     and write down what your mail program says")]
 pub(super) struct Run {
-    /// Write what this account's mail clients say and hear to logs/wire.log, without passwords and mail
+    /// Write what this account's mail programs say and hear to logs/wire.log, without passwords and mail
     #[arg(long, value_name = "ADDRESS")]
     log_wire: Option<String>,
 }

@@ -18,7 +18,7 @@ use crate::proxy::{AccountStatus, Connections, Continuity, Status as ProxyStatus
 pub(super) const ASKING: &str = "Waiting for the running Gatepost";
 pub(super) const STOPPING: &str = "Gatepost lets its sessions come to rest, twenty seconds at most";
 
-/// Show accounts, tokens, listeners and sessions of the running proxy
+/// Show how the running Gatepost and its accounts are
 #[derive(Args)]
 #[command(after_help = "\
 It leaves with 3 if an account needs you to sign in, and with 1 if nothing is running.
@@ -108,7 +108,7 @@ fn show(status: &ProxyStatus) {
 pub(super) fn account_line(account: &AccountStatus) -> String {
     let state = match account.state.as_str() {
         "ready" => "ready",
-        "locked" => "locked until a mail client signs on",
+        "locked" => "locked until a mail program signs on",
         "needs_sign_in" => "needs you to sign in again",
         "refreshing" => "getting a token",
         _ => "Google can't be reached",

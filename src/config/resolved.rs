@@ -137,7 +137,7 @@ fn listen(source: &Source<'_>, raw: &RawListen) -> Result<Listen, ConfigError> {
     for (key, value) in [("imaps", &raw.imaps), ("smtps", &raw.smtps)] {
         if value.as_deref().is_some_and(|value| !value.is_empty()) {
             let problem =
-                "TLS between mail client and Gatepost is not in this version; leave it \"\"";
+                "TLS between mail program and Gatepost is not in this version; leave it \"\"";
             return Err(source.error("listen", key, problem));
         }
     }

@@ -95,7 +95,7 @@ impl Story {
         let before = story.google.authorization().refreshes();
 
         let read = step("Reading mail", story.read("Welcome")).await?;
-        narrate("5. A mail client (async-imap) signs on with that password, as Outlook would:");
+        narrate("5. A mail program (async-imap) signs on with that password, as Outlook would:");
         narrate(&format!("   it lists the folders and reads “{read}”."));
         narrate("   Gatepost has signed on to “Gmail” for it with an OAuth 2.0 token (XOAUTH2).");
 
@@ -115,7 +115,7 @@ impl Story {
             "8. An hour passes (at once, here): the token expires, and “Gmail” ends the session of a",
         );
         narrate(
-            "   mail client that waits for mail. The client notices nothing: over the same connection",
+            "   mail program that waits for mail. It notices nothing: over the same connection",
         );
         narrate(&format!("   it is told of a new one, “{heard}”. Gatepost has got a new token by"));
         narrate(&format!(
@@ -185,7 +185,7 @@ impl Story {
         narrate(
             "   with a code. Gatepost checked whose it is, that it opens the mailbox, and sealed it.",
         );
-        narrate("3. The terminal showed a local password for the mail client, this once.");
+        narrate("3. The terminal showed a local password for the mail program, this once.");
 
         let server = serve(home, settings, &google)?;
         let new_mails = AtomicUsize::new(0);

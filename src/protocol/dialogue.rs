@@ -34,10 +34,10 @@ pub enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
     /// The client's command line is longer than any command needs.
-    #[error("the mail client sent an over-long command")]
+    #[error("the mail program sent an over-long command")]
     ClientLineTooLong,
     /// The client announced a literal whose size can't be right.
-    #[error("the mail client announced an impossible literal")]
+    #[error("the mail program announced an impossible literal")]
     ClientLiteral,
     /// The server announced a literal whose size can't be right.
     #[error("the mail server announced an impossible literal")]

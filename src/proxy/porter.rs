@@ -15,7 +15,7 @@ use crate::accounts::{Account, AdoptError, Keychain, KeychainError};
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What any trouble with the keychain means.
-const MEANING: &str = "accounts open when their first mail client signs on";
+const MEANING: &str = "accounts open when their first mail program signs on";
 
 /// Goes to the keychain, on one errand at a time.
 pub(super) struct Porter {
@@ -102,7 +102,7 @@ async fn go(
                 tracing::info!(account = %address, "the keychain will open this account at the next start");
             }
             Ok(false) if account.is_locked() && account.record().has_keychain_slot() => {
-                tracing::info!(account = %address, "the keychain has no key for this account; it opens when its first mail client signs on");
+                tracing::info!(account = %address, "the keychain has no key for this account; it opens when its first mail program signs on");
             }
             Ok(false) => {}
             Err(AdoptError::Keychain(error)) if error.is_for_all() => {

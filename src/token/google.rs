@@ -152,7 +152,7 @@ impl Cause {
             Self::ClientUnauthorized => "This Google client may not ask for access to Gmail.".into(),
             Self::InvalidScope => "Google does not know one of the scopes in the configuration.".into(),
             Self::ScopeMissing => "Google gave no access to the mail: the box for it was not ticked.".into(),
-            Self::NoRefreshToken => "Google gave access for an hour only, without a refresh token.".into(),
+            Self::NoRefreshToken => "Google gave access for an hour only.".into(),
             Self::OtherAccount { signed_in } => format!("You signed in as {signed_in}, which is another account."),
             Self::AccountUnknown => "Google did not say which account signed in.".into(),
             Self::ServerTrouble(status) => format!("Google's sign-in server has trouble of its own (HTTP {status})."),

@@ -36,7 +36,7 @@ pub enum Trouble {
     #[error("{}", .0.sentence())]
     Cause(Cause),
     /// The account is locked.
-    #[error("The account is locked until a mail client signs on.")]
+    #[error("The account is locked until a mail program signs on.")]
     Locked,
     /// The account's record can't be opened.
     #[error("The account's record can't be used: {0}.")]

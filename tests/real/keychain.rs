@@ -112,7 +112,7 @@ fn a_locked_keyring_is_said_once_and_the_password_opens() {
         drop(scene.signed_on());
         assert_eq!(account(scene)["state"], "ready");
         assert_eq!(times(scene, said), 1, "{}", scene.log());
-        assert_eq!(times(scene, "accounts open when their first mail client signs on"), 1);
+        assert_eq!(times(scene, "accounts open when their first mail program signs on"), 1);
 
         // Once the person has logged in with the password, a reload is enough.
         scene.restart();
