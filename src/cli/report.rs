@@ -61,13 +61,14 @@ impl Failure {
 
 /// A line for the person, on stderr.
 pub(super) fn say(line: &str) {
-    // Nobody can be told that stderr is closed.
-    let _ = writeln!(std::io::stderr(), "{line}");
+    // Colour reaches an old Windows console in that console's own way. Nobody can be told that stderr is
+    // closed.
+    let _ = writeln!(anstream::stderr(), "{line}");
 }
 
 /// A line of the command's result, on stdout.
 pub(super) fn put(line: &str) {
-    let _ = writeln!(std::io::stdout(), "{line}");
+    let _ = writeln!(anstream::stdout(), "{line}");
 }
 
 impl From<SettingsError> for Failure {

@@ -102,7 +102,7 @@ fn targets(level: LevelFilter) -> Targets {
 
 fn on_stderr() -> impl Layer<Registry> + Send + Sync {
     tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
+        .with_writer(anstream::stderr)
         .with_target(false)
         .with_ansi(Look::of_stderr().has_colour())
 }
