@@ -28,7 +28,7 @@ pub enum UpstreamError {
         protocol: &'static str,
     },
     /// The server closed the connection before the sign-on was over.
-    #[error("{host} closed the connection: {words}")]
+    #[error("{host} closed the connection{}", last(words))]
     Closed {
         /// The server.
         host: String,
@@ -114,8 +114,8 @@ impl Refusal {
             Self::ImapOff => "IMAP is switched off in this account's Gmail settings.".into(),
             Self::ImapOffForDomain => "The administrator has switched IMAP off for this organisation.".into(),
             Self::WebLogin => "Google wants you to sign in in the browser once.".into(),
-            Self::Temporary(text) => format!("The server has trouble of its own: {text}"),
-            Self::Other(text) => format!("The server says: {text}"),
+            Self::Temporary(text) => format!("The server has trouble of its own{}.", last(text)),
+            Self::Other(text) => format!("The server says no{}.", last(text)),
         }
     }
 
@@ -211,6 +211,12 @@ impl UpstreamError {
             Self::Refused { refusal, .. } => refusal.remedy(),
         }
     }
+}
+
+/// A server's words as the end of a sentence, which the sentence's own full stop follows.
+fn last(words: &str) -> String {
+    let words = words.trim_end_matches('.');
+    if words.is_empty() { String::new() } else { format!(": {words}") }
 }
 
 /// A server's words, fit for a client's eyes and for a log: one line, no control characters.

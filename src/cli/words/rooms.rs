@@ -135,7 +135,7 @@ fn refused(refusal: Refusal) -> UpstreamError {
 
 pub(super) fn upstream_errors() -> Vec<UpstreamError> {
     let host = host();
-    every![UpstreamError:
+    let mut errors = every![UpstreamError:
         UpstreamError::Unreachable { .. } =>
             UpstreamError::Unreachable { host: host.clone(), reason: "no answer in time".into() },
         UpstreamError::Tls { .. } =>
@@ -146,7 +146,10 @@ pub(super) fn upstream_errors() -> Vec<UpstreamError> {
             UpstreamError::Closed { host: host.clone(), words: "Try later".into() },
         UpstreamError::TokenRefused { .. } => UpstreamError::TokenRefused { host: host.clone() },
         UpstreamError::Refused { .. } => refused(Refusal::ImapOff),
-    ]
+    ];
+    // One that left without a word.
+    errors.push(UpstreamError::Closed { host, words: String::new() });
+    errors
 }
 
 pub(super) fn refusals() -> Vec<Refusal> {
@@ -156,7 +159,7 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::ImapOff => Refusal::ImapOff,
         Refusal::ImapOffForDomain => Refusal::ImapOffForDomain,
         Refusal::WebLogin => Refusal::WebLogin,
-        Refusal::Temporary(_) => Refusal::Temporary("Temporary System Problem.".into()),
+        Refusal::Temporary(_) => Refusal::Temporary("Temporary System Problem (Failure)".into()),
         Refusal::Other(_) => Refusal::Other("Not today.".into()),
     ]
 }
