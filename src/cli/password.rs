@@ -9,7 +9,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::mistake::Mistake;
 use super::report::{Failure, put, say};
-use super::terminal::UnderWay;
+use super::terminal::{Look, UnderWay};
 use super::{keys, log, record_of};
 use crate::accounts::{Address, NewPassword, PrivateKey, Record, Store, StoreError};
 use crate::config::{Config, Home};
@@ -122,7 +122,7 @@ impl Password {
         if self.password_stdin {
             return;
         }
-        put(&format!("  {:<18}{}", "Password", new.expose()));
+        put(&format!("  {:<18}{}", "Password", Look::of_stdout().strong(new.expose())));
         say("It is shown this once. Mail programs that are connected stay so; enter it in each.");
     }
 }
