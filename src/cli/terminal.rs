@@ -132,11 +132,6 @@ impl UnderWay {
     pub(super) fn aside<T>(&self, say: impl FnOnce() -> T) -> T {
         self.0.suspend(say)
     }
-
-    /// Other words from now on.
-    pub(super) fn now(&self, words: impl Into<String>) {
-        self.0.set_message(words.into());
-    }
 }
 
 impl Drop for UnderWay {
