@@ -39,8 +39,6 @@ fn script(shell: Shell) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-
     use clap::ValueEnum;
 
     use super::*;
@@ -61,7 +59,7 @@ mod tests {
     fn bash_understands_its_own() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, script(Shell::Bash)).unwrap();
-        match Command::new("bash").arg("-n").arg(file.path()).output() {
+        match std::process::Command::new("bash").arg("-n").arg(file.path()).output() {
             Ok(output) => assert!(output.status.success(), "{output:?}"),
             // Not every system has one.
             Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::NotFound),
