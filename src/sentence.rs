@@ -28,6 +28,12 @@ pub fn plain(sentence: &str) -> String {
     plain
 }
 
+/// A number of things: “1 message”, “2 messages”.
+pub fn count(number: u64, thing: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +46,13 @@ mod tests {
         assert_eq!(of(""), ".");
         assert_eq!(plain("A? (os error 2), b (os error 13)."), "A?, b.");
         assert_eq!(plain("Did you mean “imap”?."), "Did you mean “imap”?");
+    }
+
+    #[test]
+    fn one_thing_is_no_things() {
+        assert_eq!(
+            [0, 1, 2].map(|n| count(n, "message")),
+            ["0 messages", "1 message", "2 messages"]
+        );
     }
 }

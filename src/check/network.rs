@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Ailment, Check, Finding};
 use crate::config::{Host, Provider, Security};
+use crate::sentence::count;
 use crate::token::{AuthorizationServer, Cause};
 use crate::upstream::{Reached, Stuck, reach};
 
@@ -81,10 +82,6 @@ fn clock(theirs: Option<SystemTime>, ours: SystemTime) -> Finding {
 
 /// A length of time in its largest unit.
 fn length(time: Duration) -> String {
-    let count = |number: u64, unit: &str| {
-        let plural = if number == 1 { "" } else { "s" };
-        format!("{number} {unit}{plural}")
-    };
     let minutes = (time.as_secs() + 30) / 60;
     match minutes {
         0..120 => count(minutes, "minute"),

@@ -6,6 +6,7 @@ use tokio::time::timeout;
 
 use super::{Ailment, Check, Finding};
 use crate::mail_client::{Door, MailClient, MailError, send_to_oneself, try_sending};
+use crate::sentence::count;
 
 /// No step of a mail client's takes longer: it waits a minute for its LOGIN.
 const STEP: Duration = Duration::from_secs(60);
@@ -19,8 +20,8 @@ pub async fn read(door: &Door) -> Finding {
     let begun = Instant::now();
     let walked = async {
         let mut client = MailClient::sign_on(door).await?;
-        let folders = client.folders().await?.len();
-        let messages = client.open("INBOX").await?;
+        let folders = client.folders().await?.len() as u64;
+        let messages = u64::from(client.open("INBOX").await?);
         let client = client.idle().await?.done().await?;
         client.sign_off().await?;
         Ok((folders, messages))
@@ -29,9 +30,11 @@ pub async fn read(door: &Door) -> Finding {
         Ok((folders, messages)) => Finding::passed(
             Check::Reading,
             format!(
-                "A mail program signs on at {}:{}, sees {folders} folders and {messages} messages in the inbox, and waits for new mail ({:.1} s in all).",
+                "A mail program signs on at {}:{}, sees {} and {} in the inbox, and waits for new mail ({:.1} s in all).",
                 door.host,
                 door.port,
+                count(folders, "folder"),
+                count(messages, "message"),
                 begun.elapsed().as_secs_f32()
             ),
         ),
