@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod running;
 mod settings;
+mod signing_in;
 mod terminal;
 #[cfg(test)]
 mod words;

@@ -7,12 +7,12 @@ use crate::accounts::{Address, AddressError, NoRandomness, PasswordError, Record
 use crate::cli::check::{doors, rounds};
 use crate::cli::demo::PLAYING;
 use crate::cli::keys;
-use crate::cli::login::PROVING;
 use crate::cli::logout::REVOKING;
 use crate::cli::mistake::Mistake;
 use crate::cli::password::RENEWING;
 use crate::cli::run::Hint;
 use crate::cli::running::{ASKING, STOPPING, account_line};
+use crate::cli::signing_in::PROVING;
 use crate::config::{ClientFileError, HomeError};
 use crate::protocol::intruder::Intruder;
 use crate::proxy::{AccountStatus, Connections, Continuity, Protocol, Sessions, hint};

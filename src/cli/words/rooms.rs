@@ -10,8 +10,8 @@ use crate::accounts::{
     StoreError,
 };
 use crate::cli::keys::{Note, SILENT};
-use crate::cli::login::told;
 use crate::cli::report::{Failure, of_listening};
+use crate::cli::signing_in::told;
 use crate::config::{ClientFileError, Config, ConfigError, Home};
 use crate::control::{AlreadyRunning, ChannelError, ControlError};
 use crate::private_file::RightsError;
