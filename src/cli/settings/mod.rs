@@ -46,7 +46,7 @@ pub(super) struct Settings {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Program {
+pub(super) enum Program {
     /// A profile file (.prf) for classic Outlook for Windows
     Outlook,
     /// An autoconfiguration file (.xml) for Thunderbird
@@ -87,6 +87,26 @@ impl Settings {
 }
 
 impl Program {
+    /// As it is typed behind `--for`.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Outlook => "outlook",
+            Self::Thunderbird => "thunderbird",
+            Self::Apple => "apple",
+            Self::Text => "text",
+        }
+    }
+
+    /// What its file is called where nobody names it.
+    pub(super) fn usual_file(self) -> &'static str {
+        match self {
+            Self::Outlook => "gatepost.prf",
+            Self::Thunderbird => "gatepost.xml",
+            Self::Apple => "gatepost.mobileconfig",
+            Self::Text => "gatepost.txt",
+        }
+    }
+
     fn contents(self, places: &Places, address: &Address) -> Result<String, Failure> {
         Ok(match self {
             Self::Outlook => outlook::profile(places.both("A profile file")?, address)?,

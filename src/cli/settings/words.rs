@@ -1,13 +1,101 @@
 //! The settings in plain words, for every mail program.
 
+use clap::ValueEnum;
+
+use super::Program;
 use super::places::Places;
 use crate::accounts::Address;
 
 const PASSWORD: &str = "the local password, which `gatepost login` showed   (for both servers)";
 
+/// What to change at Gmail before anything is fetched.
+pub(in crate::cli) const FIRST_OF_ALL: &str = "\
+First of all, in Gmail in the browser: Settings › See all settings › Labels ›
+All Mail › untick “Show in IMAP”. Otherwise every message is fetched twice, and a
+large mailbox may run into Google's limit (for Workspace 2,500 MB a day), past
+which it stays closed to mail programs for about a day.";
+
+/// A mail program, as a person knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(in crate::cli) enum MailProgram {
+    /// Classic Outlook for Windows
+    Outlook,
+    /// The new Outlook for Windows, which can't use Gatepost
+    NewOutlook,
+    /// Outlook for Mac
+    OutlookMac,
+    /// Thunderbird
+    Thunderbird,
+    /// Apple Mail
+    Apple,
+    /// A printer, a scanner, or its software
+    Device,
+    /// A script, or any other program
+    Other,
+}
+
+impl MailProgram {
+    pub(in crate::cli) fn title(self) -> &'static str {
+        match self {
+            Self::Outlook => "Classic Outlook for Windows: 2010 to 2024, and that of Microsoft 365",
+            Self::NewOutlook => "New Outlook for Windows",
+            Self::OutlookMac => "Outlook for Mac",
+            Self::Thunderbird => "Thunderbird",
+            Self::Apple => "Apple Mail",
+            Self::Device => "Printers and scanners",
+            Self::Other => "Scripts, and every other mail program",
+        }
+    }
+
+    /// The file that sets it up.
+    pub(in crate::cli) fn file(self) -> Option<Program> {
+        match self {
+            Self::Outlook => Some(Program::Outlook),
+            Self::Thunderbird => Some(Program::Thunderbird),
+            Self::Apple => Some(Program::Apple),
+            Self::NewOutlook | Self::OutlookMac | Self::Device | Self::Other => None,
+        }
+    }
+
+    /// The way through it, in lines that are set in by two blanks.
+    pub(in crate::cli) fn steps(self, address: &Address) -> String {
+        match self {
+            Self::Outlook => OUTLOOK.to_owned(),
+            Self::NewOutlook => NEW_OUTLOOK.to_owned(),
+            Self::OutlookMac => OUTLOOK_MAC.to_owned(),
+            Self::Thunderbird => THUNDERBIRD.to_owned(),
+            Self::Apple => APPLE.to_owned(),
+            Self::Device => device(address),
+            Self::Other => OTHER.to_owned(),
+        }
+    }
+
+    /// What else there is to know.
+    fn note(self) -> Option<&'static str> {
+        (self == Self::Outlook).then_some(OUTLOOK_ALONE)
+    }
+
+    fn section(self, address: &Address) -> String {
+        let mut section = format!("{}\n\n{}", self.title(), self.steps(address));
+        if let Some(program) = self.file() {
+            let (name, file) = (program.name(), program.usual_file());
+            let own = if self == Self::Outlook { ", in an Outlook profile of its own" } else { "" };
+            section.push_str(&format!(
+                "\n  Or let a file do it{own}:\n  gatepost settings {address} --for {name} --out {file}"
+            ));
+        }
+        if let Some(note) = self.note() {
+            section.push_str(&format!("\n\n{note}"));
+        }
+        section
+    }
+}
+
 /// All that a person needs to set up whatever mail program they have.
 pub(super) fn all(places: &Places, address: &Address) -> String {
     let rows = places.rows(address.as_str(), PASSWORD).join("\n");
+    let sections = MailProgram::value_variants().iter().map(|program| program.section(address));
+    let sections: Vec<_> = sections.collect();
     format!(
         "\
 For your mail program:
@@ -19,15 +107,16 @@ password is shown once and stored nowhere; if it is lost, this makes another:
 gatepost password {address} --new
 Gatepost must be running: `gatepost run`.
 
-First of all, in Gmail in the browser: Settings › See all settings › Labels ›
-All Mail › untick “Show in IMAP”. Otherwise every message is fetched twice, and a
-large mailbox may run into Google's limit (for Workspace 2,500 MB a day), past
-which it stays closed to mail programs for about a day.
+{FIRST_OF_ALL}
 
 
-Classic Outlook for Windows: 2010 to 2024, and that of Microsoft 365
+{}
+",
+        sections.join("\n\n")
+    )
+}
 
-  Its simple wizard takes a gmail.com address to Google and never asks for a
+const OUTLOOK: &str = "  Its simple wizard takes a gmail.com address to Google and never asks for a
   server. The way round:
   1. Close Outlook. Open the Windows Control Panel, search for “Mail” and open
      Mail (Microsoft Outlook).
@@ -43,51 +132,45 @@ Classic Outlook for Windows: 2010 to 2024, and that of Microsoft 365
   If the simple wizard comes there too, switch it off in the registry: under
   HKEY_CURRENT_USER\\Software\\Microsoft\\Office\\16.0\\Outlook\\Setup a DWORD
   DisableOffice365SimplifiedAccountCreation with the value 1. It is said not to
-  work for Outlook 2024.
-  Or let a file do it, in an Outlook profile of its own:
-  gatepost settings {address} --for outlook --out gatepost.prf
+  work for Outlook 2024.";
 
-  Outlook 2019 and later can sign on to a personal Gmail by themselves. If yours
-  does, you don't need Gatepost.
+const OUTLOOK_ALONE: &str =
+    "  Outlook 2019 and later can sign on to a personal Gmail by themselves. If yours
+  does, you don't need Gatepost.";
 
-New Outlook for Windows
-
-  It can't use Gatepost: Microsoft's cloud fetches the mail for it, and from
+const NEW_OUTLOOK: &str =
+    "  It can't use Gatepost: Microsoft's cloud fetches the mail for it, and from
   there nobody can reach a program on your computer. Use classic Outlook; where
   the window has a switch “New Outlook” at its top right, turn it off. Outlook on
-  phones can't either, nor can the Mail app of Windows 10.
+  phones can't either, nor can the Mail app of Windows 10.";
 
-Outlook for Mac
-
-  It can use Gatepost only where it doesn't sync by Microsoft's cloud. When you
+const OUTLOOK_MAC: &str =
+    "  It can use Gatepost only where it doesn't sync by Microsoft's cloud. When you
   add the account, choose IMAP instead of Google and, in the new Outlook, to sync
-  directly with IMAP. Then enter the settings above.
+  directly with IMAP. Then enter the settings above.";
 
-Thunderbird
-
-  Add a mail account and choose to configure it manually, with the settings above.
+const THUNDERBIRD: &str =
+    "  Add a mail account and choose to configure it manually, with the settings above.
   Connection security: None. Authentication method: Password, transmitted
-  insecurely (which is within your computer).
-  Or let a file do it:
-  gatepost settings {address} --for thunderbird --out gatepost.xml
+  insecurely (which is within your computer).";
 
-Apple Mail
-
-  Mail › Add Account… › Other Mail Account…, and the settings above. Afterwards, in
+const APPLE: &str =
+    "  Mail › Add Account… › Other Mail Account…, and the settings above. Afterwards, in
   Settings › Accounts › Server Settings, for both servers: the port, no TLS/SSL,
-  and “Allow insecure authentication” ticked.
-  Or let a file do it:
-  gatepost settings {address} --for apple --out gatepost.mobileconfig
+  and “Allow insecure authentication” ticked.";
 
-Printers and scanners
+const OTHER: &str = "  Whatever speaks IMAP or SMTP with a password, on this computer: enter the
+  settings above. No TLS, SSL or STARTTLS; the authentication is by password
+  (“normal”, PLAIN or LOGIN).";
 
-  A device that stands on the network by itself can't reach Gatepost, which
+fn device(address: &Address) -> String {
+    format!(
+        "  A device that stands on the network by itself can't reach Gatepost, which
   listens on this computer alone. Scan software on this computer can, with the
   settings for SMTP above: no TLS or SSL, authentication PLAIN or LOGIN. If its
   field is too short for the password, choose one yourself; it is the first line
   of the input of
-  gatepost password {address} --new --password-stdin
-"
+  gatepost password {address} --new --password-stdin"
     )
 }
 
