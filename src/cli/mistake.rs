@@ -37,6 +37,17 @@ pub(super) enum Mistake<'m> {
     /// `login --password-stdin` for an account that has a password.
     OtherPassword { address: &'m str },
 
+    /// `setup`, where nobody can be asked.
+    AddressUnasked,
+    /// The same.
+    ProgramUnasked,
+    /// The same.
+    ClientUnasked,
+    /// `setup` on a terminal that is of no use.
+    TerminalUnfit(&'m str),
+    /// `setup`: Google has something against the client. `why` is a whole sentence.
+    ClientRefused { why: &'m str },
+
     /// `password` without `--new`.
     PasswordIsNotKept { address: &'m str },
     /// A random password.
@@ -80,6 +91,8 @@ pub(super) enum Mistake<'m> {
     OutIsThere { file: &'m Path },
     /// `--out`.
     OutUnwritable { file: &'m Path, error: &'m io::Error },
+    /// `setup --for … --out`, for a program that no file sets up.
+    NoSuchFile,
     /// Standard output.
     OutputUnwritable(&'m io::Error),
 }
@@ -109,6 +122,17 @@ impl Mistake<'_> {
             Self::OtherPassword { address } => {
                 format!("{address} has another local password, which signing in again keeps.")
             }
+            Self::AddressUnasked => {
+                "There is no terminal to ask on, and no address was given.".into()
+            }
+            Self::ProgramUnasked => {
+                "There is no terminal to ask on, and no mail program was named.".into()
+            }
+            Self::ClientUnasked => {
+                "There is no terminal to ask on, and there is no Google client yet.".into()
+            }
+            Self::TerminalUnfit(why) => format!("Nothing can be asked on this terminal ({why})."),
+            Self::ClientRefused { why } => (*why).to_owned(),
             Self::PasswordIsNotKept { .. } => {
                 "The local password can't be shown: it is stored nowhere.".into()
             }
@@ -149,6 +173,7 @@ impl Mistake<'_> {
             Self::OutIsThere { file } => {
                 format!("{} is there already, and nothing is overwritten.", file.display())
             }
+            Self::NoSuchFile => "There is no file that sets this mail program up.".into(),
             Self::OutputUnwritable(error) => {
                 format!("The standard output can't be written ({error}).")
             }
@@ -177,6 +202,17 @@ impl Mistake<'_> {
                 "Make the folder writable and sign in again, since tokens can't be renewed without that file.".into()
             }
             Self::OtherPassword { .. } => "Add --new-password to replace it.".into(),
+            Self::AddressUnasked => "Name it, as in `gatepost setup you@gmail.com`.".into(),
+            Self::ProgramUnasked => "Name it with --for, as in `--for outlook`.".into(),
+            Self::ClientUnasked => {
+                "Name its JSON file with --client FILE (docs/google-client.md tells how to get one).".into()
+            }
+            Self::TerminalUnfit(_) => {
+                "Give the answers as options, which `gatepost setup --help` names.".into()
+            }
+            Self::ClientRefused { .. } => {
+                "Take another file, or wait some minutes if this client is new.".into()
+            }
             Self::PasswordIsNotKept { address } => {
                 format!("Make a new one with `gatepost password {address} --new`.")
             }
@@ -220,6 +256,7 @@ impl Mistake<'_> {
             Self::OutUnwritable { .. } => {
                 "Name a file in a folder that is there and that you may write to.".into()
             }
+            Self::NoSuchFile => "Leave --out out, and enter the settings yourself.".into(),
             Self::OutputUnwritable(_) => "Name a file with --out.".into(),
         }
     }
@@ -233,6 +270,10 @@ impl Mistake<'_> {
             | Self::ClientUnreadable { .. }
             | Self::ClientUnfit { .. }
             | Self::OtherPassword { .. }
+            | Self::AddressUnasked
+            | Self::ProgramUnasked
+            | Self::ClientUnasked
+            | Self::ClientRefused { .. }
             | Self::PasswordIsNotKept { .. }
             | Self::PasswordUnfit(_)
             | Self::PasswordUnreadable(_)
@@ -242,10 +283,12 @@ impl Mistake<'_> {
             | Self::NotReloaded { .. }
             | Self::NothingIsServed
             | Self::ServerOff { .. }
-            | Self::OutIsThere { .. } => Exit::Usage,
+            | Self::OutIsThere { .. }
+            | Self::NoSuchFile => Exit::Usage,
             Self::CantStart(_)
             | Self::FolderUnwritable { .. }
             | Self::SignalsUnheard(_)
+            | Self::TerminalUnfit(_)
             | Self::ClientNotKept { .. }
             | Self::PasswordNotMade(_)
             | Self::OldPasswordWrong { .. }

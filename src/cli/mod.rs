@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod running;
 mod settings;
+mod setup;
 mod signing_in;
 mod terminal;
 #[cfg(test)]
@@ -44,6 +45,7 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  gatepost setup                                           be led through everything
   gatepost demo                                            see it work, without a Google account
   gatepost login you@gmail.com --client ~/Downloads/client_secret_….json   the first time
   gatepost run                                             serve your mail program";
@@ -64,6 +66,7 @@ struct Place {
 
 #[derive(Subcommand)]
 enum Command {
+    Setup(setup::Setup),
     /// Sign in to Google, once
     Login(login::Login),
     Run(run::Run),
@@ -104,6 +107,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
     let Place { home, config } = cli.place;
     let home = || Home::locate(home.as_deref(), config.as_deref()).map_err(Mistake::NoHome);
     match cli.command {
+        Command::Setup(setup) => setup.run(home()?),
         Command::Login(login) => login.run(&home()?),
         Command::Run(run) => run.run(home()?),
         Command::Password(password) => password.run(&home()?),

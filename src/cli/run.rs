@@ -18,7 +18,7 @@ use crate::proxy::Server;
 use crate::settings::Settings;
 
 /// Serve your mail programs, in the foreground, until Ctrl-C or `gatepost stop`
-#[derive(Args)]
+#[derive(Args, Default)]
 #[command(after_help = "Examples:
   gatepost run                              serve
   gatepost run --log-wire you@gmail.com     and write down what your mail program says")]

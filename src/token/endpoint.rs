@@ -173,6 +173,18 @@ impl AuthorizationServer {
         })
     }
 
+    /// Asks whether it takes the client for one of its own: a server looks at the client before it
+    /// looks at the refresh token (RFC 6749 §6), and this one is nobody's.
+    ///
+    /// # Errors
+    /// What it has against the client; or that it could not be asked.
+    pub async fn knows_client(&self) -> Result<(), Cause> {
+        match self.refresh(&RefreshToken::new("1//nobodys")).await {
+            Err(Cause::GrantEnded { .. } | Cause::SessionPolicy) | Ok(_) => Ok(()),
+            Err(cause) => Err(cause),
+        }
+    }
+
     /// Gets a new access token (RFC 6749 §6).
     pub(super) async fn refresh(&self, refresh_token: &RefreshToken) -> Result<Refreshed, Cause> {
         let token = oauth2::RefreshToken::new(refresh_token.expose().to_owned());

@@ -23,6 +23,7 @@ use crate::config::{Config, Home};
 use crate::settings::SettingsError;
 
 pub(super) use places::{Place, Places};
+pub(super) use words::{FIRST_OF_ALL, MailProgram};
 
 /// Show what to enter in a mail program, or write a file that sets it up
 #[derive(Args)]
@@ -105,6 +106,18 @@ impl Program {
             Self::Apple => "gatepost.mobileconfig",
             Self::Text => "gatepost.txt",
         }
+    }
+
+    /// Writes the file, and gives what a person does with it.
+    pub(super) fn write(
+        self,
+        places: &Places,
+        address: &Address,
+        path: &Path,
+    ) -> Result<Option<String>, Failure> {
+        places.check()?;
+        create(path, self.contents(places, address)?.as_bytes())?;
+        Ok(self.next_step(Some(path), address))
     }
 
     fn contents(self, places: &Places, address: &Address) -> Result<String, Failure> {

@@ -70,8 +70,24 @@ impl MailProgram {
         }
     }
 
+    /// Where to begin in it, for somebody who has been led through it.
+    pub(in crate::cli) fn in_short(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Outlook => {
+                "In Outlook choose “Manual setup or additional server types”, then “POP or IMAP”."
+            }
+            Self::OutlookMac => "In Outlook choose IMAP, not Google.",
+            Self::Thunderbird => {
+                "In Thunderbird choose to configure it manually; the password is sent “insecurely”."
+            }
+            Self::Apple => "In Mail choose “Other Mail Account…”.",
+            Self::Device | Self::Other => "No TLS, SSL or STARTTLS; authentication by password.",
+            Self::NewOutlook => return None,
+        })
+    }
+
     /// What else there is to know.
-    fn note(self) -> Option<&'static str> {
+    pub(in crate::cli) fn note(self) -> Option<&'static str> {
         (self == Self::Outlook).then_some(OUTLOOK_ALONE)
     }
 

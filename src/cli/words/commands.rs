@@ -12,6 +12,7 @@ use crate::cli::mistake::Mistake;
 use crate::cli::password::RENEWING;
 use crate::cli::run::Hint;
 use crate::cli::running::{ASKING, STOPPING, account_line};
+use crate::cli::setup::ASKING_GOOGLE;
 use crate::cli::signing_in::PROVING;
 use crate::config::{ClientFileError, HomeError};
 use crate::protocol::intruder::Intruder;
@@ -36,6 +37,11 @@ pub(super) fn chapter() -> String {
         Mistake::ClientNotKept { .. } =>
             Mistake::ClientNotKept { file: Path::new("clients/gmail.json"), error },
         Mistake::OtherPassword { .. } => Mistake::OtherPassword { address },
+        Mistake::AddressUnasked => Mistake::AddressUnasked,
+        Mistake::ProgramUnasked => Mistake::ProgramUnasked,
+        Mistake::ClientUnasked => Mistake::ClientUnasked,
+        Mistake::TerminalUnfit(_) => Mistake::TerminalUnfit("no keys can be read"),
+        Mistake::ClientRefused { .. } => Mistake::ClientRefused { why: "This Google client was deleted." },
         Mistake::PasswordIsNotKept { .. } => Mistake::PasswordIsNotKept { address },
         Mistake::PasswordNotMade(_) => Mistake::PasswordNotMade(NoRandomness),
         Mistake::PasswordUnfit(_) => Mistake::PasswordUnfit(PasswordError::Empty),
@@ -59,6 +65,7 @@ pub(super) fn chapter() -> String {
         Mistake::AddressUnfit { .. } => Mistake::AddressUnfit { address: "grüße@example.com" },
         Mistake::OutIsThere { .. } => Mistake::OutIsThere { file },
         Mistake::OutUnwritable { .. } => Mistake::OutUnwritable { file, error },
+        Mistake::NoSuchFile => Mistake::NoSuchFile,
         Mistake::OutputUnwritable(_) => Mistake::OutputUnwritable(error),
     ]);
     chapter.heading("What is no address, and what no password");
@@ -75,7 +82,7 @@ pub(super) fn chapter() -> String {
 
 pub(super) fn under_way() -> String {
     let mut chapter = Chapter::default();
-    let own = [PLAYING, PROVING, REVOKING, ASKING, STOPPING, RENEWING];
+    let own = [PLAYING, PROVING, ASKING_GOOGLE, REVOKING, ASKING, STOPPING, RENEWING];
     let checking = [rounds::THE_WAY, doors::READING, doors::SENDING, doors::MAILING];
     for words in own.into_iter().chain([keys::WAITING, keys::DERIVING]).chain(checking) {
         assert!(!words.ends_with('.'), "{words}");
