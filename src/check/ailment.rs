@@ -31,6 +31,8 @@ pub(crate) enum Ailment<'a> {
     NoName { host: &'a Host, why: &'a str },
     /// A server's port can't be reached. `other`: one of its ports that can, and how it is written.
     NoConnection { host: &'a Host, why: &'a str, other: Option<(&'a str, &'a str)> },
+    /// None of the servers' ports can be reached.
+    NoNetwork,
     /// What answers there does not speak TLS.
     NoTls { host: &'a Host, why: &'a str },
     /// A known program stands in between, untrusted.
@@ -100,7 +102,7 @@ impl Ailment<'_> {
             Self::NobodySignedIn => "no_account",
             Self::NotRunning => "not_running",
             Self::NoName { .. } => "dns",
-            Self::NoConnection { .. } | Self::HttpOnly { .. } => "unreachable",
+            Self::NoConnection { .. } | Self::NoNetwork | Self::HttpOnly { .. } => "unreachable",
             Self::NoTls { .. } => "no_tls",
             Self::Interceptor { .. } | Self::Stranger { .. } => "tls_intercepted",
             Self::Watched { .. } => "tls_watched",
@@ -155,6 +157,7 @@ impl Ailment<'_> {
             Self::NoConnection { host, why, .. } => {
                 format!("Port {} of {} can't be reached ({why}).", host.port, host.name)
             }
+            Self::NoNetwork => "None of Google's servers can be reached.".into(),
             Self::NoTls { host, why } => {
                 format!("What answers at {host} does not speak TLS ({why}).")
             }
@@ -249,6 +252,10 @@ impl Ailment<'_> {
                 "Allow connections to port {} in the firewall and the antivirus program.",
                 host.port
             ),
+            Self::NoNetwork => {
+                "Check that this computer is on the network, and that its firewall lets Gatepost out."
+                    .into()
+            }
             Self::NoTls { .. } | Self::OtherName { .. } => {
                 "Open any page in the browser: a sign-in page of the network (a hotel's, a train's) may stand in the way.".into()
             }

@@ -19,5 +19,5 @@ mod way;
 pub use account::{Examined, account};
 pub(crate) use ailment::Ailment;
 pub use finding::{Check, Finding, Outcome};
-pub use network::{imap_server, sign_in_server, smtp_server};
+pub use network::network;
 pub use way::{read, round_trip, send};

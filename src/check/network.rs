@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime};
 use super::{Ailment, Check, Finding};
 use crate::config::{Host, Provider, Security};
 use crate::sentence::count;
-use crate::token::{AuthorizationServer, Cause};
-use crate::upstream::{Reached, Stuck, reach};
+use crate::token::AuthorizationServer;
+use crate::upstream::{Reached, Stuck, hour, reach};
 
 /// A clock that is off by more than this is told. Certificates and grants count in hours; a few
 /// minutes harm nobody.
@@ -33,32 +33,74 @@ const INTERCEPTORS: [(&str, &str); 16] = [
     ("adguard", "AdGuard"),
 ];
 
-/// Looks at the authorization server and the clock.
-pub async fn sign_in_server(server: &AuthorizationServer, provider: &Provider) -> [Finding; 2] {
-    let name = provider.token_url.host_str().unwrap_or_default();
-    match server.clock().await {
-        Ok(theirs) => {
-            let reached = Finding::passed(Check::SignInServer, format!("{name} answers."));
-            [reached, clock(theirs, SystemTime::now())]
+/// Looks at the authorization server and the clock there (not without a client), the IMAP server and
+/// the submission server. What has one cause is told once.
+pub async fn network(server: Option<&AuthorizationServer>, provider: &Provider) -> [Finding; 4] {
+    let sign_in = async {
+        match server {
+            Some(server) => sign_in_server(server, provider).await,
+            None => [Check::SignInServer, Check::Clock]
+                .map(|check| Finding::left_out(check, Check::Client)),
         }
-        Err(cause) => {
-            let unreached = sign_in_unreached(provider, name, &cause).await;
-            [unreached, Finding::left_out(Check::Clock, Check::SignInServer)]
-        }
-    }
+    };
+    let ([sign_in, clock], imap, smtp) =
+        tokio::join!(sign_in, imap_server(provider), smtp_server(provider));
+    told_once([sign_in, clock, imap, smtp])
 }
 
-/// Why the authorization server can't be reached, more exactly than HTTP's own error says it.
-async fn sign_in_unreached(provider: &Provider, name: &str, cause: &Cause) -> Finding {
+/// Leaves out what another finding is the cause of, or tells already.
+fn told_once(found: [Finding; 4]) -> [Finding; 4] {
+    /// What one thing on the way to all servers does to each of them. (A port may be blocked by itself.)
+    const COMMON: [&str; 6] = ["dns", "tls_intercepted", "tls_date", "tls_name", "tls", "no_tls"];
+    let count = |code| found.iter().filter(|found| found.code.as_deref() == Some(code)).count();
+    let clock_is_off = count("clock_off") > 0;
+    let nothing_is_reached = count("unreachable") == 3;
+    let mut told: Vec<(String, Check)> = Vec::new();
+    found.map(|found| {
+        let Some(code) = found.code.clone() else { return found };
+        let before = told.iter().find(|(told, _)| *told == code).map(|(_, check)| *check);
+        told.push((code.clone(), found.check));
+        match (code.as_str(), before) {
+            ("tls_date", _) if clock_is_off => Finding::left_out(found.check, Check::Clock),
+            ("unreachable", None) if nothing_is_reached => Ailment::NoNetwork.found(found.check),
+            ("unreachable", Some(first)) if nothing_is_reached => {
+                Finding::left_out(found.check, first)
+            }
+            (code, Some(first)) if COMMON.contains(&code) => Finding::left_out(found.check, first),
+            _ => found,
+        }
+    })
+}
+
+/// Looks at the authorization server and the clock.
+async fn sign_in_server(server: &AuthorizationServer, provider: &Provider) -> [Finding; 2] {
+    let name = provider.token_url.host_str().unwrap_or_default();
+    let cause = match server.clock().await {
+        Ok(theirs) => {
+            let reached = Finding::passed(Check::SignInServer, format!("{name} answers."));
+            return [reached, clock(theirs, SystemTime::now())];
+        }
+        Err(cause) => cause,
+    };
     let https = provider.token_url.scheme() == "https";
     let port = provider.token_url.port_or_known_default().unwrap_or(443);
     let security = if https { Security::Tls } else { Security::StartTls };
     let host = Host { name: name.to_owned(), port, security };
-    match reach(&host, provider.ca_file.as_deref()).await {
+    let ca_file = provider.ca_file.as_deref();
+    let unreached = match reach(&host, ca_file).await {
         // By way of a proxy from the environment, say: HTTP's own words are all there is.
         Ok(_) => Ailment::HttpOnly { sentence: &cause.sentence() }.found(Check::SignInServer),
-        Err(stuck) => told(Check::SignInServer, &host, &stuck),
-    }
+        Err(stuck) => {
+            if stuck == Stuck::WrongDate {
+                let clock = clock(hour(&host, ca_file).await, SystemTime::now());
+                if clock.has_failed() {
+                    return [Finding::left_out(Check::SignInServer, Check::Clock), clock];
+                }
+            }
+            told(Check::SignInServer, &host, &stuck)
+        }
+    };
+    [unreached, Finding::left_out(Check::Clock, Check::SignInServer)]
 }
 
 /// This machine's clock beside the authorization server's.
@@ -91,13 +133,13 @@ fn length(time: Duration) -> String {
 }
 
 /// Looks at the IMAP server.
-pub async fn imap_server(provider: &Provider) -> Finding {
+async fn imap_server(provider: &Provider) -> Finding {
     let reached = reach(&provider.imap, provider.ca_file.as_deref()).await;
     mail_server(Check::ImapServer, &provider.imap, reached)
 }
 
 /// Looks at the submission server; where its port is blocked, at the other one as well.
-pub async fn smtp_server(provider: &Provider) -> Finding {
+async fn smtp_server(provider: &Provider) -> Finding {
     let (host, ca_file) = (&provider.smtp, provider.ca_file.as_deref());
     let reached = reach(host, ca_file).await;
     if let (Err(Stuck::Connection(why)), Some((other, written))) = (&reached, other_port(host))
@@ -188,6 +230,39 @@ mod tests {
         ahead(7200, "is 2 hours ahead of");
         ahead(86_400 * 400, "is 400 days ahead of");
         assert!(!clock(None, theirs).has_failed());
+    }
+
+    #[test]
+    fn what_has_one_cause_is_told_once() {
+        use Check::{Clock, ImapServer, SignInServer, SmtpServer};
+        let host = Host { name: "example.com".into(), port: 993, security: Security::Tls };
+        let fine = |check| Finding::passed(check, "It answers.");
+        let no_name = |check| Ailment::NoName { host: &host, why: "no answer" }.found(check);
+        let lost = |check| {
+            Ailment::NoConnection { host: &host, why: "no answer", other: None }.found(check)
+        };
+        let old = |check| Ailment::WrongDate { host: &host }.found(check);
+        let off = || Ailment::ClockOff { off: "2 hours", side: "behind" }.found(Clock);
+        let no_clock = || Finding::left_out(Clock, SignInServer);
+        let wrong = |found: [Finding; 4]| -> Vec<(Check, String)> {
+            let failed = told_once(found).into_iter().filter(Finding::has_failed);
+            failed.map(|found| (found.check, found.sentence)).collect()
+        };
+        let checks = |found| wrong(found).into_iter().map(|(check, _)| check).collect::<Vec<_>>();
+        let all = |of: &dyn Fn(Check) -> Finding| {
+            [of(SignInServer), no_clock(), of(ImapServer), of(SmtpServer)]
+        };
+        assert_eq!(checks(all(&no_name)), [SignInServer]);
+        assert_eq!(checks(all(&old)), [SignInServer]);
+        let nothing = wrong(all(&lost));
+        assert_eq!(nothing.len(), 1);
+        assert_eq!(nothing[0].1, "None of Google's servers can be reached.");
+        let ports = [fine(SignInServer), fine(Clock), lost(ImapServer), lost(SmtpServer)];
+        assert_eq!(checks(ports), [ImapServer, SmtpServer], "each has a port of its own");
+        let clock = [fine(SignInServer), off(), old(ImapServer), old(SmtpServer)];
+        assert_eq!(checks(clock), [Clock]);
+        let two = [fine(SignInServer), fine(Clock), no_name(ImapServer), old(SmtpServer)];
+        assert_eq!(checks(two), [ImapServer, SmtpServer]);
     }
 
     #[test]

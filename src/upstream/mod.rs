@@ -5,6 +5,7 @@
 
 mod connect;
 mod error;
+mod hour;
 mod imap;
 mod reach;
 mod smtp;
@@ -18,6 +19,7 @@ use tokio_rustls::rustls::ClientConfig;
 
 pub use connect::set_socket_options;
 pub use error::{Refusal, UpstreamError};
+pub use hour::hour;
 pub use imap::ImapSession;
 pub use reach::{Reached, Stuck, reach};
 pub use smtp::{SmtpGreeted, SmtpSession};

@@ -92,25 +92,10 @@ impl Rounds<'_> {
     }
 
     async fn network(&self, settings: &Settings, notes: &mut Notes<'_>) {
-        let provider = &settings.provider;
         let under_way = UnderWay::begin(THE_WAY);
-        let sign_in = async {
-            match &settings.server {
-                Some(server) => check::sign_in_server(server, provider).await,
-                None => [Check::SignInServer, Check::Clock]
-                    .map(|check| Finding::left_out(check, Check::Client)),
-            }
-        };
-        let (sign_in, imap, smtp) =
-            tokio::join!(sign_in, check::imap_server(provider), check::smtp_server(provider));
+        let found = check::network(settings.server.as_deref(), &settings.provider).await;
         drop(under_way);
-        let found: Vec<_> = sign_in.into_iter().chain([imap, smtp]).collect();
-        // Names that can't be looked up have one cause, and are told once.
-        let nameless = found.iter().find(|found| is_nameless(found)).map(|found| found.check);
-        for found in found {
-            let first = nameless.filter(|first| is_nameless(&found) && *first != found.check);
-            notes.take(first.map_or(found.clone(), |first| Finding::left_out(found.check, first)));
-        }
+        found.into_iter().for_each(|found| notes.take(found));
     }
 
     async fn accounts(
@@ -195,8 +180,4 @@ fn ports(places: &Places) -> Finding {
             Finding::failed(Check::Ports, "no_ports", sentence, remedy)
         }
     }
-}
-
-fn is_nameless(found: &Finding) -> bool {
-    found.code.as_deref() == Some("dns")
 }

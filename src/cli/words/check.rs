@@ -45,6 +45,7 @@ fn ailments(host: &Host) -> Vec<Ailment<'_>> {
         Ailment::NoName { .. } => Ailment::NoName { host, why: "name or service not known" },
         Ailment::NoConnection { .. } =>
             Ailment::NoConnection { host, why: "connection refused", other: None },
+        Ailment::NoNetwork => Ailment::NoNetwork,
         Ailment::NoTls { .. } => Ailment::NoTls { host, why: "received corrupt message" },
         Ailment::Interceptor { .. } => Ailment::Interceptor { host, program: "Avast" },
         Ailment::Stranger { .. } => Ailment::Stranger { host, issuer: Some("Example Corp") },
