@@ -94,6 +94,8 @@ fn stuck(error: &io::Error, issuer: Option<String>) -> Stuck {
             other => Stuck::Tls(other.to_string()),
         },
         Some(other) => Stuck::NoTls(other.to_string()),
+        // Programs that block a port often take its connections and then keep silent.
+        None if error.kind() == io::ErrorKind::TimedOut => Stuck::Connection(error.to_string()),
         None => Stuck::NoTls(error.to_string()),
     }
 }
