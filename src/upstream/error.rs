@@ -71,8 +71,8 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// Reads a server's words. The code comes first, since texts are for people and may change;
-    /// Gmail puts several reasons under one code, so the text has to tell them apart.
+    /// Reads a server's words. A code that says it all comes first, since texts are for people and may
+    /// change; several reasons are put under one code, so the text has to tell them apart.
     pub fn read(code: &str, text: &str) -> Option<Self> {
         let word = code.split(' ').next().unwrap_or_default().to_ascii_uppercase();
         let lower = text.to_lowercase();
@@ -80,9 +80,6 @@ impl Refusal {
         Some(match word.as_str() {
             "WEBALERT" => Self::WebLogin,
             "OVERQUOTA" => Self::OverQuota,
-            "UNAVAILABLE" | "INUSE" | "SERVERBUG" | "CONTACTADMIN" => {
-                Self::Temporary(printable(text))
-            }
             _ if says("too many simultaneous connections") => Self::TooManyConnections,
             _ if says("exceeded command or bandwidth") => Self::OverQuota,
             _ if says("imap access is disabled for your domain") => Self::ImapOffForDomain,
@@ -90,6 +87,9 @@ impl Refusal {
                 Self::ImapOff
             }
             _ if says("via your web browser") || says("web login required") => Self::WebLogin,
+            "UNAVAILABLE" | "INUSE" | "SERVERBUG" | "CONTACTADMIN" => {
+                Self::Temporary(printable(text))
+            }
             _ if says("temporary system") || says("too many login attempts") => {
                 Self::Temporary(printable(text))
             }
@@ -233,6 +233,7 @@ mod tests {
         let is =
             |code, text, refusal| assert_eq!(Refusal::read(code, text), Some(refusal), "{text}");
         is("ALERT", "Too many simultaneous connections. (Failure)", Refusal::TooManyConnections);
+        is("UNAVAILABLE", "Too many simultaneous connections.", Refusal::TooManyConnections);
         is("OVERQUOTA", "Account exceeded command or bandwidth limits.", Refusal::OverQuota);
         is("ALERT", "Account exceeded command or bandwidth limits. (Failure)", Refusal::OverQuota);
         is(
