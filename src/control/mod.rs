@@ -87,6 +87,8 @@ impl Request {
         match self {
             // A sign-in server and two mail servers, each given up on by itself before this.
             Self::Examine { .. } => Duration::from_secs(120),
+            // Nobody else is asked.
+            Self::Status => Duration::from_secs(10),
             // A revocation asks the provider first.
             _ => Duration::from_secs(30),
         }
