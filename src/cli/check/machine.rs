@@ -18,8 +18,9 @@ const PROBE: usize = 256 * 1024;
 /// Below this much free space, the person should know.
 const LITTLE: u64 = 100 * 1024 * 1024;
 
-/// The configuration and what is made from it, the Google client among that.
-pub(super) fn configuration(home: &Home) -> (Vec<Finding>, Option<Settings>) {
+/// The configuration and what is made from it, the Google client among that. `folder` is what was found
+/// of the folder that it may be in.
+pub(super) fn configuration(home: &Home, folder: &Finding) -> (Vec<Finding>, Option<Settings>) {
     let in_order = || {
         let file = home.config_file();
         let sentence = match file.exists() {
@@ -32,6 +33,11 @@ pub(super) fn configuration(home: &Home) -> (Vec<Finding>, Option<Settings>) {
         Ok(settings) => return (vec![in_order()], Some(settings)),
         Err(error) => error,
     };
+    let opened = fs::File::open(home.config_file());
+    let is_denied = opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+    if is_denied && is_closed(folder) {
+        return (vec![Finding::left_out(Check::Configuration, Check::Home)], None);
+    }
     let (check, code) = match &error {
         SettingsError::Config(_) => (Check::Configuration, "config"),
         SettingsError::Tls(_) => (Check::Configuration, "certificates"),
@@ -63,6 +69,11 @@ pub(super) fn home(home: &Home) -> [Finding; 2] {
     [home_found, disk]
 }
 
+/// True if the folder is closed to us, from which more follows.
+pub(super) fn is_closed(folder: &Finding) -> bool {
+    matches!(folder.code.as_deref(), Some("not_ours" | "not_writable"))
+}
+
 /// The folder, or the first one above it that is there.
 fn nearest(folder: &Path) -> PathBuf {
     let there = folder.ancestors().find(|folder| folder.is_dir());
@@ -71,10 +82,19 @@ fn nearest(folder: &Path) -> PathBuf {
 
 /// Writes a file there and lets it go; what is true of it while it is there.
 fn probe(folder: &Path) -> io::Result<fs::Metadata> {
-    let mut file = tempfile::Builder::new().prefix(".gatepost-").tempfile_in(folder)?;
+    let file = tempfile::Builder::new().prefix(".gatepost-").tempfile_in(folder);
+    // It is told with a name that nobody knows.
+    let mut file = file.map_err(|error| without_name(&error))?;
     file.write_all(&vec![0; PROBE])?;
     file.as_file().sync_all()?;
     file.as_file().metadata()
+}
+
+/// What the system itself said.
+fn without_name(error: &io::Error) -> io::Error {
+    let inner = error.get_ref().and_then(|named| named.source()?.downcast_ref::<io::Error>());
+    let number = inner.and_then(io::Error::raw_os_error);
+    number.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 fn is_full(error: &io::Error) -> bool {
@@ -157,20 +177,25 @@ pub(super) fn client(home: &Home, settings: &Settings, only: Option<&Address>) -
 }
 
 /// The accounts that are to be looked at, and what is wrong with files that should be some. Without a
-/// Google client nobody can have signed in.
+/// Google client nobody can have signed in. `folder` is what was found of the folder they are in.
 pub(super) fn accounts(
     home: &Home,
     only: Option<&Address>,
     has_client: bool,
+    folder: &Finding,
 ) -> (Vec<Finding>, Vec<Record>) {
+    let follows = |error: &StoreError| matches!(error, StoreError::Io { .. }) && is_closed(folder);
+    let left_out = || Finding::left_out(Check::Accounts, Check::Home);
     let listed = match Store::new(home.accounts()).list() {
         Ok(listed) => listed,
+        Err(error) if follows(&error) => return (vec![left_out()], Vec::new()),
         Err(error) => return (vec![unusable(error)], Vec::new()),
     };
     let (mut found, mut records) = (Vec::new(), Vec::new());
     for listed in listed {
         match listed {
             Listed::Account(record) => records.push(*record),
+            Listed::Damaged { error, .. } if follows(&error) => found.push(left_out()),
             Listed::Damaged { error, .. } => found.push(unusable(error)),
         }
     }

@@ -61,10 +61,11 @@ impl Rounds<'_> {
     /// Goes them all; gives every finding.
     pub(super) async fn walk(&self, told: &Told) -> Result<Vec<Finding>, Failure> {
         let mut notes = Notes { told, findings: Vec::new() };
-        let (found, settings) = machine::configuration(self.home);
+        let [folder, disk] = machine::home(self.home);
+        let (found, settings) = machine::configuration(self.home, &folder);
         found.into_iter().for_each(|found| notes.take(found));
         let unusable = notes.stuck().first().copied();
-        machine::home(self.home).into_iter().for_each(|found| notes.take(found));
+        [folder.clone(), disk].into_iter().for_each(|found| notes.take(found));
         let Some(settings) = settings else {
             let why = unusable.unwrap_or(Check::Configuration);
             notes.take(Finding::left_out(Check::Running, why));
@@ -73,13 +74,17 @@ impl Rounds<'_> {
         let client = machine::client(self.home, &settings, self.only);
         let has_client = !client.has_failed();
         notes.take(client);
-        let (found, records) = machine::accounts(self.home, self.only, has_client);
+        let (found, records) = machine::accounts(self.home, self.only, has_client, &folder);
         found.into_iter().for_each(|found| notes.take(found));
 
         // Without an account there is nothing to serve.
         let stopped = if records.is_empty() { Stopped::IsFine } else { self.stopped };
         let (found, proxy) = Proxy::find_or_serve(self.home, stopped);
-        found.into_iter().for_each(|found| notes.take(found));
+        // Where the folder is closed, none can start.
+        match proxy.is_none() && machine::is_closed(&folder) {
+            true => notes.take(Finding::left_out(Check::Running, Check::Home)),
+            false => found.into_iter().for_each(|found| notes.take(found)),
+        }
         self.network(&settings, &mut notes).await;
         if let Some(proxy) = proxy {
             if let Err(failure) = self.accounts(&records, &proxy, &settings, &mut notes).await {
