@@ -16,6 +16,7 @@
 mod support;
 
 mod bed_itself;
+mod broken_worlds;
 mod client_passwords;
 mod client_table;
 mod continuity;

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -35,6 +35,15 @@ pub(crate) struct Home {
     level_is_configured: AtomicBool,
     /// What a command has in its environment besides.
     environment: Vec<(String, String)>,
+    started: Mutex<Started>,
+}
+
+/// How `gatepost` is started.
+struct Started {
+    program: PathBuf,
+    /// What stands before it on the command line: programs that start others elsewhere, as somebody
+    /// else, or at another time.
+    through: Vec<String>,
 }
 
 /// What `gatepost login --json` came to.
@@ -77,6 +86,10 @@ impl Home {
             runs: AtomicUsize::new(0),
             level_is_configured: AtomicBool::new(false),
             environment,
+            started: Mutex::new(Started {
+                program: env!("CARGO_BIN_EXE_gatepost").into(),
+                through: Vec::new(),
+            }),
         };
         home.configure(&configuration(bed, provider));
         Arc::new(home)
@@ -96,6 +109,17 @@ impl Home {
         self.level_is_configured.store(true, Ordering::Relaxed);
     }
 
+    /// From now on `gatepost` is started by way of this as well: the outermost comes last.
+    pub(crate) fn start_through(&self, words: &[&str]) {
+        let words = words.iter().map(|&word| word.to_owned());
+        self.started.lock().expect("no panic").through.splice(..0, words);
+    }
+
+    /// From now on this copy of `gatepost` is started, where the one that was built is out of reach.
+    pub(crate) fn start_copy(&self, program: &Path) {
+        self.started.lock().expect("no panic").program = program.to_owned();
+    }
+
     /// Writes `config.toml`.
     pub(crate) fn configure(&self, text: &str) {
         fs::write(self.folder.join("config.toml"), text).expect("a folder of ours");
@@ -105,7 +129,9 @@ impl Home {
     /// started it: a test that hangs leaves none behind.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_gatepost")]);
+        command.args(["--pdeathsig", "KILL"]);
+        let started = self.started.lock().expect("no panic");
+        command.args(&started.through).arg(&started.program);
         command.args(arguments).arg("--home").arg(&self.folder);
         // Nothing of this machine's own: no configuration, keychain or proxy.
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", &self.said);

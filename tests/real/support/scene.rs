@@ -265,7 +265,7 @@ impl Scene {
 }
 
 /// Signs a person in, with a local password that they pick or a random one. The local password.
-fn sign_in(home: &Home, address: &str, password: Option<&str>) -> String {
+pub(crate) fn sign_in(home: &Home, address: &str, password: Option<&str>) -> String {
     match password {
         None => {
             let event = home.login(address, &[], b"").signed_in();

@@ -47,6 +47,15 @@ impl MailStore {
         self.give_away();
     }
 
+    /// How many messages of a person's inbox have this text in them.
+    pub(crate) fn count(&self, address: &str, text: &str) -> usize {
+        let inbox = self.folder.join(address.to_lowercase()).join("Maildir");
+        let files =
+            ["cur", "new"].into_iter().filter_map(|part| fs::read_dir(inbox.join(part)).ok());
+        let messages = files.flatten().flatten().filter_map(|file| fs::read(file.path()).ok());
+        messages.filter(|bytes| String::from_utf8_lossy(bytes).contains(text)).count()
+    }
+
     fn give_away(&self) {
         let owner = format!("{MAIL_USER}:{MAIL_USER}");
         let mut chown = Command::new("chown");
@@ -60,6 +69,8 @@ pub(crate) struct Dovecot {
     configuration: PathBuf,
     address: SocketAddr,
     greeting: &'static str,
+    /// The words of a refusal, for its environment.
+    refusal: Option<String>,
     running: Option<Guarded>,
 }
 
@@ -125,8 +136,14 @@ impl Dovecot {
             render(&format!("dovecot/{name}"), &folder.join(name), &values);
         }
         let configuration = folder.join(template);
-        let mut dovecot =
-            Self { folder, configuration, address: loopback(port), greeting, running: None };
+        let mut dovecot = Self {
+            folder,
+            configuration,
+            address: loopback(port),
+            greeting,
+            refusal: None,
+            running: None,
+        };
         dovecot.begin();
         dovecot
     }
@@ -144,10 +161,35 @@ impl Dovecot {
     pub(crate) fn begin(&mut self) {
         // Left by the killed one before, whose process the system may not have cleared away yet.
         drop(fs::remove_file(self.folder.join("run/master.pid")));
-        let arguments = ["-F", "-c", text(&self.configuration)];
+        let mut arguments: Vec<&str> = self.refusal.as_deref().into_iter().collect();
+        arguments.extend([PROGRAM, "-F", "-c", text(&self.configuration)]);
         let output = self.folder.join("output");
-        self.running = Some(Guarded::start(PROGRAM, &arguments, &output));
+        self.running = Some(Guarded::start("env", &arguments, &output));
         wait_for(self.address, self.greeting, &[&output, &self.folder.join("log")]);
+    }
+
+    /// From now on everybody is let in by their token and turned away all the same, with these words.
+    pub(crate) fn refuse(&mut self, words: &str) {
+        self.end();
+        self.refusal = Some(format!("REFUSAL={words}"));
+        // What stands here is taken apart at spaces before it is filled in.
+        self.configure("oauth2.conf", "\npass_attrs = nologin=y reason=%{env:REFUSAL}\n");
+        self.configure("common.conf", "import_environment = $import_environment REFUSAL\n");
+        self.begin();
+    }
+
+    /// From now on a person has so many connections from one place.
+    pub(crate) fn limit_connections(&mut self, most: usize) {
+        self.end();
+        self.configure("common.conf", &format!("mail_max_userip_connections = {most}\n"));
+        self.begin();
+    }
+
+    /// Adds to a file; what stands there last holds.
+    fn configure(&self, file: &str, more: &str) {
+        let file = self.folder.join(file);
+        let text = fs::read_to_string(&file).expect("rendered") + more;
+        fs::write(file, text).expect("a folder of ours");
     }
 
     /// Ends it; its sessions are closed.
