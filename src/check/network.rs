@@ -2,15 +2,20 @@
 
 use std::time::{Duration, SystemTime};
 
+use tokio::time::timeout;
+
 use super::{Ailment, Check, Finding};
 use crate::config::{Host, Provider, Security};
 use crate::sentence::count;
 use crate::token::AuthorizationServer;
-use crate::upstream::{Reached, Stuck, hour, reach};
+use crate::upstream::{Reached, Stuck, hour, reach, reach_port};
 
 /// A clock that is off by more than this is told. Certificates and grants count in hours; a few
 /// minutes harm nobody.
 const CLOCK_SLACK: Duration = Duration::from_secs(300);
+
+/// How long the way to another port than the one that is blocked may take.
+const OTHER_PORT: Duration = Duration::from_secs(10);
 
 /// Words in the issuers of certificates that programs on this machine or in its network make up on the
 /// way, and what those programs are called.
@@ -55,6 +60,10 @@ fn told_once(found: [Finding; 4]) -> [Finding; 4] {
     let count = |code| found.iter().filter(|found| found.code.as_deref() == Some(code)).count();
     let clock_is_off = count("clock_off") > 0;
     let nothing_is_reached = count("unreachable") == 3;
+    // The sign-in page of a network answers for web servers, and lets nothing else through.
+    let [sign_in, ..] = &found;
+    let is_held = count("unreachable") == 2
+        && ["tls_intercepted", "tls_name", "no_tls"].map(Some).contains(&sign_in.code.as_deref());
     let mut told: Vec<(String, Check)> = Vec::new();
     found.map(|found| {
         let Some(code) = found.code.clone() else { return found };
@@ -62,6 +71,7 @@ fn told_once(found: [Finding; 4]) -> [Finding; 4] {
         told.push((code.clone(), found.check));
         match (code.as_str(), before) {
             ("tls_date", _) if clock_is_off => Finding::left_out(found.check, Check::Clock),
+            ("unreachable", _) if is_held => Finding::left_out(found.check, Check::SignInServer),
             ("unreachable", None) if nothing_is_reached => Ailment::NoNetwork.found(found.check),
             ("unreachable", Some(first)) if nothing_is_reached => {
                 Finding::left_out(found.check, first)
@@ -85,14 +95,16 @@ async fn sign_in_server(server: &AuthorizationServer, provider: &Provider) -> [F
         }
         Err(cause) => cause,
     };
-    let https = provider.token_url.scheme() == "https";
     let port = provider.token_url.port_or_known_default().unwrap_or(443);
-    let security = if https { Security::Tls } else { Security::StartTls };
-    let host = Host { name: name.to_owned(), port, security };
+    let host = Host { name: name.to_owned(), port, security: Security::Tls };
     let ca_file = provider.ca_file.as_deref();
-    let unreached = match reach(&host, ca_file).await {
+    let reached = match provider.token_url.scheme() {
+        "https" => reach(&host, ca_file).await.map(drop),
+        _ => reach_port(&host).await,
+    };
+    let unreached = match reached {
         // By way of a proxy from the environment, say: HTTP's own words are all there is.
-        Ok(_) => Ailment::HttpOnly { sentence: &cause.sentence() }.found(Check::SignInServer),
+        Ok(()) => Ailment::HttpOnly { sentence: &cause.sentence() }.found(Check::SignInServer),
         Err(stuck) => {
             if stuck == Stuck::WrongDate {
                 let clock = clock(hour(&host, ca_file).await, SystemTime::now());
@@ -146,7 +158,7 @@ async fn smtp_server(provider: &Provider) -> Finding {
     let (host, ca_file) = (&provider.smtp, provider.ca_file.as_deref());
     let reached = reach(host, ca_file).await;
     if let (Err(Stuck::Connection(why)), Some((other, written))) = (&reached, other_port(host))
-        && reach(&other, ca_file).await.is_ok()
+        && let Ok(Ok(_)) = timeout(OTHER_PORT, reach(&other, ca_file)).await
     {
         let other = Some((written.as_str(), provider.name.as_str()));
         return Ailment::NoConnection { host, why, other }.found(Check::SmtpServer);
@@ -173,8 +185,7 @@ fn other_port(host: &Host) -> Option<(Host, String)> {
 
 fn mail_server(check: Check, host: &Host, reached: Result<Reached, Stuck>) -> Finding {
     let issuer = match reached {
-        Ok(Reached::Secured { issuer }) => issuer,
-        Ok(Reached::Connected) => return Finding::passed(check, format!("{host} answers.")),
+        Ok(Reached { issuer }) => issuer,
         Err(stuck) => return told(check, host, &stuck),
     };
     match issuer.as_deref().and_then(interceptor) {

@@ -21,7 +21,7 @@ pub use connect::set_socket_options;
 pub use error::{Refusal, UpstreamError};
 pub use hour::hour;
 pub use imap::ImapSession;
-pub use reach::{Reached, Stuck, reach};
+pub use reach::{Reached, Stuck, reach, reach_port};
 pub use smtp::{SmtpGreeted, SmtpSession};
 
 use crate::config::Provider;

@@ -1,30 +1,31 @@
-//! How far one gets on the way to a server: its name, a connection, TLS. Nothing is said to it.
+//! How far one gets on the way to a server: its name, a connection, TLS. Nothing
+//! is said to it but what TLS needs.
 
 use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::net::lookup_host;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 use tokio_rustls::rustls::{CertificateError, Error as RustlsError};
 
 use super::connect::{connect, handshake_with};
+use super::error::UpstreamError;
+use super::smtp::begin_tls;
 use crate::config::{Host, Security};
 use crate::tls;
 
 /// How long a name may take to look up.
 const LOOK_UP: Duration = Duration::from_secs(10);
 
-/// How far one got.
+/// How long a submission server may take until TLS begins (RFC 3207).
+const TLS_BEGINS: Duration = Duration::from_secs(10);
+
+/// One got to the end: the server proved who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Reached {
-    /// To the end: the server proved who it is. The issuer of its certificate, if it could be read.
-    Secured {
-        /// Who signed the server's certificate.
-        issuer: Option<String>,
-    },
-    /// It takes connections. TLS begins later on this port (RFC 3207).
-    Connected,
+pub struct Reached {
+    /// Who signed the server's certificate, if it could be read.
+    pub issuer: Option<String>,
 }
 
 /// Where the way ended.
@@ -52,16 +53,33 @@ pub enum Stuck {
 /// Goes the way to `host`. `ca_file` holds more roots to trust.
 pub async fn reach(host: &Host, ca_file: Option<&Path>) -> Result<Reached, Stuck> {
     look_up(host).await?;
-    let stream = connect(host).await.map_err(|error| Stuck::Connection(error.reason()))?;
-    if host.security == Security::StartTls {
-        return Ok(Reached::Connected);
-    }
+    let stream = match host.security {
+        Security::Tls => connected(host).await?,
+        Security::StartTls => timeout(TLS_BEGINS, begin_tls(host, "EHLO localhost\r\n"))
+            .await
+            .unwrap_or_else(|_| Err(UpstreamError::unreachable(host, "no answer in time")))
+            .map_err(|error| match error {
+                UpstreamError::Unreachable { reason, .. } => Stuck::Connection(reason),
+                UpstreamError::Tls { reason, .. } => Stuck::NoTls(reason),
+                other => Stuck::NoTls(other.to_string()),
+            })?,
+    };
     let (config, witness) =
         tls::witnessed_config(ca_file).map_err(|error| Stuck::Tls(error.to_string()))?;
     match handshake_with(stream, &host.name, &config).await {
-        Ok(_) => Ok(Reached::Secured { issuer: witness.issuer() }),
+        Ok(_) => Ok(Reached { issuer: witness.issuer() }),
         Err(error) => Err(stuck(&error, witness.issuer())),
     }
+}
+
+/// Goes the way to `host` as far as its port.
+pub async fn reach_port(host: &Host) -> Result<(), Stuck> {
+    look_up(host).await?;
+    connected(host).await.map(drop)
+}
+
+async fn connected(host: &Host) -> Result<TcpStream, Stuck> {
+    connect(host).await.map_err(|error| Stuck::Connection(error.reason()))
 }
 
 /// Looks a host's name up, as a connection does.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio_rustls::rustls::ClientConfig;
 
 use super::Stream;
@@ -43,26 +44,29 @@ pub(super) async fn greet(
             expect(&mut wire, 220).await?;
             return greeted(wire, &hello).await;
         }
-        Security::StartTls => {
-            let mut wire = Wire::new(connect(host).await?, host, "SMTP");
-            expect(&mut wire, 220).await?;
-            wire.send(hello.as_bytes()).await?;
-            let plain = expect(&mut wire, 250).await?;
-            if !extensions(&plain).has("STARTTLS") {
-                let reason = "it does not offer STARTTLS".to_owned();
-                return Err(UpstreamError::Tls { host: host.to_string(), reason });
-            }
-            wire.send(b"STARTTLS\r\n").await?;
-            expect(&mut wire, 220).await?;
-            // Whatever stands here was sent in the clear and would be read as if it were not.
-            if wire.has_more() {
-                return Err(wire.not_the_protocol());
-            }
-            wire.into_parts().0
-        }
+        Security::StartTls => begin_tls(host, &hello).await?,
     };
     let secured = handshake(stream, host, tls).await?;
     greeted(Wire::new(secured, host, "SMTP"), &hello).await
+}
+
+/// Connects, and asks for TLS; what the server sends next is its part of the handshake.
+pub(super) async fn begin_tls(host: &Host, hello: &str) -> Result<TcpStream, UpstreamError> {
+    let mut wire = Wire::new(connect(host).await?, host, "SMTP");
+    expect(&mut wire, 220).await?;
+    wire.send(hello.as_bytes()).await?;
+    let plain = expect(&mut wire, 250).await?;
+    if !extensions(&plain).has("STARTTLS") {
+        let reason = "it does not offer STARTTLS".to_owned();
+        return Err(UpstreamError::Tls { host: host.to_string(), reason });
+    }
+    wire.send(b"STARTTLS\r\n").await?;
+    expect(&mut wire, 220).await?;
+    // Whatever stands here was sent in the clear and would be read as if it were not.
+    if wire.has_more() {
+        return Err(wire.not_the_protocol());
+    }
+    Ok(wire.into_parts().0)
 }
 
 async fn greeted(mut wire: Wire<'_, Stream>, hello: &str) -> Result<SmtpGreeted, UpstreamError> {
