@@ -31,6 +31,8 @@ pub(crate) enum Ailment<'a> {
     NoName { host: &'a Host, why: &'a str },
     /// A server's port can't be reached. `other`: one of its ports that can, and how it is written.
     NoConnection { host: &'a Host, why: &'a str, other: Option<(&'a str, &'a str)> },
+    /// `localhost` has no address.
+    NoLocalhost { name: &'a str, why: &'a str },
     /// None of the servers' ports can be reached.
     NoNetwork,
     /// What answers there does not speak TLS.
@@ -103,6 +105,7 @@ impl Ailment<'_> {
             Self::NotRunning => "not_running",
             Self::NoName { .. } => "dns",
             Self::NoConnection { .. } | Self::NoNetwork | Self::HttpOnly { .. } => "unreachable",
+            Self::NoLocalhost { .. } => "no_localhost",
             Self::NoTls { .. } => "no_tls",
             Self::Interceptor { .. } | Self::Stranger { .. } => "tls_intercepted",
             Self::Watched { .. } => "tls_watched",
@@ -157,6 +160,9 @@ impl Ailment<'_> {
             Self::NoConnection { host, why, .. } => {
                 format!("Port {} of {} can't be reached ({why}).", host.port, host.name)
             }
+            Self::NoLocalhost { name, why } => format!(
+                "The name {name} can't be looked up, so that no mail program finds Gatepost ({why})."
+            ),
             Self::NoNetwork => "None of Google's servers can be reached.".into(),
             Self::NoTls { host, why } => {
                 format!("What answers at {host} does not speak TLS ({why}).")
@@ -252,6 +258,9 @@ impl Ailment<'_> {
                 "Allow connections to port {} in the firewall and the antivirus program.",
                 host.port
             ),
+            Self::NoLocalhost { name, .. } => {
+                format!("Put the line `127.0.0.1 {name}` into this computer's hosts file.")
+            }
             Self::NoNetwork => {
                 "Check that this computer is on the network, and that its firewall lets Gatepost out."
                     .into()
@@ -263,7 +272,7 @@ impl Ailment<'_> {
                 "Switch off the scanning of encrypted connections in {program}, or name its root certificate in `ca_file` in the configuration."
             ),
             Self::Stranger { issuer: Some(issuer), .. } => format!(
-                "If you know “{issuer}” (an antivirus program, your company), name its root certificate in `ca_file` in the configuration; else use another network."
+                "If you know “{issuer}” (an antivirus program, your company), name its root certificate in `ca_file` in the configuration; else use another network, or sign in to this one in the browser."
             ),
             Self::Stranger { issuer: None, .. } | Self::Tls { .. } => {
                 "Name the certificate of your antivirus or your company's proxy in `ca_file` in the configuration; if you have neither, use another network.".into()

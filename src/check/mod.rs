@@ -20,4 +20,4 @@ pub use account::{Examined, account};
 pub(crate) use ailment::Ailment;
 pub use finding::{Check, Finding, Outcome};
 pub use network::network;
-pub use way::{read, round_trip, send};
+pub use way::{own_name, read, round_trip, send};

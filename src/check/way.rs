@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use tokio::net::lookup_host;
 use tokio::time::timeout;
 
 use super::{Ailment, Check, Finding};
@@ -14,6 +15,19 @@ const STEP: Duration = Duration::from_secs(60);
 const ARRIVAL: Duration = Duration::from_secs(60);
 /// How often it is looked for.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// How long a name of this machine's own may take to look up.
+const LOOK_UP: Duration = Duration::from_secs(5);
+
+/// Looks up the name by which mail programs come to this machine; told only if there is none.
+pub async fn own_name(name: &str) -> Option<Finding> {
+    let why = match timeout(LOOK_UP, lookup_host((name, 0))).await {
+        Ok(Ok(_)) => return None,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "no answer in time".to_owned(),
+    };
+    Some(Ailment::NoLocalhost { name, why: &why }.found(Check::Ports))
+}
 
 /// Signs on by IMAP, lists, opens the inbox, and waits for mail for a moment.
 pub async fn read(door: &Door) -> Finding {

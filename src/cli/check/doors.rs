@@ -20,8 +20,9 @@ pub(super) struct Doors {
 }
 
 impl Doors {
-    /// The doors of `address`, after what was found out about it from within.
-    pub(super) fn of(address: &str, places: &Places, examined: &Examined) -> Self {
+    /// The doors of `address`, after what was found out about it from within. `are_found`: a mail
+    /// program finds them by their name.
+    pub(super) fn of(address: &str, places: &Places, are_found: bool, examined: &Examined) -> Self {
         let door = |place: &Option<Place>, own: &[Check]| {
             let is_before = |found: &&Finding| {
                 found.is_stuck() && (ACCOUNT.contains(&found.check) || own.contains(&found.check))
@@ -29,7 +30,7 @@ impl Doors {
             if let Some(stuck) = examined.findings.iter().find(is_before) {
                 return Err(stuck.check);
             }
-            let Place { host, port } = place.clone().ok_or(Check::Ports)?;
+            let Place { host, port } = place.clone().filter(|_| are_found).ok_or(Check::Ports)?;
             let password = examined.pass.clone().ok_or(Check::Unlocked)?;
             Ok(Door { host, port, user: address.to_owned(), password })
         };

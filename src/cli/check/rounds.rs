@@ -111,12 +111,20 @@ impl Rounds<'_> {
         notes: &mut Notes<'_>,
     ) -> Result<(), Failure> {
         let places = Places::of(&settings.config.listen, Some(&proxy.status().await?));
-        if let Proxy::Running(_) = proxy {
-            notes.take(ports(&places));
+        let name = places.imap.as_ref().or(places.smtp.as_ref()).map(|place| &place.host);
+        let nameless = match name {
+            Some(name) => check::own_name(name).await,
+            None => None,
+        };
+        let are_found = nameless.is_none();
+        match (nameless, proxy) {
+            (Some(nameless), _) => notes.take(nameless),
+            (None, Proxy::Running(_)) => notes.take(ports(&places)),
+            (None, Proxy::Own { .. }) => {}
         }
         for record in records {
             notes.told.heading(record.address().as_str());
-            self.account(record, proxy, &places, notes).await?;
+            self.account(record, proxy, &places, are_found, notes).await?;
         }
         Ok(())
     }
@@ -126,6 +134,7 @@ impl Rounds<'_> {
         record: &Record,
         proxy: &Proxy,
         places: &Places,
+        are_found: bool,
         notes: &mut Notes<'_>,
     ) -> Result<(), Failure> {
         let address = record.address().as_str();
@@ -136,7 +145,7 @@ impl Rounds<'_> {
         let under_way = UnderWay::begin(format!("Looking at {address}"));
         let examined = proxy.examine(address, password, notes.stuck()).await?;
         drop(under_way);
-        let doors = Doors::of(address, places, &examined);
+        let doors = Doors::of(address, places, are_found, &examined);
         let was_read = examined.findings.iter().any(|found| found.check == Check::Reading);
         examined.findings.into_iter().for_each(|found| notes.take(found));
         if places.imap.is_some() && !was_read {

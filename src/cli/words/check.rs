@@ -45,6 +45,8 @@ fn ailments(host: &Host) -> Vec<Ailment<'_>> {
         Ailment::NoName { .. } => Ailment::NoName { host, why: "name or service not known" },
         Ailment::NoConnection { .. } =>
             Ailment::NoConnection { host, why: "connection refused", other: None },
+        Ailment::NoLocalhost { .. } =>
+            Ailment::NoLocalhost { name: "localhost", why: "name or service not known" },
         Ailment::NoNetwork => Ailment::NoNetwork,
         Ailment::NoTls { .. } => Ailment::NoTls { host, why: "received corrupt message" },
         Ailment::Interceptor { .. } => Ailment::Interceptor { host, program: "Avast" },

@@ -80,6 +80,28 @@ pub(super) fn rows() -> Vec<Row> {
                  ip route add default via 2001:db8:1::9 dev eth0",
             );
         }),
+        row(
+            "a proxy that only the running Gatepost has",
+            &[("token", "unreachable")],
+            1,
+            |world| {
+                gmail(world, DAY);
+                world.home.start_through(&["env", "HTTPS_PROXY=http://127.0.0.1:9"]);
+                world.start();
+                world.home.start_through(&["env", "NO_PROXY=*"]);
+            },
+        ),
+        row("no localhost in the hosts file", &[("ports", "no_localhost")], 1, |world| {
+            gmail(world, DAY);
+            let hosts = world.open.join("hosts");
+            let text = fs::read_to_string(&hosts).expect("a folder of ours");
+            let without = text.replacen("127.0.0.1 localhost\n", "", 1);
+            fs::write(&hosts, without).expect("a folder of ours");
+            // Nobody else is asked for it, which would take its time.
+            let silent = world.open.join("resolv.conf");
+            fs::write(&silent, "nameserver 127.0.0.1\n").expect("a folder of ours");
+            world.machine().replace("/etc/resolv.conf", &silent);
+        }),
         row("a company's proxy that is gone", &[("sign_in_server", "unreachable")], 1, |world| {
             gmail(world, DAY);
             world.home.start_through(&["env", "HTTPS_PROXY=http://127.0.0.1:9"]);
@@ -208,6 +230,28 @@ fn of_somebody_between() -> Vec<Row> {
             },
         )
         .saying(&["Kaspersky stands between"]),
+        row(
+            "Avast reads along on 587, untrusted",
+            &[("smtp_server", "tls_intercepted")],
+            1,
+            |world| {
+                let middle = Middle::at([127, 0, 0, 1].into());
+                let avast = Authority::called("Avast Web/Mail Shield Root");
+                let postfix = world.bed.postfix.as_ref().expect("with_smtp").starttls();
+                let port = middle.open_later(avast.sign(&["localhost"], HOUR, DAY), postfix);
+                world.configure(&format!("smtp = \"starttls://localhost:{port}\""));
+                world.keeps.push(Box::new(middle));
+            },
+        )
+        .saying(&["Avast stands between"]),
+        row("a hotel's sign-in page", &[("sign_in_server", "tls_intercepted")], 1, |world| {
+            let (middle, trusted) = on_network(world);
+            let hotel = Authority::called("Hotel Bellevue");
+            let page = Behind::Plain(world.bed.google.address());
+            middle.open(443, hotel.sign(&["portal.example"], HOUR, DAY), page);
+            finish(world, middle, &trusted);
+        })
+        .saying(&["Hotel Bellevue"]),
         row("Kaspersky reads all along, trusted", &[], 0, |world| {
             kaspersky_reads_all(world, true);
         })

@@ -12,7 +12,7 @@ use std::{
 use gatepost::tls;
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, copy_bidirectional},
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, copy_bidirectional},
     net::{TcpListener, TcpStream},
     runtime::Runtime,
 };
@@ -77,6 +77,35 @@ impl Middle {
                         let Ok(far) = connector.connect(name, far).await else { return };
                         between(near, far).await;
                     }
+                }
+            }
+        })
+    }
+
+    /// The same for SMTP with STARTTLS (RFC 3207): opens the encryption when the program asks for it, and
+    /// goes no further. The port.
+    pub(crate) fn open_later(&self, config: ServerConfig, to: SocketAddr) -> u16 {
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        self.listen(0, move |near| {
+            let acceptor = acceptor.clone();
+            async move {
+                let Ok(far) = TcpStream::connect(to).await else { return };
+                let (mut near, mut far) = (BufReader::new(near), BufReader::new(far));
+                let (mut asked, mut answer) = (String::new(), String::new());
+                loop {
+                    // A reply whose last line has a space behind its code (RFC 5321 §4.2).
+                    while answer.as_bytes().get(3) != Some(&b' ') {
+                        answer.clear();
+                        let Ok(1..) = far.read_line(&mut answer).await else { return };
+                        let Ok(()) = near.write_all(answer.as_bytes()).await else { return };
+                    }
+                    if asked.to_ascii_uppercase().starts_with("STARTTLS") {
+                        drop(acceptor.accept(near.into_inner()).await);
+                        return;
+                    }
+                    (asked, answer) = Default::default();
+                    let Ok(1..) = near.read_line(&mut asked).await else { return };
+                    let Ok(()) = far.write_all(asked.as_bytes()).await else { return };
                 }
             }
         })
