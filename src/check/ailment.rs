@@ -54,6 +54,8 @@ pub(crate) enum Ailment<'a> {
     /// HTTP can't reach what a connection can.
     HttpOnly { sentence: &'a str },
 
+    /// The running proxy can't reach what the check can.
+    CutOff,
     /// The running proxy does not know the account.
     NotTakenUp { address: &'a str },
     /// The account's record can't be read.
@@ -104,7 +106,9 @@ impl Ailment<'_> {
             Self::NobodySignedIn => "no_account",
             Self::NotRunning => "not_running",
             Self::NoName { .. } => "dns",
-            Self::NoConnection { .. } | Self::NoNetwork | Self::HttpOnly { .. } => "unreachable",
+            Self::NoConnection { .. } | Self::NoNetwork | Self::HttpOnly { .. } | Self::CutOff => {
+                "unreachable"
+            }
             Self::NoLocalhost { .. } => "no_localhost",
             Self::NoTls { .. } => "no_tls",
             Self::Interceptor { .. } | Self::Stranger { .. } => "tls_intercepted",
@@ -190,6 +194,10 @@ impl Ailment<'_> {
                 format!("This computer's clock is {off} {side} the sign-in server's.")
             }
             Self::HttpOnly { sentence } => sentence.to_owned(),
+            Self::CutOff => {
+                "The running Gatepost can't reach Google's sign-in server, though this check can."
+                    .into()
+            }
             Self::NotTakenUp { address } => {
                 format!("The running Gatepost does not know {address}.")
             }
@@ -286,6 +294,9 @@ impl Ailment<'_> {
             Self::ClockOff { .. } => "Let the system set the clock over the internet.".into(),
             Self::HttpOnly { .. } => {
                 "Check the proxy that HTTPS_PROXY names in the environment.".into()
+            }
+            Self::CutOff => {
+                "Stop it, and start it with HTTPS_PROXY in its environment as it is here.".into()
             }
             Self::NotTakenUp { .. } => {
                 "Let it read the accounts again with `gatepost reload`.".into()

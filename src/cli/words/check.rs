@@ -59,6 +59,7 @@ fn ailments(host: &Host) -> Vec<Ailment<'_>> {
         Ailment::HttpOnly { .. } => Ailment::HttpOnly {
             sentence: "Google's sign-in server can't be reached (proxy authentication required).",
         },
+        Ailment::CutOff => Ailment::CutOff,
         Ailment::NotTakenUp { .. } => Ailment::NotTakenUp { address: YOU },
         Ailment::Record { .. } =>
             Ailment::Record { why: "accounts/you@gmail.com.json is damaged" },

@@ -90,7 +90,8 @@ pub(super) fn rows() -> Vec<Row> {
                 world.start();
                 world.home.start_through(&["env", "NO_PROXY=*"]);
             },
-        ),
+        )
+        .saying(&["The running Gatepost can't reach", "HTTPS_PROXY"]),
         row("no localhost in the hosts file", &[("ports", "no_localhost")], 1, |world| {
             gmail(world, DAY);
             let hosts = world.open.join("hosts");
