@@ -13,6 +13,8 @@ use crate::upstream::{Reached, Stuck, hour, reach, reach_port};
 /// A clock that is off by more than this is told. Certificates and grants count in hours; a few
 /// minutes harm nobody.
 const CLOCK_SLACK: Duration = Duration::from_secs(300);
+/// HTTP tells whole seconds, and its answers are under way for some.
+const AGREES: Duration = Duration::from_secs(10);
 
 /// How long the way to another port than the one that is blocked may take.
 const OTHER_PORT: Duration = Duration::from_secs(10);
@@ -127,12 +129,13 @@ fn clock(theirs: Option<SystemTime>, ours: SystemTime) -> Finding {
         Ok(ahead) => (ahead, "ahead of"),
         Err(behind) => (behind.duration(), "behind"),
     };
+    if off <= AGREES {
+        return Finding::passed(Check::Clock, "It agrees with the sign-in server's.");
+    }
     if off <= CLOCK_SLACK {
         let seconds = off.as_secs();
-        return Finding::passed(
-            Check::Clock,
-            format!("Within {seconds} s of the sign-in server's."),
-        );
+        let sentence = format!("It is {seconds} s {side} the sign-in server's.");
+        return Finding::passed(Check::Clock, sentence);
     }
     Ailment::ClockOff { off: &length(off), side }.found(Check::Clock)
 }
