@@ -59,12 +59,12 @@ pub async fn network(server: Option<&AuthorizationServer>, provider: &Provider) 
 fn told_once(found: [Finding; 4]) -> [Finding; 4] {
     /// What one thing on the way to all servers does to each of them. (A port may be blocked by itself.)
     const COMMON: [&str; 6] = ["dns", "tls_intercepted", "tls_date", "tls_name", "tls", "no_tls"];
-    let count = |code| found.iter().filter(|found| found.code.as_deref() == Some(code)).count();
-    let clock_is_off = count("clock_off") > 0;
-    let nothing_is_reached = count("unreachable") == 3;
+    let so_many = |code| found.iter().filter(|found| found.code.as_deref() == Some(code)).count();
+    let clock_is_off = so_many("clock_off") > 0;
+    let nothing_is_reached = so_many("unreachable") == 3;
     // The sign-in page of a network answers for web servers, and lets nothing else through.
     let [sign_in, ..] = &found;
-    let is_held = count("unreachable") == 2
+    let is_held = so_many("unreachable") == 2
         && ["tls_intercepted", "tls_name", "no_tls"].map(Some).contains(&sign_in.code.as_deref());
     let mut told: Vec<(String, Check)> = Vec::new();
     found.map(|found| {
