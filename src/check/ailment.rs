@@ -26,6 +26,8 @@ pub(crate) enum Ailment<'a> {
     NobodySignedIn,
     /// No proxy runs for this home.
     NotRunning,
+    /// One runs, and what leads to it isn't there.
+    Unaskable { file: &'a Path },
 
     /// A server's name has no address.
     NoName { host: &'a Host, why: &'a str },
@@ -105,6 +107,7 @@ impl Ailment<'_> {
             Self::DiskNearlyFull { .. } => "little_space",
             Self::NobodySignedIn => "no_account",
             Self::NotRunning => "not_running",
+            Self::Unaskable { .. } => "no_answer",
             Self::NoName { .. } => "dns",
             Self::NoConnection { .. } | Self::NoNetwork | Self::HttpOnly { .. } | Self::CutOff => {
                 "unreachable"
@@ -158,6 +161,10 @@ impl Ailment<'_> {
             Self::NotRunning => {
                 "Gatepost is not running; this check serves for itself meanwhile.".into()
             }
+            Self::Unaskable { file } => format!(
+                "Gatepost is running, and can't be asked how it is, since there is no {}.",
+                file.display()
+            ),
             Self::NoName { host, why } => {
                 format!("The name {} can't be looked up ({why}).", host.name)
             }
@@ -256,6 +263,9 @@ impl Ailment<'_> {
                 "Run `gatepost setup`, which leads you, or `gatepost login you@gmail.com`.".into()
             }
             Self::NotRunning => "Start it with `gatepost run`.".into(),
+            Self::Unaskable { .. } => {
+                "End its process, and start it anew with `gatepost run`.".into()
+            }
             Self::NoName { .. } => {
                 "Check that this computer is on the network, and the DNS server in its network settings.".into()
             }

@@ -83,18 +83,11 @@ fn nearest(folder: &Path) -> PathBuf {
 /// Writes a file there and lets it go; what is true of it while it is there.
 fn probe(folder: &Path) -> io::Result<fs::Metadata> {
     let file = tempfile::Builder::new().prefix(".gatepost-").tempfile_in(folder);
-    // It is told with a name that nobody knows.
-    let mut file = file.map_err(|error| without_name(&error))?;
+    // Its own words have a name in them that nobody knows.
+    let mut file = file.map_err(|error| io::Error::from(error.kind()))?;
     file.write_all(&vec![0; PROBE])?;
     file.as_file().sync_all()?;
     file.as_file().metadata()
-}
-
-/// What the system itself said.
-fn without_name(error: &io::Error) -> io::Error {
-    let inner = error.get_ref().and_then(|named| named.source()?.downcast_ref::<io::Error>());
-    let number = inner.and_then(io::Error::raw_os_error);
-    number.map_or_else(|| error.kind().into(), io::Error::from_raw_os_error)
 }
 
 fn is_full(error: &io::Error) -> bool {

@@ -8,7 +8,7 @@ use crate::cli::keys;
 use crate::cli::mistake::Mistake;
 use crate::cli::report::Failure;
 use crate::config::{Endpoint, Home};
-use crate::control::{Answer, InstanceLock, Request, Running};
+use crate::control::{AlreadyRunning, Answer, InstanceLock, Request, Running};
 use crate::private_file;
 use crate::proxy::{ListenError, ServeError, Server, Status};
 use crate::secret::LocalPassword;
@@ -97,7 +97,12 @@ fn as_seen_from_here(found: Finding) -> Finding {
 /// Serves for the while, on the ports of the configuration; where one is taken, that is told, and any
 /// free ones have to do.
 fn serve(home: &Home, stopped: Stopped) -> (Vec<Finding>, Option<Proxy>) {
-    let started = InstanceLock::take(home).map_err(Failure::from).and_then(|lock| {
+    let lock = InstanceLock::take(home);
+    if let Err(AlreadyRunning::Other { .. }) = lock {
+        let file = &home.control_file();
+        return (vec![Ailment::Unaskable { file }.found(Check::Running)], None);
+    }
+    let started = lock.map_err(Failure::from).and_then(|lock| {
         private_file::create_private_dir(&home.accounts()).map_err(|error| {
             Failure::from(Mistake::FolderUnwritable { folder: &home.accounts(), error: &error })
         })?;

@@ -42,6 +42,7 @@ fn ailments(host: &Host) -> Vec<Ailment<'_>> {
         Ailment::DiskNearlyFull { .. } => Ailment::DiskNearlyFull { folder, free: 7_000_000 },
         Ailment::NobodySignedIn => Ailment::NobodySignedIn,
         Ailment::NotRunning => Ailment::NotRunning,
+        Ailment::Unaskable { .. } => Ailment::Unaskable { file: Path::new("control.json") },
         Ailment::NoName { .. } => Ailment::NoName { host, why: "name or service not known" },
         Ailment::NoConnection { .. } =>
             Ailment::NoConnection { host, why: "connection refused", other: None },

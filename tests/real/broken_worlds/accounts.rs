@@ -181,7 +181,7 @@ fn of_other_programs() -> Vec<Row> {
             world.start();
             world.signal("-STOP");
         }),
-        row("a Gatepost that can't be spoken to", &[("running", "can't_start")], 1, |world| {
+        row("a Gatepost that can't be spoken to", &[("running", "no_answer")], 1, |world| {
             world.start();
             fs::remove_file(world.folder().join("control.json")).expect("it runs");
         }),
