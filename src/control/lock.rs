@@ -46,7 +46,12 @@ impl InstanceLock {
         let file = file.map_err(fail)?;
         for _ in 0..TRIES {
             match file.try_lock() {
-                Ok(()) => return Ok(Self(file)),
+                Ok(()) => {
+                    // One that was killed has left it, and its port may be anybody's by now: a command
+                    // that sees the lock held would trust that port with a password.
+                    let _ = private_file::remove(&home.control_file());
+                    return Ok(Self(file));
+                }
                 Err(TryLockError::WouldBlock) => std::thread::sleep(PAUSE),
                 Err(TryLockError::Error(error)) => return Err(fail(error)),
             }
@@ -59,5 +64,21 @@ impl InstanceLock {
         // Shared, so that two commands that look at once don't take one another for a proxy.
         let looked = File::open(home.lock_file()).map(|file| file.try_lock_shared());
         matches!(looked, Ok(Err(TryLockError::WouldBlock)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_address_of_one_that_was_killed_goes_with_its_lock() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::locate(Some(folder.path()), None).unwrap();
+        let left = br#"{"pid":1,"port":9,"token":"00"}"#;
+        private_file::write_atomically(&home.control_file(), left).unwrap();
+        let _lock = InstanceLock::take(&home).unwrap();
+        assert!(InstanceLock::is_held(&home));
+        assert!(Running::find(&home).is_err(), "nobody has opened a channel");
     }
 }
