@@ -33,7 +33,7 @@ pub struct Reached {
 pub enum Stuck {
     /// The name has no address here; what the system says.
     Name(String),
-    /// Nobody takes the connection; what the system says.
+    /// Nobody takes the connection, or it ended before TLS began; what the system says.
     Connection(String),
     /// It takes connections and does not speak TLS.
     NoTls(String),
@@ -111,14 +111,48 @@ fn stuck(error: &io::Error, issuer: Option<String>) -> Stuck {
             other if issuer.is_some() && says_untrusted(other) => Stuck::UnknownIssuer { issuer },
             other => Stuck::Tls(other.to_string()),
         },
-        Some(other) => Stuck::NoTls(other.to_string()),
-        // Programs that block a port often take its connections and then keep silent.
-        None if error.kind() == io::ErrorKind::TimedOut => Stuck::Connection(error.to_string()),
-        None => Stuck::NoTls(error.to_string()),
+        Some(other @ RustlsError::InvalidMessage(_)) => Stuck::NoTls(other.to_string()),
+        Some(other) => Stuck::Tls(other.to_string()),
+        // The connection ended, or nothing came by it: what a firewall does.
+        None => Stuck::Connection(error.to_string()),
     }
 }
 
 fn says_untrusted(error: &CertificateError) -> bool {
     matches!(error, CertificateError::Other(_) | CertificateError::ApplicationVerificationFailure)
         && error.to_string().to_lowercase().contains("trust")
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Where one gets that answers to a greeting with these bytes, and closes.
+    async fn reached(answer: &'static [u8]) -> Result<Reached, Stuck> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let answering = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 4096]).await.unwrap();
+            stream.write_all(answer).await.unwrap();
+        });
+        let host = Host { name: "127.0.0.1".into(), port, security: Security::Tls };
+        let reached = reach(&host, None).await;
+        answering.await.unwrap();
+        reached
+    }
+
+    #[tokio::test]
+    async fn who_closes_who_speaks_no_tls_and_who_says_no_in_tls_are_told_apart() {
+        let closed = reached(b"").await;
+        assert!(matches!(closed, Err(Stuck::Connection(_))), "{closed:?}");
+        let plain = reached(b"* OK a mail server\r\n").await;
+        assert!(matches!(plain, Err(Stuck::NoTls(_))), "{plain:?}");
+        // The alert handshake_failure (RFC 8446 §6.2).
+        let alert = reached(b"\x15\x03\x03\x00\x02\x02\x28").await;
+        assert!(matches!(alert, Err(Stuck::Tls(_))), "{alert:?}");
+    }
 }
