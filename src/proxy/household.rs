@@ -33,6 +33,8 @@ const LOOK_AGAIN: Duration = Duration::from_secs(60);
 const SWAPS: usize = 1;
 /// Sessions of an account that connect again at a time after a loss.
 const RECONNECTS: usize = 3;
+/// Passes of an account that are good at a time; a person runs one check, and perhaps a script another.
+const PASSES: usize = 8;
 
 /// All accounts in use.
 pub(super) struct Household {
@@ -62,8 +64,8 @@ pub(super) struct Member {
     smtp_sessions: AtomicUsize,
     bytes_down: AtomicU64,
     bytes_up: AtomicU64,
-    /// Lets the program's own mail client in.
-    pass: Mutex<Option<Pass>>,
+    /// Let the program's own mail clients in.
+    passes: Mutex<Vec<Pass>>,
     /// What went wrong last, and the grant that it was with.
     last_trouble: Mutex<Option<(String, Trouble)>>,
     /// Set when the account is forgotten: its sessions end.
@@ -217,7 +219,7 @@ impl Member {
             smtp_sessions: AtomicUsize::new(0),
             bytes_down: AtomicU64::new(0),
             bytes_up: AtomicU64::new(0),
-            pass: Mutex::new(None),
+            passes: Mutex::default(),
             last_trouble: Mutex::new(None),
             gone: watch::Sender::new(false),
         }
@@ -249,15 +251,20 @@ impl Member {
         self.token_came.notify_one();
     }
 
-    /// Lets the program's own mail client in with this, and with none before it.
+    /// Lets the program's own mail client in with this; another one may be under way with its own.
     pub(super) fn give_pass(&self, pass: Pass) {
-        *self.pass.lock().unwrap_or_else(PoisonError::into_inner) = Some(pass);
+        let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        passes.retain(Pass::is_good);
+        if passes.len() >= PASSES {
+            passes.remove(0);
+        }
+        passes.push(pass);
     }
 
     /// True if this is a pass that was given and is still good.
     pub(super) fn takes_pass(&self, password: &LocalPassword) -> bool {
-        let pass = self.pass.lock().unwrap_or_else(PoisonError::into_inner);
-        pass.as_ref().is_some_and(|pass| pass.is(password))
+        let passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
+        passes.iter().any(|pass| pass.is(password))
     }
 
     /// A place for one more IMAP connection, within the account's budget, by `deadline`.

@@ -39,7 +39,11 @@ pub enum UnlockTrouble {
 
 impl Pass {
     pub(super) fn is(&self, password: &LocalPassword) -> bool {
-        Instant::now() < self.until && self.password == *password
+        self.is_good() && self.password == *password
+    }
+
+    pub(super) fn is_good(&self) -> bool {
+        Instant::now() < self.until
     }
 }
 
