@@ -61,6 +61,7 @@ pub(super) fn lines(look: Look, finding: &Finding) -> Vec<String> {
     };
     let label = finding.check.label();
     let mut lines = vec![format!("{} {label:<16}{}", look.mark(mark), finding.sentence)];
-    lines.extend(finding.remedy.as_ref().map(|remedy| format!("    → {remedy}")));
+    let remedy = finding.remedy.as_ref();
+    lines.extend(remedy.map(|remedy| format!("    {} {remedy}", look.arrow())));
     lines
 }
