@@ -53,8 +53,8 @@ pub(crate) enum Ailment<'a> {
     Tls { host: &'a Host, why: &'a str },
     /// This machine's clock is off; by how much, to which side.
     ClockOff { off: &'a str, side: &'a str },
-    /// HTTP can't reach what a connection can.
-    HttpOnly { sentence: &'a str },
+    /// HTTP gets nowhere by the proxy that the environment names.
+    ByProxy { sentence: &'a str, variable: &'a str },
 
     /// The running proxy can't reach what the check can.
     CutOff,
@@ -109,7 +109,7 @@ impl Ailment<'_> {
             Self::NotRunning => "not_running",
             Self::Unaskable { .. } => "no_answer",
             Self::NoName { .. } => "dns",
-            Self::NoConnection { .. } | Self::NoNetwork | Self::HttpOnly { .. } | Self::CutOff => {
+            Self::NoConnection { .. } | Self::NoNetwork | Self::ByProxy { .. } | Self::CutOff => {
                 "unreachable"
             }
             Self::NoLocalhost { .. } => "no_localhost",
@@ -200,7 +200,7 @@ impl Ailment<'_> {
             Self::ClockOff { off, side } => {
                 format!("This computer's clock is {off} {side} the sign-in server's.")
             }
-            Self::HttpOnly { sentence } => sentence.to_owned(),
+            Self::ByProxy { sentence, .. } => sentence.to_owned(),
             Self::CutOff => {
                 "The running Gatepost can't reach Google's sign-in server, though this check can."
                     .into()
@@ -302,8 +302,8 @@ impl Ailment<'_> {
                 "Set the clock; if it is right, use another network.".into()
             }
             Self::ClockOff { .. } => "Let the system set the clock over the internet.".into(),
-            Self::HttpOnly { .. } => {
-                "Check the proxy that HTTPS_PROXY names in the environment.".into()
+            Self::ByProxy { variable, .. } => {
+                format!("Check the proxy that {variable} names in the environment.")
             }
             Self::CutOff => {
                 "Stop it, and start it with HTTPS_PROXY in its environment as it is here.".into()

@@ -97,6 +97,12 @@ async fn sign_in_server(server: &AuthorizationServer, provider: &Provider) -> [F
         }
         Err(cause) => cause,
     };
+    let no_clock = || Finding::left_out(Check::Clock, Check::SignInServer);
+    if let Some(variable) = server.proxy_variable() {
+        // A name or a port that can't be reached from here would be no cause.
+        let sentence = &cause.sentence();
+        return [Ailment::ByProxy { sentence, variable }.found(Check::SignInServer), no_clock()];
+    }
     let port = provider.token_url.port_or_known_default().unwrap_or(443);
     let host = Host { name: name.to_owned(), port, security: Security::Tls };
     let ca_file = provider.ca_file.as_deref();
@@ -105,8 +111,11 @@ async fn sign_in_server(server: &AuthorizationServer, provider: &Provider) -> [F
         _ => reach_port(&host).await,
     };
     let unreached = match reached {
-        // By way of a proxy from the environment, say: HTTP's own words are all there is.
-        Ok(()) => Ailment::HttpOnly { sentence: &cause.sentence() }.found(Check::SignInServer),
+        // HTTP's own words are all there is.
+        Ok(()) => {
+            let (sentence, remedy) = (cause.sentence(), cause.remedy(""));
+            Finding::failed(Check::SignInServer, cause.code(), sentence, remedy)
+        }
         Err(stuck) => {
             if stuck == Stuck::WrongDate {
                 let clock = clock(hour(&host, ca_file).await, SystemTime::now());
@@ -117,7 +126,7 @@ async fn sign_in_server(server: &AuthorizationServer, provider: &Provider) -> [F
             told(Check::SignInServer, &host, &stuck)
         }
     };
-    [unreached, Finding::left_out(Check::Clock, Check::SignInServer)]
+    [unreached, no_clock()]
 }
 
 /// This machine's clock beside the authorization server's.

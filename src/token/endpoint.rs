@@ -224,6 +224,15 @@ impl AuthorizationServer {
         Ok(date.and_then(|date| httpdate::parse_http_date(date).ok()))
     }
 
+    /// The variable of the environment that names the proxy by which it is reached, if one does.
+    pub fn proxy_variable(&self) -> Option<&'static str> {
+        const NAMES: [&str; 4] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+        if is_loopback(&self.provider.token_url) {
+            return None;
+        }
+        NAMES.into_iter().find(|name| std::env::var_os(name).is_some_and(|url| !url.is_empty()))
+    }
+
     /// Asks who consented (OpenID Connect Core §5.3).
     pub async fn identity(&self, token: &AccessToken) -> Result<Identity, Cause> {
         let request = self

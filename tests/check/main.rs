@@ -28,6 +28,8 @@ struct Broken {
     world: World,
     /// More on the command line.
     arguments: Vec<String>,
+    /// More in its environment.
+    environment: Vec<(&'static str, String)>,
     /// What stands on stdin: the local password, if anything.
     stdin: String,
     /// A proxy is to run.
@@ -48,6 +50,7 @@ impl Broken {
         Self {
             world,
             arguments: vec!["--password-stdin".to_owned()],
+            environment: Vec::new(),
             stdin,
             runs: true,
             running: None,
@@ -76,6 +79,12 @@ impl Broken {
     fn smtp_at(&self, place: &str) {
         let port = self.world.google.smtp_address().port();
         self.reconfigure(&format!("smtp = \"localhost:{port}\""), &format!("smtp = \"{place}\""));
+    }
+
+    fn sign_in_server_at(&self, url: &str) {
+        let file = std::fs::read_to_string(self.world.home.config_file()).unwrap();
+        let line = file.lines().find(|line| line.starts_with("token_url")).unwrap();
+        self.reconfigure(line, &format!("token_url = \"{url}\""));
     }
 
     fn refuse_imap(&self, words: &str) {
@@ -112,7 +121,8 @@ impl Broken {
         }
         let arguments = self.arguments.iter().map(String::as_str);
         let arguments: Vec<&str> = ["check", "--json"].into_iter().chain(arguments).collect();
-        let (stdout, code) = run(self.folder(), &arguments, &self.stdin).await;
+        let environment = self.environment.clone();
+        let (stdout, code) = run_in(self.folder(), environment, &arguments, &self.stdin).await;
         let findings = stdout.lines().map(|line| serde_json::from_str(line).expect(line)).collect();
         (findings, code)
     }
@@ -120,14 +130,30 @@ impl Broken {
 
 /// Runs the binary; its standard output and its exit code.
 async fn run(home: &Path, arguments: &[&str], stdin: &str) -> (String, i32) {
-    let (home, stdin) = (home.to_owned(), stdin.to_owned());
-    let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
-    tokio::task::spawn_blocking(move || run_here(home, &arguments, &stdin)).await.unwrap()
+    run_in(home, Vec::new(), arguments, stdin).await
 }
 
-fn run_here(home: PathBuf, arguments: &[String], stdin: &str) -> (String, i32) {
+async fn run_in(
+    home: &Path,
+    environment: Vec<(&'static str, String)>,
+    arguments: &[&str],
+    stdin: &str,
+) -> (String, i32) {
+    let (home, stdin) = (home.to_owned(), stdin.to_owned());
+    let arguments: Vec<String> = arguments.iter().map(|&word| word.to_owned()).collect();
+    tokio::task::spawn_blocking(move || run_here(home, environment, &arguments, &stdin))
+        .await
+        .unwrap()
+}
+
+fn run_here(
+    home: PathBuf,
+    environment: Vec<(&str, String)>,
+    arguments: &[String],
+    stdin: &str,
+) -> (String, i32) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gatepost"));
-    command.env_clear().env("GATEPOST_HOME", home).args(arguments);
+    command.env_clear().env("GATEPOST_HOME", home).envs(environment).args(arguments);
     // What a program needs to start at all on Windows.
     for name in ["SYSTEMROOT", "PATH"] {
         if let Some(value) = std::env::var_os(name) {

@@ -8,7 +8,7 @@ use gatepost::demo::authorization::{TokenFault, UserinfoFault};
 use gatepost::demo::faults::Times;
 use gatepost::demo::smtp::Stage;
 use gatepost::private_file;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::Broken;
@@ -140,6 +140,27 @@ fn worlds_of_google() -> Vec<Row> {
         }),
         row!("the sign-in server is away", [(SignInServer, "unreachable")], 1, |world| {
             world.world.authorization().stop().await;
+        }),
+        row!(
+            "the sign-in server leaves without a word",
+            [(SignInServer, "unreachable")],
+            1,
+            |world| {
+                let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let port = silent.local_addr().unwrap().port();
+                world.sign_in_server_at(&format!("http://127.0.0.1:{port}/token"));
+                tokio::spawn(async move {
+                    while let Ok((mut stream, _)) = silent.accept().await {
+                        // What is closed with bytes unread is reset, and told in other words.
+                        let _ = stream.read(&mut [0; 4096]).await;
+                    }
+                });
+            }
+        ),
+        row!("a proxy that is away", [(SignInServer, "unreachable")], 1, |world| {
+            world.sign_in_server_at("https://sign-in.gatepost.invalid/token");
+            let proxy = format!("http://127.0.0.1:{}", free_port());
+            world.environment.push(("HTTPS_PROXY", proxy));
         }),
         row!("a wrong client secret", [(Token, "invalid_client")], 1, |world| {
             world.reconfigure("client_secret = \"GOCSPX-", "client_secret = \"GOCSPX-x");

@@ -57,7 +57,8 @@ fn ailments(host: &Host) -> Vec<Ailment<'_>> {
         Ailment::OtherName { .. } => Ailment::OtherName { host },
         Ailment::Tls { .. } => Ailment::Tls { host, why: "no ciphersuites in common" },
         Ailment::ClockOff { .. } => Ailment::ClockOff { off: "2 hours", side: "behind" },
-        Ailment::HttpOnly { .. } => Ailment::HttpOnly {
+        Ailment::ByProxy { .. } => Ailment::ByProxy {
+            variable: "HTTPS_PROXY",
             sentence: "Google's sign-in server can't be reached (proxy authentication required).",
         },
         Ailment::CutOff => Ailment::CutOff,
