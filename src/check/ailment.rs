@@ -79,6 +79,8 @@ pub(crate) enum Ailment<'a> {
     NotLetIn { words: &'a str },
     /// What else a mail program is told.
     Words { words: &'a str },
+    /// There is no way for a message to oneself.
+    ServerOff { service: &'a str },
     /// Google's limit of sent messages.
     SendingLimit,
     /// Gmail took no message.
@@ -130,6 +132,7 @@ impl Ailment<'_> {
             Self::OtherProgram { .. } => "other_program",
             Self::NotLetIn { .. } => "not_let_in",
             Self::Words { .. } => "words",
+            Self::ServerOff { .. } => "server_off",
             Self::SendingLimit => "sending_limit",
             Self::NotTaken { .. } => "not_taken",
             Self::NotArrived { .. } => "not_arrived",
@@ -233,6 +236,9 @@ impl Ailment<'_> {
             }
             Self::OtherProgram { place } => format!("What answers at {place} is not Gatepost."),
             Self::NotLetIn { words } | Self::Words { words } => sentence::of(words),
+            Self::ServerOff { service } => format!(
+                "A message to yourself needs IMAP and SMTP, and the configuration switches {service} off."
+            ),
             Self::SendingLimit => {
                 "Google's daily limit of sent messages is used up for this account.".into()
             }
@@ -324,7 +330,10 @@ impl Ailment<'_> {
                 "Publish the client (Google Auth Platform › Audience › Publish app), then run `gatepost login {address}`."
             ),
             Self::ConnectionsInUse { .. } => "Close a mail program of this account.".into(),
-            Self::PortSilent { .. } => "Start Gatepost with `gatepost run`.".into(),
+            // The running one serves what it read when it started, or since.
+            Self::PortSilent { .. } => {
+                "Let Gatepost read the configuration again with `gatepost reload`.".into()
+            }
             Self::OtherProgram { .. } => {
                 "Set another port under [listen] in the configuration, and in the mail program.".into()
             }
@@ -334,6 +343,7 @@ impl Ailment<'_> {
             Self::Words { .. } => {
                 "Look at Gatepost's log, which tells the story of this session.".into()
             }
+            Self::ServerOff { .. } => "Leave --send out.".into(),
             Self::SendingLimit => "Wait, for a day at most.".into(),
             Self::NotTaken { .. } => {
                 "Do what the server says; `gatepost run --log-wire` with your address writes down the whole exchange, without its secrets.".into()

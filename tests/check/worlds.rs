@@ -219,6 +219,17 @@ fn worlds_of_google() -> Vec<Row> {
             let client = world.world.signed_on().await;
             world.client = Some(client);
         }),
+        row!("a port that came since the start", [(Reading, "no_connection")], 1, |world| {
+            world.arguments.push("--send".into());
+            world.reconfigure("imap = \"127.0.0.1:0\"", "imap = \"\"");
+            world.start().await;
+            let port = free_port();
+            world.reconfigure("imap = \"\"", &format!("imap = \"127.0.0.1:{port}\""));
+        }),
+        row!("a message to oneself, and SMTP is off", [(RoundTrip, "server_off")], 1, |world| {
+            world.arguments.push("--send".into());
+            world.reconfigure("smtp = \"127.0.0.1:0\"", "smtp = \"\"");
+        }),
         row!("the day's limit of sent mail", [(RoundTrip, "sending_limit")], 1, |world| {
             world.arguments.push("--send".into());
             let words = "550 5.4.5 Daily user sending limit exceeded. x - gsmtp";

@@ -6,7 +6,7 @@ use super::machine;
 use super::proxy::Proxy;
 use super::told::Told;
 use crate::accounts::{Address, Record};
-use crate::check::{self, Check, Finding};
+use crate::check::{self, Ailment, Check, Finding};
 use crate::cli::report::{Failure, say};
 use crate::cli::settings::{Place, Places};
 use crate::cli::terminal::UnderWay;
@@ -148,14 +148,24 @@ impl Rounds<'_> {
         let doors = Doors::of(address, places, are_found, &examined);
         let was_read = examined.findings.iter().any(|found| found.check == Check::Reading);
         examined.findings.into_iter().for_each(|found| notes.take(found));
+        let mut stuck = None;
         if places.imap.is_some() && !was_read {
-            notes.take(doors.read().await.of(address));
+            let found = doors.read().await;
+            stuck = found.is_stuck().then_some(found.check);
+            notes.take(found.of(address));
         }
         if places.smtp.is_some() {
-            notes.take(doors.send().await.of(address));
+            let found = doors.send().await;
+            stuck = stuck.or(found.is_stuck().then_some(found.check));
+            notes.take(found.of(address));
         }
         if self.send {
-            notes.take(doors.round_trip().await.of(address));
+            let found = match (places.off(), stuck) {
+                (Some(service), _) => Ailment::ServerOff { service }.found(Check::RoundTrip),
+                (None, Some(why)) => Finding::left_out(Check::RoundTrip, why),
+                (None, None) => doors.round_trip().await,
+            };
+            notes.take(found.of(address));
         }
         Ok(())
     }

@@ -61,6 +61,12 @@ impl Places {
         Ok(())
     }
 
+    /// The one that is switched off, if one is.
+    pub(in crate::cli) fn off(&self) -> Option<&'static str> {
+        let servers = [("IMAP", &self.imap), ("SMTP", &self.smtp)];
+        servers.into_iter().find(|(_, place)| place.is_none()).map(|(service, _)| service)
+    }
+
     /// Both servers, for `what` can't do without one.
     pub(super) fn both(&self, what: &str) -> Result<Both<'_>, Failure> {
         Ok(Both {

@@ -74,6 +74,7 @@ fn ailments(host: &Host) -> Vec<Ailment<'_>> {
         Ailment::NotLetIn { .. } =>
             Ailment::NotLetIn { words: "Wrong user name or local password" },
         Ailment::Words { .. } => Ailment::Words { words: "Gatepost is stopping" },
+        Ailment::ServerOff { .. } => Ailment::ServerOff { service: "SMTP" },
         Ailment::SendingLimit => Ailment::SendingLimit,
         Ailment::NotTaken { .. } =>
             Ailment::NotTaken { words: "552 5.2.3 Your message exceeded the size limits." },
