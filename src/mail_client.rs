@@ -54,8 +54,10 @@ pub enum MailError {
 }
 
 impl Door {
-    fn place(&self) -> String {
-        format!("{}:{}", self.host, self.port)
+    /// Where it is, in the words of a person.
+    pub fn place(&self) -> String {
+        let Self { host, port, .. } = self;
+        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 }
 
@@ -89,7 +91,7 @@ impl MailClient {
         }
         match client.login(&door.user, door.password.expose()).await {
             Ok(session) => Ok(Self { session, heard }),
-            Err((ImapError::No(words), _)) => Err(MailError::WrongPassword(words)),
+            Err((ImapError::No(_), _)) => Err(MailError::WrongPassword(heard.refusal())),
             Err((error, _)) => Err(heard.told(error)),
         }
     }
@@ -230,9 +232,16 @@ impl Heard {
         self.lines().iter().rev().find_map(bye)
     }
 
+    /// A NO or BAD as the server worded it, without its tag; async-imap takes it apart.
+    fn refusal(&self) -> String {
+        let lines = self.lines();
+        let last = lines.last().map(String::as_str).unwrap_or_default();
+        last.split_once(' ').map_or(last, |(_tag, words)| words).to_owned()
+    }
+
     fn told(&self, error: ImapError) -> MailError {
         MailError::Words(self.last_words().unwrap_or_else(|| match error {
-            ImapError::No(words) | ImapError::Bad(words) => words,
+            ImapError::No(_) | ImapError::Bad(_) => self.refusal(),
             error => error.to_string(),
         }))
     }

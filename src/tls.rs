@@ -55,75 +55,43 @@ pub fn client_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsErr
 pub fn witnessed_config(
     ca_file: Option<&Path>,
 ) -> Result<(Arc<ClientConfig>, Arc<Witness>), TlsError> {
-    let witness = Arc::new(Witness { verifier: verifier(ca_file)?, issuer: Mutex::default() });
-    let mut config = config_with(witness.clone())?;
-    // A session that is taken up again shows no certificate.
-    config.resumption = Resumption::disabled();
-    Ok((Arc::new(config), witness))
+    witnessed(ca_file, Day::Today)
 }
 
 /// A configuration that holds a certificate against a day on which it is valid, and not against this
 /// machine's clock; name and chain are checked all the same. For asking a server that holds no secret
 /// of ours what time it is, and for nothing else.
 pub fn timeless_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsError> {
-    let mut config = config_with(Arc::new(Timeless(verifier(ca_file)?)))?;
+    Ok(witnessed(ca_file, Day::OfTheCertificate)?.0)
+}
+
+fn witnessed(
+    ca_file: Option<&Path>,
+    day: Day,
+) -> Result<(Arc<ClientConfig>, Arc<Witness>), TlsError> {
+    let witness = Witness { verifier: verifier(ca_file)?, day, issuer: Mutex::default() };
+    let witness = Arc::new(witness);
+    let mut config = config_with(witness.clone())?;
+    // A session that is taken up again shows no certificate.
     config.resumption = Resumption::disabled();
-    Ok(Arc::new(config))
+    Ok((Arc::new(config), witness))
 }
 
-#[derive(Debug)]
-struct Timeless(Verifier);
-
-impl ServerCertVerifier for Timeless {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let day = day_within(end_entity, now).unwrap_or(now);
-        self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, day)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
-}
-
-/// The time nearest to `now` at which a certificate is valid (RFC 5280 §4.1.2.5).
-fn day_within(certificate: &CertificateDer<'_>, now: UnixTime) -> Option<UnixTime> {
-    let certificate = Certificate::from_der(certificate).ok()?;
-    let validity = certificate.tbs_certificate().validity();
-    let [from, to] = [validity.not_before, validity.not_after].map(|at| at.to_unix_duration());
-    let day = Duration::from_secs(now.as_secs()).min(to).max(from);
-    Some(UnixTime::since_unix_epoch(day))
-}
-
-/// Remembers who signed the certificate that a server showed, whether it was accepted or not.
+/// The platform's verifier, which remembers who signed the certificate that a server showed, whether it
+/// was accepted or not.
 #[derive(Debug)]
 pub struct Witness {
     verifier: Verifier,
+    day: Day,
     issuer: Mutex<Option<String>>,
+}
+
+/// The day that a certificate is held against.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Day {
+    Today,
+    /// The nearest one on which it is valid.
+    OfTheCertificate,
 }
 
 impl Witness {
@@ -143,7 +111,12 @@ impl ServerCertVerifier for Witness {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         *self.issuer.lock().unwrap_or_else(PoisonError::into_inner) = issuer_of(end_entity);
-        self.verifier.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        let day = match self.day {
+            Day::Today => now,
+            Day::OfTheCertificate => day_within(end_entity, now).unwrap_or(now),
+        };
+        let (leaf, chain) = (end_entity, intermediates);
+        self.verifier.verify_server_cert(leaf, chain, server_name, ocsp_response, day)
     }
 
     fn verify_tls12_signature(
@@ -167,6 +140,15 @@ impl ServerCertVerifier for Witness {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.verifier.supported_verify_schemes()
     }
+}
+
+/// The time nearest to `now` at which a certificate is valid (RFC 5280 §4.1.2.5).
+fn day_within(certificate: &CertificateDer<'_>, now: UnixTime) -> Option<UnixTime> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let validity = certificate.tbs_certificate().validity();
+    let [from, to] = [validity.not_before, validity.not_after].map(|at| at.to_unix_duration());
+    let day = Duration::from_secs(now.as_secs()).min(to).max(from);
+    Some(UnixTime::since_unix_epoch(day))
 }
 
 /// The organisation that signed a certificate, else its common name (RFC 5280 §4.1.2.4).

@@ -24,7 +24,7 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Examined {
     /// In the order of the way.
     pub findings: Vec<Finding>,
-    /// A local password for two minutes; `None` if the account is locked.
+    /// A local password for five minutes; `None` if the account is locked.
     pub pass: Option<LocalPassword>,
 }
 
@@ -80,6 +80,16 @@ fn leave_out_the_rest(findings: &mut Vec<Finding>) {
     }
 }
 
+/// Waits until the keychain, which is asked in the background after a start, has opened the account
+/// that it can open. Not for long.
+pub async fn keychain_asked(inside: &Inside<'_>, keychain: bool) {
+    let by = Instant::now() + KEYCHAIN;
+    let can_open = keychain && inside.record().has_keychain_slot();
+    while can_open && inside.is_locked() && Instant::now() < by {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
 async fn unlocked(
     inside: &Inside<'_>,
     address: &str,
@@ -87,11 +97,7 @@ async fn unlocked(
     keychain: bool,
 ) -> Finding {
     let record = inside.record();
-    // The keychain is asked in the background, after a start.
-    let by = Instant::now() + KEYCHAIN;
-    while keychain && record.has_keychain_slot() && inside.is_locked() && Instant::now() < by {
-        tokio::time::sleep(LOOK).await;
-    }
+    keychain_asked(inside, keychain).await;
     if let (true, Some(password)) = (inside.is_locked(), password) {
         match inside.unlock(password).await {
             Ok(()) => {}

@@ -341,7 +341,7 @@ impl Ailment<'_> {
                 "End the running Gatepost with `gatepost stop`, and start it anew.".into()
             }
             Self::Words { .. } => {
-                "Look at Gatepost's log, which tells the story of this session.".into()
+                "Look at gatepost.log in the folder `logs` beside the accounts.".into()
             }
             Self::ServerOff { .. } => "Leave --send out.".into(),
             Self::SendingLimit => "Wait, for a day at most.".into(),

@@ -16,7 +16,7 @@ mod finding;
 mod network;
 mod way;
 
-pub use account::{Examined, account};
+pub use account::{Examined, account, keychain_asked};
 pub(crate) use ailment::Ailment;
 pub use finding::{Check, Finding, Outcome};
 pub use network::network;

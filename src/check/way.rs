@@ -44,9 +44,8 @@ pub async fn read(door: &Door) -> Finding {
         Ok((folders, messages)) => Finding::passed(
             Check::Reading,
             format!(
-                "A mail program signs on at {}:{}, sees {} and {} in the inbox, and waits for new mail ({:.1} s in all).",
-                door.host,
-                door.port,
+                "A mail program signs on at {}, sees {} and {} in the inbox, and waits for new mail ({:.1} s in all).",
+                door.place(),
                 count(folders, "folder"),
                 count(messages, "message"),
                 begun.elapsed().as_secs_f32()
@@ -63,9 +62,8 @@ pub async fn send(door: &Door) -> Finding {
         Ok(()) => Finding::passed(
             Check::Sending,
             format!(
-                "A mail program signs on at {}:{} ({:.1} s).",
-                door.host,
-                door.port,
+                "A mail program signs on at {} ({:.1} s).",
+                door.place(),
                 begun.elapsed().as_secs_f32()
             ),
         ),

@@ -1,6 +1,6 @@
 //! What a terminal shows and a pipe doesn't: colour, symbols, and that something is under way.
 //!
-//! Colour is left out where `NO_COLOR` is set (no-color.org), symbols only where nobody looks.
+//! Colour is left out where `NO_COLOR` is set (no-color.org), symbols stay out of a pipe.
 
 use std::fmt;
 use std::io::IsTerminal;

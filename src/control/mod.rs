@@ -69,7 +69,7 @@ pub enum Answer {
     Examined {
         /// What was found.
         findings: Vec<Finding>,
-        /// Lets the program's own mail client in, for two minutes.
+        /// Lets the program's own mail client in, for five minutes.
         #[serde(with = "password")]
         pass: Option<LocalPassword>,
     },

@@ -13,7 +13,7 @@ use crate::secret::LocalPassword;
 use crate::token::{AuthorizationServer, TokenUse, Trouble};
 
 /// How long a pass is good for: the longest look, which sends a message and waits for it.
-const PASS_LIFE: Duration = Duration::from_secs(120);
+const PASS_LIFE: Duration = Duration::from_secs(300);
 
 /// One account, from within.
 pub struct Inside<'s> {
@@ -22,7 +22,7 @@ pub struct Inside<'s> {
 }
 
 /// A local password for the program's own mail client, beside the person's. It opens no slot: it is
-/// made only while the account is open, lives in memory, and for two minutes.
+/// made only while the account is open, lives in memory, and for five minutes.
 pub(super) struct Pass {
     password: LocalPassword,
     until: Instant,
@@ -88,7 +88,7 @@ impl Inside<'_> {
         token
     }
 
-    /// A local password for the program's own mail client, good for two minutes. `None` while the
+    /// A local password for the program's own mail client, good for five minutes. `None` while the
     /// account is locked.
     pub fn pass(&self) -> Result<Option<LocalPassword>, NoRandomness> {
         if self.is_locked() {
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn a_pass_is_good_for_two_minutes_and_for_itself_alone() {
+    async fn a_pass_is_good_for_five_minutes_and_for_itself_alone() {
         let password = LocalPassword::new("pass");
         let pass = Pass { password: password.clone(), until: Instant::now() + PASS_LIFE };
         assert!(pass.is(&password));

@@ -73,7 +73,15 @@ impl Trouble {
                 is_limit: false,
                 code: if cause.is_transient() { "4.4.1" } else { "4.7.0" },
             },
-            token::Trouble::Locked | token::Trouble::Record(_) => Self {
+            token::Trouble::Locked => Self {
+                sentence: trouble.to_string(),
+                remedy: "Close the mail program and open it again, so that it signs on anew."
+                    .into(),
+                needs_person: true,
+                is_limit: false,
+                code: "4.7.0",
+            },
+            token::Trouble::Record(_) => Self {
                 sentence: trouble.to_string(),
                 remedy: format!("Run `gatepost login {address}` to sign in again."),
                 needs_person: true,

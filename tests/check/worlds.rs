@@ -52,7 +52,7 @@ pub(crate) fn worlds() -> Vec<Row> {
             world.runs = false;
             world.reconfigure("ca.pem", "config.toml");
         }),
-        row!("a client file of the wrong kind", [(Client, "client_file")], 1, |world| {
+        row!("a client file of the wrong kind", [(Client, "client_file")], 2, |world| {
             world.runs = false;
             let file = world.world.home.client_file("gmail");
             std::fs::create_dir_all(file.parent().unwrap()).unwrap();

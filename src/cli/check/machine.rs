@@ -189,6 +189,8 @@ pub(super) fn accounts(
         match listed {
             Listed::Account(record) => records.push(*record),
             Listed::Damaged { error, .. } if follows(&error) => found.push(left_out()),
+            // The record of the one that is asked about could be read.
+            Listed::Damaged { .. } if only.is_some() => {}
             Listed::Damaged { error, .. } => found.push(unusable(error)),
         }
     }

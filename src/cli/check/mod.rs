@@ -115,7 +115,10 @@ fn exit_code(findings: &[Finding]) -> ExitCode {
     if failed().next().is_none() {
         return ExitCode::SUCCESS;
     }
-    if failed().any(|finding| finding.check == Look::Configuration) {
+    let is_usage = |finding: &Finding| {
+        finding.check == Look::Configuration || finding.code.as_deref() == Some("client_file")
+    };
+    if failed().any(is_usage) {
         return Exit::Usage.into();
     }
     if failed().all(needs_sign_in) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::rounds::Stopped;
+use crate::accounts::Record;
 use crate::check::{self, Ailment, Check, Examined, Finding};
 use crate::cli::keys;
 use crate::cli::mistake::Mistake;
@@ -46,7 +47,15 @@ impl Proxy {
         }
     }
 
-    pub(super) async fn is_locked(&self, address: &str) -> Result<bool, Failure> {
+    /// True if nothing has opened the account; the keychain is given its time after a start.
+    pub(super) async fn is_locked(&self, record: &Record) -> Result<bool, Failure> {
+        if let Self::Own { server, .. } = self
+            && let Ok(Some(inside)) = server.account(record.address().as_str())
+        {
+            check::keychain_asked(&inside, server.settings().config.keychain).await;
+            return Ok(inside.is_locked());
+        }
+        let address = record.address().as_str();
         let status = self.status().await?;
         let account = status.accounts.iter().find(|account| account.address == address);
         Ok(account.is_some_and(|account| account.state == "locked"))

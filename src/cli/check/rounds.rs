@@ -140,7 +140,7 @@ impl Rounds<'_> {
         let address = record.address().as_str();
         let password = match self.password {
             Some(password) => Some(password.clone()),
-            None => self.ask_password(proxy, address).await?,
+            None => self.ask_password(proxy, record).await?,
         };
         let under_way = UnderWay::begin(format!("Looking at {address}"));
         let examined = proxy.examine(address, password, notes.stuck()).await?;
@@ -174,11 +174,12 @@ impl Rounds<'_> {
     async fn ask_password(
         &self,
         proxy: &Proxy,
-        address: &str,
+        record: &Record,
     ) -> Result<Option<LocalPassword>, Failure> {
-        if !self.may_ask || !proxy.is_locked(address).await? {
+        if !self.may_ask || !proxy.is_locked(record).await? {
             return Ok(None);
         }
+        let address = record.address();
         say(&format!(
             "{address} is locked until its local password opens it. (Enter passes it over.)"
         ));
@@ -191,8 +192,7 @@ impl Rounds<'_> {
 /// Where mail programs connect to the Gatepost that runs.
 fn ports(places: &Places) -> Finding {
     let at = |(service, place): (&str, &Option<Place>)| {
-        let Place { host, port } = place.as_ref()?;
-        Some(format!("{service} at {host}:{port}"))
+        Some(format!("{service} at {}", place.as_ref()?))
     };
     match places.check() {
         Ok(()) => {

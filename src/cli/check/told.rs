@@ -40,8 +40,8 @@ impl Told {
         let count = |outcome| findings.iter().filter(|found| found.outcome == outcome).count();
         let words = match (count(Outcome::Failed), count(Outcome::Noted)) {
             (0, 0) => look.good("All is well."),
-            (0, 1) => "All works; one thing is to be known, marked above.".to_owned(),
-            (0, notes) => format!("All works; {notes} things are to be known, marked above."),
+            (0, 1) => "All works; see the note above.".to_owned(),
+            (0, notes) => format!("All works; see the {notes} notes above."),
             (1, _) => look.bad("One thing is wrong; what to do stands beneath it."),
             (wrong, _) => {
                 look.bad(format!("{wrong} things are wrong; what to do stands beneath each."))

@@ -19,6 +19,16 @@ pub(in crate::cli) struct Place {
     pub(in crate::cli) port: u16,
 }
 
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { host, port } = self;
+        match host.contains(':') {
+            true => write!(f, "[{host}]:{port}"),
+            false => write!(f, "{host}:{port}"),
+        }
+    }
+}
+
 impl Places {
     /// As configured, with the ports that a running proxy has in use.
     pub(in crate::cli) fn of(listen: &Listen, running: Option<&Status>) -> Self {
