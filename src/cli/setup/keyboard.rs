@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc};
 const LOOK: Duration = Duration::from_millis(50);
 /// The longest line that is taken; an address that Google sends the browser to has some 500 bytes.
 const MAX_LINE: usize = 8192;
+const ALT_GR: KeyModifiers = KeyModifiers::CONTROL.union(KeyModifiers::ALT);
 
 /// Hands on what is pasted, and that the person wants to leave. Lets go of the terminal when dropped.
 pub(super) struct Keyboard {
@@ -71,7 +72,8 @@ fn listen(unwanted: &AtomicBool, lines: &mpsc::Sender<String>) -> bool {
         }
         let key = match event::read() {
             Ok(Event::Paste(text)) => {
-                line.extend(text.chars().filter(|c| !c.is_control()));
+                let room = MAX_LINE.saturating_sub(line.len());
+                line.extend(text.chars().filter(|c| !c.is_control()).take(room));
                 continue;
             }
             Ok(Event::Key(key)) if key.kind == KeyEventKind::Press => key,
@@ -85,6 +87,8 @@ fn listen(unwanted: &AtomicBool, lines: &mpsc::Sender<String>) -> bool {
                 let _ = lines.try_send(std::mem::take(&mut line));
             }
             KeyCode::Backspace => drop(line.pop()),
+            // Ctrl-V is no v. With Alt as well it is AltGr, which writes some characters on Windows.
+            KeyCode::Char(_) if key.modifiers.intersection(ALT_GR) == KeyModifiers::CONTROL => {}
             KeyCode::Char(c) if line.len() < MAX_LINE => line.push(c),
             _ => {}
         }
