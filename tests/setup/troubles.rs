@@ -289,3 +289,47 @@ async fn another_account_is_told_and_an_address_may_be_pasted() {
     let (_, cast) = person.end();
     insta::assert_snapshot!(last_screen(cast, &desk));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_local_password_survives_a_sign_in_that_fails_and_one_in_testing() {
+    let desk = Desk::new().await;
+    let client = desk.download_client();
+    let first = [YOU, "--client", &client, "--for", "other", "--no-proof"];
+    let said = tokio::task::block_in_place(|| {
+        std::thread::scope(|scope| {
+            let setup = scope.spawn(|| desk.output(&first));
+            tokio::runtime::Handle::current().block_on(desk.consent(1));
+            setup.join().unwrap()
+        })
+    });
+    assert_eq!(said.status.code(), Some(0));
+    desk.google.add_user("other@gmail.com");
+    desk.google.authorization().set_consenting_user(Some("other@gmail.com"));
+    desk.google.authorization().set_testing(true);
+    let mut person = desk.setup(&[YOU]);
+    person.until("What shall it try?");
+    person.choose(1);
+    person.until("Your local password:");
+    person.enter();
+    person.until("It is lost");
+    person.enter();
+    person.until("Waiting for you");
+    desk.consent(2).await;
+    let screen = person.until("What next?");
+    assert!(!screen.contains("Gatepost 0."), "there is nothing to prove yet:\n{screen}");
+    desk.google.authorization().set_consenting_user(None);
+    person.choose(1);
+    person.until("Waiting for you");
+    desk.consent(3).await;
+    person.until("Enter goes on:");
+    person.enter();
+    person.until("It is published");
+    desk.google.authorization().set_testing(false);
+    person.choose(1);
+    person.until("Waiting for you");
+    desk.consent(4).await;
+    let screen = person.until("Which program?");
+    assert!(screen.contains("All is well"), "{screen}");
+    person.press(b"\x1b");
+    assert_eq!(person.end().0, 1);
+}

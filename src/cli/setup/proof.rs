@@ -58,15 +58,19 @@ impl Walk<'_> {
             replace = true;
         }
         loop {
-            match answer {
+            let can_try = match answer {
                 Answer::Later => return Ok(self.proof_later(address, true)),
                 Answer::SignIn => self.sign_in_anew(address, replace)?,
-                Answer::Send | Answer::Read => send = matches!(answer, Answer::Send),
-            }
-            if check::prove(self.home, address, self.known_password(), send)? {
+                Answer::Send | Answer::Read => {
+                    send = matches!(answer, Answer::Send);
+                    true
+                }
+            };
+            if can_try && check::prove(self.home, address, self.known_password(), send)? {
                 return Ok(true);
             }
-            replace = false;
+            // A sign-in that failed has made no other password yet.
+            replace &= self.known_password().is_none();
             say("");
             let again = if send { Answer::Send } else { Answer::Read };
             let answers = vec![
@@ -111,14 +115,19 @@ impl Walk<'_> {
         status.accounts.iter().any(|known| is_it(&known.address) && known.state != "locked")
     }
 
-    fn sign_in_anew(&mut self, address: &Address, replace: bool) -> Step<()> {
-        match self.sign_in(address, &Client::Kept, replace) {
-            Ok(_) => Ok(()),
-            Err(Halt::Failed(failure)) => {
-                tell(&failure);
-                Ok(())
+    /// False if it failed.
+    fn sign_in_anew(&mut self, address: &Address, mut replace: bool) -> Step<bool> {
+        loop {
+            match self.sign_in(address, &Client::Kept, replace) {
+                Ok(true) => return Ok(true),
+                // Published, they say: the next consent lasts, and its password is the one just shown.
+                Ok(false) => replace = false,
+                Err(Halt::Failed(failure)) => {
+                    tell(&failure);
+                    return Ok(false);
+                }
+                Err(left) => return Err(left),
             }
-            Err(left) => Err(left),
         }
     }
 
