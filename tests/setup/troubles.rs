@@ -333,3 +333,26 @@ async fn another_local_password_survives_a_sign_in_that_fails_and_one_in_testing
     person.press(b"\x1b");
     assert_eq!(person.end().0, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_folder_of_downloads_the_pages_go_where_they_are_said_to() {
+    let desk = Desk::new().await;
+    std::fs::remove_dir(desk.path("Downloads")).unwrap();
+    let mut person = desk.setup(&[YOU, "--no-browser"]);
+    person.until("Which Google client?");
+    person.enter();
+    for step in 1..=3 {
+        person.until(&format!("Google's console, {step} of 7"));
+        person.enter();
+    }
+    person.until("Write both files, into my home folder");
+    person.choose(1);
+    let screen = person.until("index.html and privacy.html are in");
+    let folder = desk.path("gatepost-pages");
+    // A long path goes over several lines.
+    let named = screen.replace('\n', "").contains(&folder.display().to_string());
+    assert!(named, "{screen}");
+    assert!(folder.join("index.html").is_file() && folder.join("privacy.html").is_file());
+    person.press(b"\x1b");
+    assert_eq!(person.end().0, 1);
+}

@@ -142,7 +142,8 @@ fn ask(stop: &Stop, at: usize, pages: Pages) -> Step<Next> {
         answers.extend(opens.map(|_| ("Open this page in the browser".to_owned(), Next::Open)));
         answers.push((done, Next::Done));
         if at == 3 && !written {
-            answers.push(("Write both files, into my downloads".to_owned(), Next::Files));
+            let place = if download::folder().is_some() { "downloads" } else { "home folder" };
+            answers.push((format!("Write both files, into my {place}"), Next::Files));
         }
         if at > 0 {
             answers.push((format!("Back to step {at}"), Next::Back));
@@ -174,7 +175,7 @@ fn ask(stop: &Stop, at: usize, pages: Pages) -> Step<Next> {
 
 /// Puts the two pages where they are easily found; what is there already stays.
 fn write_pages() -> Result<PathBuf, Failure> {
-    let folder = download::folder().unwrap_or_default().join("gatepost-pages");
+    let folder = download::easily_found().join("gatepost-pages");
     let unwritable = |error: std::io::Error| {
         Failure::from(Mistake::FolderUnwritable { folder: &folder, error: &error })
     };

@@ -20,6 +20,12 @@ pub(super) fn folder() -> Option<PathBuf> {
     folder.is_dir().then_some(folder)
 }
 
+/// Where a file for the person is easily found: among the downloads, or else in their home folder.
+pub(super) fn easily_found() -> PathBuf {
+    let home = || UserDirs::new().map(|user| user.home_dir().to_owned());
+    folder().or_else(home).unwrap_or_default()
+}
+
 /// The file that is meant by what was typed, or dragged into the window.
 pub(super) fn meant(typed: &str) -> PathBuf {
     let home = UserDirs::new().map(|user| user.home_dir().to_owned());

@@ -101,7 +101,7 @@ impl Walk<'_> {
 
     /// Writes the file where the person wants it; false if they gave up.
     fn write_somewhere(&self, kind: Program, places: &Places, address: &Address) -> Step<bool> {
-        let usual = download::folder().unwrap_or_default().join(kind.usual_file());
+        let usual = download::easily_found().join(kind.usual_file());
         loop {
             let path = text_or("Where to?", &usual.display().to_string())?;
             match self.write(kind, Path::new(path.trim()), places, address) {
