@@ -10,6 +10,8 @@ pub struct Home {
     config_file: PathBuf,
     /// Somebody named the configuration file, so that it must be there.
     config_is_named: bool,
+    /// Somebody named the folder of everything.
+    data_is_named: bool,
     data: PathBuf,
 }
 
@@ -30,7 +32,21 @@ impl Home {
             }
         };
         let config_file = config.map_or_else(|| config_folder.join("config.toml"), Path::to_owned);
-        Ok(Self { config_file, config_is_named: config.is_some(), data })
+        Ok(Self {
+            config_file,
+            config_is_named: config.is_some(),
+            data_is_named: home.is_some(),
+            data,
+        })
+    }
+
+    /// The arguments by which another command comes to the same places: a path each, where one was
+    /// named, whole, so that it holds wherever the command is typed.
+    pub fn arguments(&self) -> Vec<(&'static str, PathBuf)> {
+        let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let home = self.data_is_named.then(|| ("--home", whole(&self.data)));
+        let config = self.config_is_named.then(|| ("--config", whole(&self.config_file)));
+        home.into_iter().chain(config).collect()
     }
 
     /// The configuration, which a person writes and Gatepost only reads.

@@ -24,6 +24,7 @@ use crate::settings::SettingsError;
 
 pub(super) use places::{Place, Places};
 pub(super) use words::{FIRST_OF_ALL, MailProgram};
+pub(super) use xml::escape;
 
 /// Show what to enter in a mail program, or write a file that sets it up
 #[derive(Args)]

@@ -141,7 +141,7 @@ fn ask_google(home: &Home, file: ClientFile) -> Step<Option<Client>> {
                 return take(home, file).map(Some);
             }
             Err(cause) if cause.is_transient() => {
-                note(Mark::Note, &cause.sentence());
+                note(Mark::Note, &format!("{} {}", cause.sentence(), cause.remedy("")));
                 return take(home, file).map(Some);
             }
             Err(cause) => cause,

@@ -16,10 +16,10 @@ use crate::sign_in::Progress;
 const AUDIENCE: &str = "https://console.cloud.google.com/auth/audience";
 
 const WHAT_COMES: &str = "\
-Your browser goes to Google now. What it shows is meant to make you careful:
+Next comes Google's page. What it shows is meant to make you careful:
   1. Choose the account that you named here.
-  2. “Google hasn't verified this app”. That is right for your own client, and
-     for no other. Press Advanced, then “Go to … (unsafe)”; in Testing, Continue.
+  2. “Google hasn't verified this app”. That is right for your own client, for
+     no other. Press Advanced, then “Go to … (unsafe)”; in Testing, Continue.
   3. Tick the box “Read, compose, send, and permanently delete all your email
      from Gmail”, then Continue. Without the tick Gatepost gets no mail.";
 

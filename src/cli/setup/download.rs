@@ -26,10 +26,14 @@ pub(super) fn easily_found() -> PathBuf {
     folder().or_else(home).unwrap_or_default()
 }
 
-/// The file that is meant by what was typed, or dragged into the window.
+/// A path as it was typed, or dragged into the window.
+pub(super) fn path_typed(typed: &str) -> PathBuf {
+    path_of(typed, UserDirs::new().map(|user| user.home_dir().to_owned()).as_deref())
+}
+
+/// The client's file that is meant by what was typed, or dragged into the window.
 pub(super) fn meant(typed: &str) -> PathBuf {
-    let home = UserDirs::new().map(|user| user.home_dir().to_owned());
-    let path = path_of(typed, home.as_deref());
+    let path = path_typed(typed);
     // Somebody may well drag the whole folder.
     match path.is_dir().then(|| newest_in(&path)).flatten() {
         Some((file, _)) => file,

@@ -11,6 +11,8 @@ use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
 use crossterm::{execute, terminal};
 use tokio::sync::{Notify, mpsc};
 
+use crate::cli::report::say;
+
 /// How long the thread may be a moment late.
 const LOOK: Duration = Duration::from_millis(50);
 /// The longest line that is taken; an address that Google sends the browser to has some 500 bytes.
@@ -74,6 +76,8 @@ fn listen(unwanted: &AtomicBool, lines: &mpsc::Sender<String>) -> bool {
             Ok(Event::Paste(text)) => {
                 let room = MAX_LINE.saturating_sub(line.len());
                 line.extend(text.chars().filter(|c| !c.is_control()).take(room));
+                // Nothing that is typed here is shown.
+                say("\rPasted. Press Enter.\r");
                 continue;
             }
             Ok(Event::Key(key)) if key.kind == KeyEventKind::Press => key,

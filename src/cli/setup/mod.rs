@@ -141,12 +141,12 @@ impl Setup {
             signed_in: false,
             left_out: Vec::new(),
         };
-        let interrupt = Interrupt::watch();
+        let interrupt = Interrupt::watch(home.clone());
         let end = match walk.go() {
             Ok(end) => end,
             Err(Halt::Failed(failure)) => return Err(failure),
             Err(Halt::Left) => {
-                say_left();
+                say_left(&home);
                 return Ok(Exit::Failed.into());
             }
         };
@@ -217,7 +217,8 @@ impl Walk<'_> {
             note(Mark::LeftOut, "Not now, as you asked.");
             step(3, "Sign in at Google");
             note(Mark::LeftOut, "Not now, as you asked.");
-            self.left_out.push(format!("The sign-in: `gatepost setup {address}`."));
+            self.left_out
+                .push(format!("The sign-in: `{}`.", self.command(&format!("setup {address}"))));
             return Ok(known.is_some());
         }
         let mut client = match (&self.setup.client, &kept) {
@@ -241,7 +242,10 @@ impl Walk<'_> {
             match self.consent(address, &client)? {
                 End::SignedIn => return Ok(true),
                 End::Later => {
-                    self.left_out.push(format!("The sign-in: `gatepost setup {address}`."));
+                    self.left_out.push(format!(
+                        "The sign-in: `{}`.",
+                        self.command(&format!("setup {address}"))
+                    ));
                     return Ok(known.is_some());
                 }
                 End::OtherClient => {
@@ -258,9 +262,15 @@ impl Walk<'_> {
     fn without_client(&mut self, address: &Address, known: bool) -> Step<bool> {
         step(3, "Sign in at Google");
         note(Mark::LeftOut, "It needs the Google client.");
-        let words = format!("The Google client and the sign-in: `gatepost setup {address}`.");
+        let again = self.command(&format!("setup {address}"));
+        let words = format!("The Google client and the sign-in: `{again}`.");
         self.left_out.push(words);
         Ok(known)
+    }
+
+    /// A command as it is typed for the same home.
+    fn command(&self, words: &str) -> String {
+        command(self.home, words)
     }
 
     /// The servers to enter, where they are known.
@@ -299,7 +309,7 @@ impl Walk<'_> {
         };
         if wanted {
             let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("gatepost"));
-            say(&format!("\n{}", at_login::words(&program)));
+            say(&format!("\n{}", at_login::words(&program, self.home)));
             if self.person {
                 say("");
                 ask::enter("Enter goes on:")?;
@@ -320,7 +330,8 @@ impl Walk<'_> {
         }
         if self.password.is_some() && self.chosen.is_none() {
             say(&format!(
-                "\nThe password is shown for the last time. Should it get lost, make another with\n`gatepost password {address} --new`."
+                "\nThe password is shown for the last time. Should it get lost, make another with\n`{}`.",
+                self.command(&format!("password {address} --new"))
             ));
         }
         if !self.left_out.is_empty() {
@@ -335,7 +346,7 @@ impl Walk<'_> {
             say("\nGatepost is running: your mail program can connect.");
             return Ok(Finish::Leave(code));
         }
-        say("\nNext: `gatepost run`, and leave it running.");
+        say(&format!("\nNext: `{}`, and leave it running.", self.command("run")));
         let serve = self.setup.run
             || self.person && {
                 say("");
@@ -367,9 +378,20 @@ fn open(page: &str) {
 /// The address, once it is known: nothing on disk has it before the sign-in.
 static ADDRESS: OnceLock<Address> = OnceLock::new();
 
-fn say_left() {
+fn say_left(home: &Home) {
     let again = ADDRESS.get().map_or_else(String::new, |address| format!(" {address}"));
-    say(&format!(
-        "\nYou have left. What is done is kept; `gatepost setup{again}` goes on from there."
-    ));
+    let again = command(home, &format!("setup{again}"));
+    say(&format!("\nYou have left. What is done is kept; `{again}` goes on from there."));
+}
+
+/// A command as it is typed for this home.
+fn command(home: &Home, words: &str) -> String {
+    let mut command = format!("gatepost {words}");
+    for (flag, path) in home.arguments() {
+        let path = path.display().to_string();
+        let plain = path.chars().all(|c| c.is_alphanumeric() || "/\\:._-~".contains(c));
+        let quote = if plain { "" } else { "\"" };
+        command.push_str(&format!(" {flag} {quote}{path}{quote}"));
+    }
+    command
 }

@@ -24,7 +24,8 @@ impl Walk<'_> {
         let named = self.setup.program;
         loop {
             let Some(program) = named.map_or_else(which_program, |named| Ok(Some(named)))? else {
-                let words = format!("The mail program: `gatepost settings {address}`.");
+                let settings = self.command(&format!("settings {address}"));
+                let words = format!("The mail program: `{settings}`.");
                 self.left_out.push(words);
                 return Ok(None);
             };
@@ -53,8 +54,8 @@ impl Walk<'_> {
         }
         match (program.file(), self.setup.out.as_deref()) {
             (Some(kind), Some(out)) => {
-                say(&program.steps(address));
                 self.write(kind, out, places, address)?;
+                by_file = true;
             }
             (Some(kind), None) if self.person => {
                 let answers = vec![
@@ -104,7 +105,7 @@ impl Walk<'_> {
         let usual = download::easily_found().join(kind.usual_file());
         loop {
             let path = text_or("Where to?", &usual.display().to_string())?;
-            match self.write(kind, Path::new(path.trim()), places, address) {
+            match self.write(kind, &download::path_typed(&path), places, address) {
                 Err(failure) => tell(&failure),
                 Ok(()) => return Ok(true),
             }
