@@ -1,5 +1,5 @@
 # Installs Debian packages without starting any service of theirs, now or at the next start of the
-# machine. Run by ./test, as root. Usage: bash -s -- PACKAGE... < install.sh
+# machine. Run by ./test, and for the bench by hand, as root. Usage: bash -s -- PACKAGE... < install.sh
 set -euo pipefail
 
 policy=/usr/sbin/policy-rc.d
@@ -27,6 +27,8 @@ if command -v systemctl > /dev/null; then
         case $package in
             dovecot-core) systemctl disable dovecot.service dovecot.socket ;;
             postfix) systemctl disable postfix.service ;;
+            nginx-light) systemctl disable nginx.service ;;
+            haproxy | stunnel4) systemctl disable "$package.service" ;;
         esac < /dev/null 2> /dev/null || true
     done
 fi

@@ -1,0 +1,170 @@
+//! A run: everything is started, and each row is taken from each target in turn.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::rc::Rc;
+use std::time::Instant;
+
+use crate::client::{Door, SignOn};
+use crate::figures::{Key, Samples};
+use crate::gatepost_home::{Prepared, YOU};
+use crate::options::Options;
+use crate::process;
+use crate::relays::{RELAYS, Setting};
+use crate::report;
+use crate::rows::{ROWS, Row};
+use crate::target::{Kind, Target};
+use crate::upstream::Upstream;
+
+/// What came of it.
+pub(crate) struct Run {
+    pub(crate) targets: Vec<(Kind, String)>,
+    pub(crate) samples: Samples,
+    pub(crate) missing: Vec<String>,
+    pub(crate) rounds: usize,
+    /// CPU seconds that the mail server itself took for a gigabyte of download.
+    pub(crate) server_cpu: Option<f64>,
+}
+
+/// Measures, and tells.
+pub(crate) fn run(options: &Options) -> io::Result<()> {
+    let rows = chosen(&options.rows)?;
+    let binary = match &options.gatepost {
+        Some(file) => file.canonicalize()?,
+        None => build()?,
+    };
+    rlimit::increase_nofile_limit(u64::MAX)?;
+    let folder = tempfile::Builder::new().prefix("gatepost-bench").tempdir()?;
+    let upstream = Upstream::start(folder.path())?;
+    let tls = gatepost::tls::client_config(Some(&upstream.ca_file)).map_err(io::Error::other)?;
+    // The token endpoint is here, and answers while the rows are taken.
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let token = "ya29.".to_owned() + &"t".repeat(200);
+    let direct = Door {
+        imap: upstream.imap,
+        smtp: upstream.smtp,
+        tls: Some(tls),
+        sign_on: SignOn::Token { user: YOU.to_owned(), token },
+    };
+    let setting = Rc::new(Setting {
+        folder: folder.path().to_owned(),
+        ca_file: upstream.ca_file.clone(),
+        behind: direct.clone(),
+    });
+    let prepared = Rc::new(runtime.block_on(Prepared::new(&setting))?);
+    let mut targets = vec![
+        Target::direct(Kind::Direct, "direct", direct.clone()),
+        Target::start(Kind::Gatepost, "Gatepost".to_owned(), prepared.instances(&binary))?,
+    ];
+    if let Some(other) = &options.against {
+        let other = other.canonicalize()?;
+        let name = "Gatepost before".to_owned();
+        targets.push(Target::start(Kind::Against, name, prepared.instances(&other))?);
+    }
+    let mut missing = Vec::new();
+    for relay in &RELAYS {
+        let wanted = |name: &String| relay.name.starts_with(name.as_str());
+        if !options.targets.is_empty() && !options.targets.iter().any(wanted) {
+            continue;
+        }
+        match relay.find(&setting) {
+            Ok(another) => targets.push(Target::start(Kind::Peer, relay.name.to_owned(), another)?),
+            Err(what) => missing.push(what),
+        }
+    }
+    missing.dedup();
+    targets.push(Target::direct(Kind::DirectAgain, "direct again", direct));
+
+    let mut run = Run {
+        targets: targets.iter().map(|target| (target.kind, target.name.clone())).collect(),
+        samples: Samples::default(),
+        missing,
+        rounds: options.rounds(),
+        server_cpu: None,
+    };
+    run.server_cpu = Some(server_cpu(&upstream, &targets[0], options)?);
+    let begin = Instant::now();
+    for round in 0..run.rounds {
+        for row in &rows {
+            eprint!("\r{:60}\rround {} of {}: {} ", "", round + 1, run.rounds, row.name);
+            for place in 0..targets.len() {
+                // Another begins in each round.
+                let number = (place + round) % targets.len();
+                let taken = (row.take)(&targets[number], &options.effort()).map_err(|error| {
+                    let name = &targets[number].name;
+                    io::Error::new(error.kind(), format!("{}, {name}: {error}", row.name))
+                })?;
+                for (key, value) in taken {
+                    run.samples.add(key, number, value);
+                }
+            }
+        }
+    }
+    eprintln!("\r{:60}\r{:.0} s", "", begin.elapsed().as_secs_f64());
+    report::tell(&run);
+    if options.write {
+        report::write(&run)?;
+    }
+    complete(&run, &rows)
+}
+
+fn chosen(names: &[String]) -> io::Result<Vec<&'static Row>> {
+    if let Some(unknown) = names.iter().find(|name| ROWS.iter().all(|row| row.name != **name)) {
+        let known: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
+        let words = format!("there is no row “{unknown}”; there are {}", known.join(", "));
+        return Err(io::Error::other(words));
+    }
+    let is_chosen = |row: &&Row| names.is_empty() || names.iter().any(|name| name == row.name);
+    Ok(ROWS.iter().filter(is_chosen).collect())
+}
+
+/// The release binary as people get it. The one that cargo builds for a bench has what only tests
+/// switch on in its libraries.
+fn build() -> io::Result<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--release", "--bin", "gatepost", "--message-format", "json"])
+        .current_dir(root)
+        .stderr(std::process::Stdio::inherit())
+        .output()?;
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let mut executable = messages.lines().filter_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(PathBuf::from)
+    });
+    executable.next_back().ok_or_else(|| io::Error::other("the release binary was not built"))
+}
+
+/// What the mail server itself costs: it is to be well below any proxy.
+fn server_cpu(upstream: &Upstream, direct: &Target, options: &Options) -> io::Result<f64> {
+    let processes = upstream.program.processes()?;
+    let before = process::cpu(&processes)?;
+    let (size, count) = options.effort().download;
+    let mut client = direct.door.imap()?;
+    client.ask("SELECT Large")?;
+    (0..count).try_for_each(|_| client.ask(&format!("FETCH {size} (BODY.PEEK[])")))?;
+    let gigabytes = (size * count * 1024 * 1024) as f64 / 1e9;
+    Ok((process::cpu(&processes)? - before) / gigabytes)
+}
+
+/// Each row is to have given a figure of Gatepost; none is compared with anything.
+fn complete(run: &Run, rows: &[&Row]) -> io::Result<()> {
+    let gatepost = run.targets.iter().position(|(kind, _)| *kind == Kind::Gatepost).unwrap_or(0);
+    let missing: Vec<Key> = rows
+        .iter()
+        .flat_map(|row| row.figures)
+        .copied()
+        .filter(|key| {
+            !run.samples
+                .median(*key, gatepost)
+                .is_some_and(|value| value.is_finite() && value >= 0.0)
+        })
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("no figure for {missing:?}")))
+}

@@ -1,0 +1,90 @@
+//! What is measured, and how much of it.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+/// Measures Gatepost beside its peers
+#[derive(Parser)]
+#[command(name = "cargo bench --bench peers --")]
+pub(crate) struct Options {
+    /// How often each figure is taken from each target
+    #[arg(long, default_value_t = 5)]
+    pub(crate) rounds: usize,
+    /// Only these rows, by commas
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) rows: Vec<String>,
+    /// Only these targets, by commas; Gatepost and direct are always there
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) targets: Vec<String>,
+    /// One round of little work, which only shows that each row gives its figures
+    #[arg(long)]
+    pub(crate) short: bool,
+    /// Write docs/performance.md
+    #[arg(long)]
+    pub(crate) write: bool,
+    /// Measure this binary instead of the one that cargo builds
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gatepost: Option<PathBuf>,
+    /// Measure another Gatepost beside it, one from before a change
+    #[arg(long, value_name = "FILE")]
+    pub(crate) against: Option<PathBuf>,
+    /// The mail server's own process
+    #[arg(long, value_name = "FOLDER", hide = true)]
+    pub(crate) upstream: Option<PathBuf>,
+    /// What cargo says to every bench
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// How much work a row is.
+pub(crate) struct Effort {
+    /// MiB in one message, and messages.
+    pub(crate) download: (usize, usize),
+    pub(crate) upload: (usize, usize),
+    /// Answers to `UID FETCH 1:* (FLAGS)` of 5,000 messages.
+    pub(crate) lists: usize,
+    pub(crate) fetches: usize,
+    pub(crate) noops: usize,
+    pub(crate) sign_ons: usize,
+    pub(crate) at_once: usize,
+    pub(crate) idle: usize,
+    /// Seconds for which idle sessions are watched.
+    pub(crate) watched: f64,
+    pub(crate) starts: usize,
+}
+
+impl Options {
+    pub(crate) fn effort(&self) -> Effort {
+        if self.short {
+            return Effort {
+                download: (4, 2),
+                upload: (4, 2),
+                lists: 4,
+                fetches: 50,
+                noops: 50,
+                sign_ons: 5,
+                at_once: 20,
+                idle: 20,
+                watched: 0.2,
+                starts: 1,
+            };
+        }
+        Effort {
+            download: (25, 20),
+            upload: (25, 12),
+            lists: 300,
+            fetches: 2_000,
+            noops: 4_000,
+            sign_ons: 100,
+            at_once: 500,
+            idle: 1_000,
+            watched: 4.0,
+            starts: 5,
+        }
+    }
+
+    pub(crate) fn rounds(&self) -> usize {
+        if self.short { 1 } else { self.rounds.max(1) }
+    }
+}

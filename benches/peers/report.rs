@@ -1,0 +1,217 @@
+//! The figures, for the terminal and for `docs/performance.md`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use crate::bench::Run;
+use crate::figures::{About, Bar, Key};
+use crate::target::Kind;
+
+/// Prints everything.
+pub(crate) fn tell(run: &Run) {
+    print!("{}", tables(run));
+}
+
+/// Writes it into the documentation.
+pub(crate) fn write(run: &Run) -> io::Result<()> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/performance.md");
+    let text = format!(
+        "# How fast\n\n\
+         Written by `cargo bench --bench peers -- --write` ({} rounds). Gatepost's release binary and its \
+         peers stand, one after another, before a mail server that answers from memory, all on one machine \
+         and on 127.0.0.1. nginx, haproxy and stunnel sign nobody on; they are here as the best C code at \
+         moving bytes between plain TCP and TLS. “128k” is with buffers of 128 KiB, the others are as \
+         Debian has them.\n\n\
+         Medians, and the least and the most of all rounds in brackets; the ratios are medians of those \
+         within each round. A figure changes with the machine and with what else it does; the ratios are \
+         what counts. `cargo bench --bench peers -- --help` says how to measure a single row, or one \
+         Gatepost beside another.\n\n{}",
+        run.rounds,
+        tables(run)
+    );
+    fs::write(file, text)
+}
+
+fn tables(run: &Run) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{}", machine());
+    if let Some(cpu) = run.server_cpu {
+        let _ = writeln!(text, "The mail server itself takes {cpu:.2} CPU s/GB of download.");
+    }
+    if !run.missing.is_empty() {
+        let _ = writeln!(text, "Not installed, and so missing here: {}.", run.missing.join("; "));
+    }
+    let _ = writeln!(text, "\n## Gatepost and the best peer\n");
+    summary(run, &mut text);
+    for key in run.samples.keys() {
+        let About { title, unit, .. } = key.about();
+        let _ = writeln!(text, "\n## {title} ({unit})\n");
+        all_of(run, key, &mut text);
+    }
+    text
+}
+
+/// One line a figure.
+fn summary(run: &Run, text: &mut String) {
+    let Some(gatepost) = place(run, Kind::Gatepost) else { return };
+    let direct = place(run, Kind::Direct);
+    let mut lines = vec![
+        ["", "Gatepost", "best peer", "to the peer", "to direct", "noise", "wanted", ""]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
+    for key in run.samples.keys() {
+        let About { title, unit, bar, .. } = key.about();
+        let Some(value) = run.samples.median(key, gatepost) else { continue };
+        let peer = best_peer(run, key);
+        let shown_peer = peer.and_then(|peer| {
+            let value = run.samples.median(key, peer)?;
+            Some(format!("{} {}", run.targets[peer].1, figure(value)))
+        });
+        let ratio = |to: Option<usize>| to.and_then(|to| run.samples.ratio(key, gatepost, to));
+        let wanted = Wanted { run, key, gatepost, peer, direct };
+        let (words, reached) = wanted.judge(&bar, value);
+        lines.push(vec![
+            format!("{title}, {unit}"),
+            figure(value),
+            shown_peer.unwrap_or_default(),
+            ratio(peer).map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
+            ratio(direct).map(|ratio| format!("{ratio:.2}")).unwrap_or_default(),
+            noise(run, key),
+            words,
+            reached.map(|so| if so { "yes" } else { "**no**" }).unwrap_or_default().to_owned(),
+        ]);
+    }
+    table(&lines, text);
+}
+
+/// What a bar comes to.
+struct Wanted<'r> {
+    run: &'r Run,
+    key: Key,
+    gatepost: usize,
+    peer: Option<usize>,
+    direct: Option<usize>,
+}
+
+impl Wanted<'_> {
+    /// In words, and whether it is so.
+    fn judge(&self, bar: &Bar, value: f64) -> (String, Option<bool>) {
+        let About { unit, more_is_better, .. } = self.key.about();
+        match bar {
+            Bar::Open => (String::new(), None),
+            Bar::AtMost(most) => (format!("≤ {most} {unit}"), Some(value <= *most)),
+            Bar::AboveDirect(most) => {
+                let direct =
+                    self.direct.and_then(|direct| self.run.samples.median(self.key, direct));
+                let so = direct.map(|direct| value - direct <= *most);
+                (format!("≤ direct + {most} {unit}"), so)
+            }
+            Bar::OfBestPeer(times) => {
+                let ratio = self
+                    .peer
+                    .and_then(|peer| self.run.samples.ratio(self.key, self.gatepost, peer));
+                let sign = if more_is_better { '≥' } else { '≤' };
+                let so = ratio
+                    .map(|ratio| if more_is_better { ratio >= *times } else { ratio <= *times });
+                (format!("{sign} {times:.1} × peer"), so)
+            }
+        }
+    }
+}
+
+/// Every target's figure.
+fn all_of(run: &Run, key: Key, text: &mut String) {
+    let peer = best_peer(run, key);
+    let direct = place(run, Kind::Direct);
+    let mut lines = vec![
+        ["", "median", "least – most", "to the best peer", "to direct"].map(str::to_owned).to_vec(),
+    ];
+    for (number, (_, name)) in run.targets.iter().enumerate() {
+        let Some(samples) = run.samples.of(key, number) else { continue };
+        let least = samples.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = samples.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let ratio = |to: Option<usize>| {
+            let ratio = to.and_then(|to| run.samples.ratio(key, number, to));
+            ratio.map(|ratio| format!("{ratio:.2}")).unwrap_or_default()
+        };
+        lines.push(vec![
+            name.clone(),
+            run.samples.median(key, number).map(figure).unwrap_or_default(),
+            format!("{} – {}", figure(least), figure(most)),
+            ratio(peer),
+            ratio(direct),
+        ]);
+    }
+    table(&lines, text);
+}
+
+fn place(run: &Run, kind: Kind) -> Option<usize> {
+    run.targets.iter().position(|(of, _)| *of == kind)
+}
+
+/// The peer with the best median.
+fn best_peer(run: &Run, key: Key) -> Option<usize> {
+    let peers = (0..run.targets.len()).filter(|number| run.targets[*number].0 == Kind::Peer);
+    let with_median = peers.filter_map(|peer| Some((run.samples.median(key, peer)?, peer)));
+    let better = |a: &(f64, usize), b: &(f64, usize)| {
+        let order = a.0.total_cmp(&b.0);
+        if key.about().more_is_better { order.reverse() } else { order }
+    };
+    with_median.min_by(better).map(|(_, peer)| peer)
+}
+
+/// How far the two measurements with nothing in between differ.
+fn noise(run: &Run, key: Key) -> String {
+    let ratio = place(run, Kind::DirectAgain)
+        .zip(place(run, Kind::Direct))
+        .and_then(|(again, direct)| run.samples.ratio(key, again, direct));
+    ratio.map(|ratio| format!("{:.0} %", (ratio - 1.0).abs() * 100.0)).unwrap_or_default()
+}
+
+/// Three digits that count.
+fn figure(value: f64) -> String {
+    match value.abs() {
+        size if size >= 100.0 => format!("{value:.0}"),
+        size if size >= 10.0 => format!("{value:.1}"),
+        size if size >= 1.0 => format!("{value:.2}"),
+        _ => format!("{value:.3}"),
+    }
+}
+
+/// A table in Markdown whose columns stand below one another on a terminal too.
+fn table(lines: &[Vec<String>], text: &mut String) {
+    let columns = lines.first().map_or(0, Vec::len);
+    let width = |column: usize| {
+        lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0).max(2)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    for (number, line) in lines.iter().enumerate() {
+        for (cell, width) in line.iter().zip(&widths) {
+            let gap = width - cell.chars().count();
+            let _ = write!(text, "| {cell}{} ", " ".repeat(gap));
+        }
+        text.push_str("|\n");
+        if number == 0 {
+            for width in &widths {
+                let _ = write!(text, "|{}", "-".repeat(width + 2));
+            }
+            text.push_str("|\n");
+        }
+    }
+}
+
+/// The machine, and what it has to do besides.
+fn machine() -> String {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpus
+        .lines()
+        .find(|line| line.starts_with("model name"))
+        .and_then(|line| line.split_once(": "))
+        .map_or("a processor without a name", |(_, model)| model.trim());
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    format!("Measured with {processors} cores of {model}, Linux {}.", kernel.trim())
+}

@@ -1,0 +1,59 @@
+//! Signing on. Gatepost takes a password and signs on at the server itself; through the relays the
+//! client signs on with a token, and they add nothing.
+
+use std::io;
+use std::sync::Barrier;
+use std::thread;
+use std::time::Instant;
+
+use super::Taken;
+use crate::figures::{Key, median};
+use crate::options::Effort;
+use crate::target::Target;
+
+/// Most programs' sockets are made by one thread, which needs little.
+const STACK: usize = 256 * 1024;
+
+/// Connect, sign on, leave; one after another.
+pub(super) fn one_by_one(target: &Target, effort: &Effort) -> io::Result<Taken> {
+    target.door.imap()?.ask("LOGOUT")?;
+    let cpu_before = target.cpu()?;
+    let mut times = Vec::new();
+    for _ in 0..effort.sign_ons {
+        let begin = Instant::now();
+        target.door.imap()?.ask("LOGOUT")?;
+        times.push(begin.elapsed().as_secs_f64());
+    }
+    let mut taken = vec![(Key::SignOnMedian, median(&times) * 1e3)];
+    if target.served_by.is_some() {
+        let cpu = target.cpu()? - cpu_before;
+        taken.push((Key::SignOnCpu, cpu / effort.sign_ons as f64 * 1e3));
+    }
+    Ok(taken)
+}
+
+/// All at once; until the last of them has signed on.
+pub(super) fn at_once(target: &Target, effort: &Effort) -> io::Result<Taken> {
+    let gate = Barrier::new(effort.at_once + 1);
+    let (gate, door) = (&gate, &target.door);
+    let took = thread::scope(|scope| -> io::Result<f64> {
+        let clients = (0..effort.at_once)
+            .map(|_| {
+                thread::Builder::new().stack_size(STACK).spawn_scoped(scope, move || {
+                    gate.wait();
+                    // Held until all are there.
+                    door.imap()
+                })
+            })
+            .collect::<io::Result<Vec<_>>>()?;
+        gate.wait();
+        let begin = Instant::now();
+        let mut connected = Vec::new();
+        for client in clients {
+            let client = client.join().map_err(|_| io::Error::other("a client panicked"))?;
+            connected.push(client?);
+        }
+        Ok(begin.elapsed().as_secs_f64())
+    })?;
+    Ok(vec![(Key::AtOnce, took)])
+}
