@@ -35,11 +35,16 @@ impl<'a> Data<'a> {
         if first.first().is_some_and(u8::is_ascii_digit) {
             let number = text(first)?.parse().ok()?;
             let (kind, rest) = word(rest);
-            return Some(match kind.to_ascii_uppercase().as_slice() {
-                b"EXISTS" => Self::Exists(number),
-                b"EXPUNGE" => Self::Expunge(number),
-                b"FETCH" => Self::Fetch { number, uid: uid_in(rest), items: rest },
-                _ => Self::Other,
+            let is = |word: &[u8]| kind.eq_ignore_ascii_case(word);
+            // There are as many FETCHes as messages: the first that is looked for, and no memory taken.
+            return Some(if is(b"FETCH") {
+                Self::Fetch { number, uid: uid_in(rest), items: rest }
+            } else if is(b"EXISTS") {
+                Self::Exists(number)
+            } else if is(b"EXPUNGE") {
+                Self::Expunge(number)
+            } else {
+                Self::Other
             });
         }
         Some(match first.to_ascii_uppercase().as_slice() {
