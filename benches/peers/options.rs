@@ -73,13 +73,13 @@ impl Options {
         Effort {
             download: (25, 20),
             upload: (25, 12),
-            lists: 300,
+            lists: 150,
             fetches: 2_000,
             noops: 4_000,
             sign_ons: 100,
             at_once: 500,
             idle: 1_000,
-            watched: 4.0,
+            watched: 3.0,
             starts: 5,
         }
     }

@@ -24,7 +24,7 @@ pub(crate) fn write(run: &Run) -> io::Result<()> {
          and on 127.0.0.1. nginx, haproxy and stunnel sign nobody on; they are here as the best C code at \
          moving bytes between plain TCP and TLS. “128k” is with buffers of 128 KiB, the others are as \
          Debian has them.\n\n\
-         Medians, and the least and the most of all rounds in brackets; the ratios are medians of those \
+         Each figure is the median of all rounds, with the least and the most; the ratios are medians of those \
          within each round. A figure changes with the machine and with what else it does; the ratios are \
          what counts. `cargo bench --bench peers -- --help` says how to measure a single row, or one \
          Gatepost beside another.\n\n{}",
