@@ -81,9 +81,11 @@ impl SignInError {
     /// One thing to do.
     pub fn remedy(&self, address: &str) -> String {
         match self {
-            Self::NoClient => format!(
-                "Register one (docs/google-client.md: half an hour, once), then run `gatepost login {address} --client FILE` with the JSON file that you get."
-            ),
+            Self::NoClient => {
+                format!(
+                    "Run `gatepost setup {address}`, which leads you to one (half an hour, once)."
+                )
+            }
             Self::Cause(cause) => cause.remedy(address),
             Self::Begin(AuthorizeError::Listen(_)) => {
                 "End a program that holds many ports, and try again.".into()
