@@ -87,7 +87,7 @@ fn the_clients_file_serves_every_later_login() {
         let refused = home.gatepost(&["login", ADDRESS, "--no-browser", "--json"], b"");
         assert_eq!(refused.status.code(), Some(2), "{}", process::said(&refused));
         assert!(
-            process::said(&refused).contains("google-client.md"),
+            process::said(&refused).contains("`gatepost setup "),
             "{}",
             process::said(&refused)
         );
