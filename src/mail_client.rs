@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::secret::LocalPassword;
+use crate::sentence;
 
 /// What is kept of a server's words, in bytes.
 const KEPT: usize = 2048;
@@ -56,8 +57,7 @@ pub enum MailError {
 impl Door {
     /// Where it is, in the words of a person.
     pub fn place(&self) -> String {
-        let Self { host, port, .. } = self;
-        if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+        sentence::place(&self.host, self.port)
     }
 }
 

@@ -28,6 +28,11 @@ pub fn plain(sentence: &str) -> String {
     plain
 }
 
+/// A host and a port as they are written together (RFC 3986 §3.2.2).
+pub fn place(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
 /// A number of things: “1 message”, “2 messages”.
 pub fn count(number: u64, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };

@@ -164,9 +164,6 @@ async fn token(
     server: &Arc<AuthorizationServer>,
     address: &str,
 ) -> (Vec<Finding>, Option<Vouched>) {
-    let failed = |check, cause: &Cause| {
-        Finding::failed(check, cause.code(), cause.sentence(), cause.remedy(address))
-    };
     let mut refused = None;
     loop {
         let TokenUse { token, version, left, .. } = match inside.token(server, refused).await {
@@ -186,13 +183,17 @@ async fn token(
                     return (vec![got, whose], Some(Vouched { name, token }));
                 }
                 let other = Cause::OtherAccount { signed_in: identity.email };
-                return (vec![got, failed(Check::Identity, &other)], None);
+                return (vec![got, caused(Check::Identity, &other, address)], None);
             }
             // A token that looks alive and isn't: the next request says what became of the grant.
             Err(Cause::AccountUnknown) if refused.is_none() => refused = Some(version),
-            Err(cause) => return (vec![got, failed(Check::Identity, &cause)], None),
+            Err(cause) => return (vec![got, caused(Check::Identity, &cause, address)], None),
         }
     }
+}
+
+fn caused(check: Check, cause: &Cause, address: &str) -> Finding {
+    Finding::failed(check, cause.code(), cause.sentence(), cause.remedy(address))
 }
 
 fn is_same(one: &str, other: &str) -> bool {
@@ -219,9 +220,7 @@ fn got(inside: &Inside<'_>, address: &str, left: Duration) -> Finding {
 
 fn no_token(trouble: &Trouble, address: &str) -> Finding {
     match trouble {
-        Trouble::Cause(cause) => {
-            Finding::failed(Check::Token, cause.code(), cause.sentence(), cause.remedy(address))
-        }
+        Trouble::Cause(cause) => caused(Check::Token, cause, address),
         Trouble::Locked | Trouble::Record(_) => {
             Ailment::Record { why: &trouble.to_string() }.found(Check::Token)
         }

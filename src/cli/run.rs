@@ -9,7 +9,7 @@ use clap::Args;
 use super::log::Log;
 use super::mistake::Mistake;
 use super::report::{Failure, say};
-use super::{block_on, keys};
+use super::{block_on, keys, signing_in};
 use crate::accounts::Address;
 use crate::config::{Config, Home};
 use crate::control::{Channel, InstanceLock};
@@ -30,10 +30,7 @@ pub(super) struct Run {
 
 impl Run {
     pub(super) fn run(self, home: Home) -> Result<ExitCode, Failure> {
-        let parse = |typed| {
-            Address::parse(typed).map_err(|why| Failure::from(Mistake::NoAddress { typed, why }))
-        };
-        let log_wire = self.log_wire.as_deref().map(parse).transpose()?;
+        let log_wire = self.log_wire.as_deref().map(signing_in::address).transpose()?;
         let settings = Settings::load(&home, None)?;
         // Held to the end: nobody else writes what this process reads, or its log.
         let _lock = InstanceLock::take(&home)?;

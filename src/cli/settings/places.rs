@@ -4,6 +4,7 @@ use crate::cli::mistake::Mistake;
 use crate::cli::report::Failure;
 use crate::config::{Endpoint, Listen};
 use crate::proxy::Status;
+use crate::sentence;
 
 /// The servers to enter in a mail program; `None` is switched off.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,11 +22,7 @@ pub(in crate::cli) struct Place {
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { host, port } = self;
-        match host.contains(':') {
-            true => write!(f, "[{host}]:{port}"),
-            false => write!(f, "{host}:{port}"),
-        }
+        f.write_str(&sentence::place(&self.host, self.port))
     }
 }
 
