@@ -126,7 +126,14 @@ fn build() -> io::Result<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["build", "--release", "--bin", "gatepost", "--message-format", "json"])
+        .args([
+            "build",
+            "--release",
+            "--bin",
+            "gatepost",
+            "--message-format",
+            "json-render-diagnostics",
+        ])
         .current_dir(root)
         .stderr(std::process::Stdio::inherit())
         .output()?;
