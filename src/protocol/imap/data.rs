@@ -31,10 +31,9 @@ impl<'a> Data<'a> {
 
     fn read(line: &'a [u8]) -> Option<Self> {
         let rest = trim_end(line).strip_prefix(b"* ")?;
-        let (first, rest) = word(rest);
-        if first.first().is_some_and(u8::is_ascii_digit) {
-            let number = text(first)?.parse().ok()?;
-            let (kind, rest) = word(rest);
+        if rest.first().is_some_and(u8::is_ascii_digit) {
+            let (number, rest) = number(rest)?;
+            let (kind, rest) = word(rest.strip_prefix(b" ")?);
             let is = |word: &[u8]| kind.eq_ignore_ascii_case(word);
             // There are as many FETCHes as messages: the first that is looked for, and no memory taken.
             return Some(if is(b"FETCH") {
@@ -47,6 +46,7 @@ impl<'a> Data<'a> {
                 Self::Other
             });
         }
+        let (first, rest) = word(rest);
         Some(match first.to_ascii_uppercase().as_slice() {
             b"VANISHED" if !rest.starts_with(b"(") => Self::Vanished(text(rest)?),
             b"ENABLED" => Self::Enabled(text(rest)?),
@@ -60,10 +60,18 @@ impl<'a> Data<'a> {
 /// The UID among a FETCH's items.
 fn uid_in(items: &[u8]) -> Option<u32> {
     let value = value_of(items, b"UID ")?;
-    let digits = value.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (uid, rest) = number(value)?;
     // Cut off in its middle it would be another number.
-    let whole = matches!(value.get(digits), Some(b' ' | b')'));
-    whole.then(|| text(&value[..digits])?.parse().ok()).flatten()
+    matches!(rest.first(), Some(b' ' | b')')).then_some(uid)
+}
+
+/// The number at the front, and what is behind it.
+fn number(text: &[u8]) -> Option<(u32, &[u8])> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (digits, rest) = text.split_at(digits);
+    let add = |sum: u32, digit: &u8| sum.checked_mul(10)?.checked_add(u32::from(digit - b'0'));
+    let first = digits.first().map(|_| 0)?;
+    Some((digits.iter().try_fold(first, add)?, rest))
 }
 
 /// The flags among the items of a FETCH, in their brackets.

@@ -96,6 +96,12 @@ impl FromServer {
                     self.status_line(line, tell);
                     line.len()
                 }
+                Frame::Line(line) => {
+                    let data = line.strip_suffix(b"\n").unwrap_or(line);
+                    let shown = &data[..data.len().min(MAX_DATA)];
+                    tell(Seen::Data { line: shown, cut: shown.len() < data.len() });
+                    line.len()
+                }
                 Frame::Piece(bytes) => {
                     self.data_piece(bytes, tell);
                     bytes.len()
@@ -150,6 +156,48 @@ fn is_bye(line: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What is told of the server's lines when they come in portions of so many bytes.
+    fn told(bytes: &[u8], portion: usize) -> Vec<String> {
+        let mut server = FromServer::default();
+        let mut told = Vec::new();
+        let (mut start, mut end) = (0, 0);
+        while end < bytes.len() {
+            end = (end + portion).min(bytes.len());
+            let mut tell = |seen: Seen<'_>| {
+                told.push(match seen {
+                    Seen::Data { line, cut } => format!("{} {cut}", line.escape_ascii()),
+                    Seen::Tagged(tag, _) => format!("tagged {}", tag.escape_ascii()),
+                    Seen::Continuation => "+".to_owned(),
+                    Seen::Code(code) => format!("code {}", code.escape_ascii()),
+                });
+            };
+            while let Verdict::Pass(length) = server.judge(&bytes[start..end], false, &mut tell) {
+                start += length;
+            }
+        }
+        assert_eq!(start, bytes.len());
+        told
+    }
+
+    #[test]
+    fn a_line_tells_the_same_whole_and_in_pieces() {
+        let long = format!("* SEARCH{}\r\n", " 12345".repeat(400));
+        let lines = [
+            "* 7 EXISTS\r\n* 1 FETCH (UID 5 FLAGS ())\r\n",
+            "* 2 FETCH (BODY[] {9}\r\n* 3 FETCH UID 6)\r\n",
+            "* 4 FETCH (X {0}\r\n UID 7)\n* LIST () \"/\" {x}\r\n",
+            &long,
+            "+ go on\r\n* OK [UIDNEXT 8] next\r\na OK done\r\n",
+        ];
+        let bytes = lines.concat().into_bytes();
+        let whole = told(&bytes, bytes.len());
+        assert_eq!(whole[1], "* 1 FETCH (UID 5 FLAGS ())\\r false");
+        assert!(whole.iter().any(|line| line.starts_with("* SEARCH") && line.ends_with(" true")));
+        for portion in 1..80 {
+            assert_eq!(told(&bytes, portion), whole, "in portions of {portion}");
+        }
+    }
 
     #[test]
     fn every_bye_is_kept_back() {

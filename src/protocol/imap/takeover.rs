@@ -47,7 +47,10 @@ impl Responses {
                 let too_long = self.buffer.len() > MAX_RESPONSE;
                 return if too_long { Err(NoResponse) } else { Ok(None) };
             };
-            let (Frame::Words(bytes) | Frame::Piece(bytes) | Frame::Literal(bytes)) = frame;
+            let (Frame::Words(bytes)
+            | Frame::Line(bytes)
+            | Frame::Piece(bytes)
+            | Frame::Literal(bytes)) = frame;
             self.framed += bytes.len();
             if self.framer.at_line_start() {
                 let length = std::mem::take(&mut self.framed);

@@ -379,10 +379,10 @@ impl FromServer {
                     show(answer, &shown);
                 }
                 Some(Frame::Literal(bytes)) => at += bytes.len(),
-                Some(Frame::Piece(piece)) => {
+                Some(Frame::Line(piece) | Frame::Piece(piece)) => {
                     at += piece.len();
                     self.line.push(piece);
-                    if piece == b"\n" && self.framer.at_line_start() {
+                    if piece.ends_with(b"\n") && self.framer.at_line_start() {
                         let shown = data(&self.line);
                         show(Answer::Other, &words(&secrets.left_out_of(&shown)));
                         self.line.clear();
