@@ -23,7 +23,8 @@ struct Entered {
 
 /// Serves a client from its greeting to its end; `place` is its own until it has signed on.
 pub(super) async fn serve(mut stream: ClientStream, context: Context, place: OwnedSemaphorePermit) {
-    let Some(entered) = sign_on(&mut stream, &context).await else { return };
+    // On the heap: what a sign-on needs is no part of an idle session.
+    let Some(entered) = Box::pin(sign_on(&mut stream, &context)).await else { return };
     drop(place);
     let Entered { presence, open, accepted } = entered;
     let OpenImap { leg, notices, place: connection } = open;
@@ -44,7 +45,9 @@ pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Own
         continuity::serve(&mut stream, &supply, leg, accepted.rest).await;
     drop(connection);
     member.backoff(Protocol::Imap).connection_ended();
-    finish(&context, Protocol::Imap, member, &why, &dialogue, &mut stream, upstream).await;
+    let end =
+        Box::pin(finish(&context, Protocol::Imap, member, &why, &dialogue, &mut stream, upstream));
+    end.await;
 }
 
 /// What a session gets to go on over other connections.

@@ -98,10 +98,11 @@ pub(super) async fn handshake_with(
     let invalid = |error| io::Error::new(io::ErrorKind::InvalidData, error);
     let name = ServerName::try_from(name.to_owned()).map_err(invalid)?;
     let connecting = TlsConnector::from(tls.clone()).connect(name, stream);
-    timeout(TLS_TIMEOUT, connecting).await.unwrap_or_else(|_| {
+    let connected = timeout(TLS_TIMEOUT, connecting).await.unwrap_or_else(|_| {
         let words = "no answer to the TLS handshake in time";
         Err(io::Error::new(io::ErrorKind::TimedOut, words))
-    })
+    });
+    connected.map(Box::new)
 }
 
 /// Tries the addresses one after another, each beside those that have not answered yet.

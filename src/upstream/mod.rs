@@ -27,8 +27,9 @@ pub use smtp::{SmtpGreeted, SmtpSession};
 use crate::config::Provider;
 use crate::secret::AccessToken;
 
-/// A connection to a provider: always TLS.
-pub type Stream = TlsStream<TcpStream>;
+/// A connection to a provider: always TLS. On the heap: it goes through many hands, and in each future
+/// that passes it on there would be a place of a kilobyte for it.
+pub type Stream = Box<TlsStream<TcpStream>>;
 
 /// The servers of one provider.
 pub struct Upstream {

@@ -1,31 +1,38 @@
 //! Capability lists, and what a mail client must not see of the provider's.
 
-/// A capability list (RFC 9051 §7.2.2), kept as the server wrote it.
+/// A capability list (RFC 9051 §7.2.2), kept as the server wrote it; every session has one.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Capabilities(Vec<String>);
+pub struct Capabilities(Box<str>);
 
 impl Capabilities {
     /// Reads the names in a space-separated list.
     pub fn parse(list: &[u8]) -> Self {
-        let names = list.split(|byte| byte.is_ascii_whitespace()).filter(|name| !name.is_empty());
-        Self(names.map(|name| String::from_utf8_lossy(name).into_owned()).collect())
+        Self::of(String::from_utf8_lossy(list).split_ascii_whitespace())
+    }
+
+    fn of<'n>(names: impl Iterator<Item = &'n str>) -> Self {
+        Self(names.collect::<Vec<_>>().join(" ").into())
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.split_ascii_whitespace()
     }
 
     /// True if `name` is among them, in any letter case.
     pub fn has(&self, name: &str) -> bool {
-        self.0.iter().any(|known| known.eq_ignore_ascii_case(name))
+        self.names().any(|known| known.eq_ignore_ascii_case(name))
     }
 
     /// The list as a signed-on client may see it: what concerns signing on is over; compression
     /// would hide the rest of the dialogue (RFC 4978) and is not offered.
     pub fn for_client(&self) -> Self {
-        Self(self.0.iter().filter(|name| is_for_client(name.as_bytes())).cloned().collect())
+        Self::of(self.names().filter(|name| is_for_client(name.as_bytes())))
     }
 }
 
 impl std::fmt::Display for Capabilities {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0.join(" "))
+        f.write_str(&self.0)
     }
 }
 

@@ -15,6 +15,8 @@ use crate::proxy::relay::End;
 /// How long one answer to a command of the proxy's own may take; a search of a large mailbox takes
 /// seconds.
 pub(super) const ANSWER: Duration = Duration::from_secs(15);
+/// Bytes that are read at a time.
+const READ: usize = 8 * 1024;
 /// How long a client may take to read what it is told.
 const CLIENT: Duration = Duration::from_secs(60);
 
@@ -193,11 +195,12 @@ pub(super) async fn next_response(
     responses: &mut Responses,
     deadline: Instant,
 ) -> Result<Vec<u8>, NoAnswer> {
-    let mut buffer = [0; 8192];
+    let mut buffer = Vec::new();
     loop {
         if let Some(response) = responses.next_response().map_err(|_| NoAnswer)? {
             return Ok(response);
         }
+        buffer.resize(READ, 0);
         match timeout_at(deadline, stream.read(&mut buffer)).await {
             Ok(Ok(length)) if length > 0 => responses.receive(&buffer[..length]),
             _ => return Err(NoAnswer),
