@@ -63,10 +63,14 @@ enum Newline {
 /// More CRs before one LF than this are no slip of a program that adds one to each.
 const MAX_CRS: usize = 8;
 
+#[inline]
 fn newline(bytes: &[u8]) -> Newline {
+    // Nearly all: the rest is for what is strange.
+    if bytes.starts_with(b"\r\n") {
+        return Newline::Crlf;
+    }
     let crs = bytes.iter().take(MAX_CRS).take_while(|byte| **byte == b'\r').count();
     match (crs, bytes.get(crs)) {
-        (1, Some(b'\n')) => Newline::Crlf,
         (0, Some(b'\n')) => Newline::Bare(1),
         (0, Some(_)) => Newline::None,
         (0, None) => Newline::Unclear,
