@@ -1,19 +1,15 @@
 //! A run: everything is started, and each row is taken from each target in turn.
 
 use std::io;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::rc::Rc;
 use std::time::Instant;
 
-use crate::client::{Door, SignOn};
 use crate::figures::{Key, Samples};
-use crate::gatepost_home::{Prepared, YOU};
 use crate::options::Options;
 use crate::process;
-use crate::relays::{RELAYS, Setting};
+use crate::relays::RELAYS;
 use crate::report;
 use crate::rows::{ROWS, Row};
+use crate::stage::{Stage, build};
 use crate::target::{Kind, Target};
 use crate::upstream::Upstream;
 
@@ -32,28 +28,11 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     let rows = chosen(&options.rows)?;
     let binary = match &options.gatepost {
         Some(file) => file.canonicalize()?,
-        None => build()?,
+        None => build("release")?,
     };
-    rlimit::increase_nofile_limit(u64::MAX)?;
-    let folder = tempfile::Builder::new().prefix("gatepost-bench").tempdir()?;
-    let upstream = Upstream::start(folder.path())?;
-    let tls = gatepost::tls::client_config(Some(&upstream.ca_file)).map_err(io::Error::other)?;
-    // The token endpoint is here, and answers while the rows are taken.
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let token = "ya29.".to_owned() + &"t".repeat(200);
-    let direct = Door {
-        imap: upstream.imap,
-        smtp: upstream.smtp,
-        tls: Some(tls),
-        sign_on: SignOn::Token { user: YOU.to_owned(), token },
-    };
-    let setting = Rc::new(Setting {
-        folder: folder.path().to_owned(),
-        ca_file: upstream.ca_file.clone(),
-        behind: direct.clone(),
-    });
-    let prepared = Rc::new(runtime.block_on(Prepared::new(&setting))?);
+    let stage = Stage::set()?;
+    let Stage { setting, prepared, .. } = &stage;
+    let direct = setting.behind.clone();
     let mut targets = vec![
         Target::direct(Kind::Direct, "direct", direct.clone()),
         Target::start(Kind::Gatepost, "Gatepost".to_owned(), prepared.instances(&binary))?,
@@ -69,7 +48,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
         if !options.targets.is_empty() && !options.targets.iter().any(wanted) {
             continue;
         }
-        match relay.find(&setting) {
+        match relay.find(setting) {
             Ok(another) => targets.push(Target::start(Kind::Peer, relay.name.to_owned(), another)?),
             Err(what) => missing.push(what),
         }
@@ -84,7 +63,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
         rounds: options.rounds(),
         server_cpu: None,
     };
-    run.server_cpu = Some(server_cpu(&upstream, &targets[0], options)?);
+    run.server_cpu = Some(server_cpu(&stage.upstream, &targets[0], options)?);
     let begin = Instant::now();
     for round in 0..run.rounds {
         for row in &rows {
@@ -118,31 +97,6 @@ fn chosen(names: &[String]) -> io::Result<Vec<&'static Row>> {
     }
     let is_chosen = |row: &&Row| names.is_empty() || names.iter().any(|name| name == row.name);
     Ok(ROWS.iter().filter(is_chosen).collect())
-}
-
-/// The release binary as people get it. The one that cargo builds for a bench has what only tests
-/// switch on in its libraries.
-fn build() -> io::Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(cargo)
-        .args([
-            "build",
-            "--release",
-            "--bin",
-            "gatepost",
-            "--message-format",
-            "json-render-diagnostics",
-        ])
-        .current_dir(root)
-        .stderr(std::process::Stdio::inherit())
-        .output()?;
-    let messages = String::from_utf8_lossy(&output.stdout);
-    let mut executable = messages.lines().filter_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        message["executable"].as_str().map(PathBuf::from)
-    });
-    executable.next_back().ok_or_else(|| io::Error::other("the release binary was not built"))
 }
 
 /// What the mail server itself costs: it is to be well below any proxy.

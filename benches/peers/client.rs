@@ -131,6 +131,30 @@ impl Client {
         }
     }
 
+    /// Puts a message into a folder.
+    pub(crate) fn append(&mut self, message: &[u8]) -> io::Result<()> {
+        self.send(format!("a APPEND INBOX (\\Seen) {{{}}}\r\n", message.len()).as_bytes())?;
+        self.line_that_starts("+")?;
+        self.send(message)?;
+        self.send(b"\r\n")?;
+        self.answered()
+    }
+
+    /// Sends a message by SMTP.
+    pub(crate) fn mail(&mut self, message: &[u8]) -> io::Result<()> {
+        for (command, code) in [
+            ("MAIL FROM:<you@gmail.com>\r\n", "250"),
+            ("RCPT TO:<ada@example.com>\r\n", "250"),
+            ("DATA\r\n", "354"),
+        ] {
+            self.send(command.as_bytes())?;
+            self.reply(code)?;
+        }
+        self.send(message)?;
+        self.send(b"\r\n.\r\n")?;
+        self.reply("250")
+    }
+
     /// An IMAP line that begins so.
     pub(crate) fn line_that_starts(&mut self, start: &str) -> io::Result<()> {
         let line = self.line()?;

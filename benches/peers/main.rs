@@ -5,6 +5,8 @@
 //! in turn, and that some times over, so that what the machine does meanwhile falls upon all alike.
 //! Only ratios within one run mean something. Everything listens on 127.0.0.1 and ends with the bench.
 //!
+//! `cargo bench --bench peers -- --instructions` counts the instructions that Gatepost executes instead.
+//!
 //! It reads `/proc`, so it measures on Linux only.
 
 #![allow(
@@ -22,6 +24,8 @@ mod figures;
 #[cfg(target_os = "linux")]
 mod gatepost_home;
 #[cfg(target_os = "linux")]
+mod instructions;
+#[cfg(target_os = "linux")]
 mod options;
 #[cfg(target_os = "linux")]
 mod process;
@@ -31,6 +35,8 @@ mod relays;
 mod report;
 #[cfg(target_os = "linux")]
 mod rows;
+#[cfg(target_os = "linux")]
+mod stage;
 #[cfg(target_os = "linux")]
 mod target;
 #[cfg(target_os = "linux")]
@@ -42,6 +48,7 @@ fn main() -> std::process::ExitCode {
     let options = options::Options::parse();
     let done = match &options.upstream {
         Some(folder) => upstream::run(folder),
+        None if options.instructions => instructions::run(&options),
         None => bench::run(&options),
     };
     match done {

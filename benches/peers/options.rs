@@ -8,9 +8,9 @@ use clap::Parser;
 #[derive(Parser)]
 #[command(name = "cargo bench --bench peers --")]
 pub(crate) struct Options {
-    /// How often each figure is taken from each target
-    #[arg(long, default_value_t = 5)]
-    pub(crate) rounds: usize,
+    /// How often each figure is taken from each target; 5 times, instructions 3 times
+    #[arg(long)]
+    rounds: Option<usize>,
     /// Only these rows, by commas
     #[arg(long, value_delimiter = ',')]
     pub(crate) rows: Vec<String>,
@@ -20,7 +20,10 @@ pub(crate) struct Options {
     /// One round of little work, which only shows that each row gives its figures
     #[arg(long)]
     pub(crate) short: bool,
-    /// Write docs/performance.md
+    /// Count Gatepost's instructions by Callgrind, beside those kept in docs/instructions.md
+    #[arg(long)]
+    pub(crate) instructions: bool,
+    /// Write docs/performance.md; with --instructions, docs/instructions.md
     #[arg(long)]
     pub(crate) write: bool,
     /// Measure this binary instead of the one that cargo builds
@@ -85,6 +88,7 @@ impl Options {
     }
 
     pub(crate) fn rounds(&self) -> usize {
-        if self.short { 1 } else { self.rounds.max(1) }
+        let usual = if self.instructions { 3 } else { 5 };
+        if self.short { 1 } else { self.rounds.unwrap_or(usual).max(1) }
     }
 }

@@ -111,11 +111,14 @@ pub(crate) fn memory(pids: &[u32]) -> io::Result<f64> {
     Ok(kib as f64)
 }
 
+/// How long a program may take until it listens; under Valgrind, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Waits until something listens there.
 pub(crate) fn listening(address: SocketAddr) -> io::Result<()> {
     let start = Instant::now();
     while TcpStream::connect(address).is_err() {
-        if start.elapsed() > Duration::from_secs(10) {
+        if start.elapsed() > PATIENCE {
             return Err(io::Error::other(format!("nothing listens at {address}")));
         }
         std::thread::sleep(Duration::from_micros(200));

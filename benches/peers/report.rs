@@ -27,7 +27,8 @@ pub(crate) fn write(run: &Run) -> io::Result<()> {
          Each figure is the median of all rounds, with the least and the most; the ratios are medians of those \
          within each round. A figure changes with the machine and with what else it does; the ratios are \
          what counts. `cargo bench --bench peers -- --help` says how to measure a single row, or one \
-         Gatepost beside another.\n\n{}",
+         Gatepost beside another; [instructions.md](instructions.md) has what hardly depends on the \
+         machine.\n\n{}",
         run.rounds,
         tables(run)
     );
@@ -182,7 +183,7 @@ fn figure(value: f64) -> String {
 }
 
 /// A table in Markdown whose columns stand below one another on a terminal too.
-fn table(lines: &[Vec<String>], text: &mut String) {
+pub(crate) fn table(lines: &[Vec<String>], text: &mut String) {
     let columns = lines.first().map_or(0, Vec::len);
     let width = |column: usize| {
         lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0).max(2)

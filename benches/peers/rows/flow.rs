@@ -38,16 +38,9 @@ pub(super) fn append(target: &Target, effort: &Effort) -> io::Result<Taken> {
     let (size, count) = effort.upload;
     let message = message(size * MIB);
     let mut client = target.door.imap()?;
-    let mut append = |message: &[u8]| {
-        client.send(format!("a APPEND INBOX (\\Seen) {{{}}}\r\n", message.len()).as_bytes())?;
-        client.line_that_starts("+")?;
-        client.send(message)?;
-        client.send(b"\r\n")?;
-        client.answered()
-    };
-    append(&message[..MIB])?;
+    client.append(&message[..MIB])?;
     flow(target, message.len() * count, [Key::AppendRate, Key::AppendCpu], || {
-        (0..count).try_for_each(|_| append(&message))
+        (0..count).try_for_each(|_| client.append(&message))
     })
 }
 
@@ -56,27 +49,14 @@ pub(super) fn data(target: &Target, effort: &Effort) -> io::Result<Taken> {
     let (size, count) = effort.upload;
     let message = message(size * MIB);
     let mut client = target.door.smtp()?;
-    let mut send = |message: &[u8]| {
-        for (command, code) in [
-            ("MAIL FROM:<you@gmail.com>\r\n", "250"),
-            ("RCPT TO:<ada@example.com>\r\n", "250"),
-            ("DATA\r\n", "354"),
-        ] {
-            client.send(command.as_bytes())?;
-            client.reply(code)?;
-        }
-        client.send(message)?;
-        client.send(b"\r\n.\r\n")?;
-        client.reply("250")
-    };
-    send(&message[..MIB])?;
+    client.mail(&message[..MIB])?;
     flow(target, message.len() * count, [Key::DataRate, Key::DataCpu], || {
-        (0..count).try_for_each(|_| send(&message))
+        (0..count).try_for_each(|_| client.mail(&message))
     })
 }
 
 /// A message of so many bytes, in lines of 76 characters as base64 has them.
-fn message(size: usize) -> Vec<u8> {
+pub(crate) fn message(size: usize) -> Vec<u8> {
     let line = b"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ejAxMjM0\r\n";
     let mut message: Vec<u8> = line.iter().copied().cycle().take(size - 2).collect();
     message.truncate(size - 2);

@@ -11,6 +11,8 @@ use crate::figures::Key;
 use crate::options::Effort;
 use crate::target::Target;
 
+pub(crate) use flow::message;
+
 /// The figures of one target from one round.
 pub(crate) type Taken = Vec<(Key, f64)>;
 

@@ -2,11 +2,18 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
 
 use super::wire::Wire;
 
 /// Messages in the inbox.
 const MESSAGES: usize = 5_000;
+/// Message n has the UID n and so many more.
+const BEFORE_FIRST_UID: usize = 1_000;
+/// How often a mail arrives in the mailbox `Busy`, while a client idles there.
+const ARRIVALS: Duration = Duration::from_millis(10);
 /// Bytes of a message in the inbox.
 const SMALL: usize = 2 * 1024;
 
@@ -27,17 +34,17 @@ impl Mail {
             b"The quick brown fox jumps over the lazy dog, and the dog does not mind it.\r\n";
         let text = line.iter().copied().cycle().take(MIB).collect();
         let list = (1..=MESSAGES)
-            .map(|n| format!("* {n} FETCH (UID {} FLAGS (\\Seen))\r\n", n + 1000))
+            .map(|n| format!("* {n} FETCH (UID {} FLAGS (\\Seen))\r\n", n + BEFORE_FIRST_UID))
             .collect::<String>()
             .into_bytes();
         Self { text, list }
     }
 }
 
-/// Serves one client. In the mailbox `Large` message n has n MiB.
+/// Serves one client. In the mailbox `Large` message n has n MiB; in `Busy` mail arrives.
 pub(super) async fn serve(mut wire: Wire, mail: Arc<Mail>) -> io::Result<()> {
     wire.send(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2] ready\r\n").await?;
-    let mut large = false;
+    let (mut large, mut busy, mut messages) = (false, false, MESSAGES);
     loop {
         let line = wire.line().await?;
         let (tag, command) = line.split_once(' ').unwrap_or((&line, ""));
@@ -52,8 +59,9 @@ pub(super) async fn serve(mut wire: Wire, mail: Arc<Mail>) -> io::Result<()> {
                 wire.send(done.as_bytes()).await?;
             }
             "SELECT" => {
-                large = arguments.to_ascii_uppercase().contains("LARGE");
-                let next = MESSAGES + 1001;
+                let name = arguments.to_ascii_uppercase();
+                (large, busy) = (name.contains("LARGE"), name.contains("BUSY"));
+                let next = MESSAGES + BEFORE_FIRST_UID + 1;
                 let answer = format!(
                     "* FLAGS (\\Answered \\Flagged \\Draft \\Deleted \\Seen)\r\n\
                      * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Draft \\Deleted \\Seen \\*)] kept\r\n\
@@ -80,6 +88,15 @@ pub(super) async fn serve(mut wire: Wire, mail: Arc<Mail>) -> io::Result<()> {
                 answer.extend_from_slice(format!(")\r\n{ok}").as_bytes());
                 wire.send(&answer).await?;
             }
+            "UID" if arguments.to_ascii_uppercase().starts_with("SEARCH") => {
+                // `UID n:*` names the last message even where it lies below n (RFC 9051 §6.4.9).
+                let last = messages + BEFORE_FIRST_UID;
+                let from = arguments.rsplit(' ').next().and_then(|set| set.strip_suffix(":*"));
+                let first = from.and_then(|from| from.parse().ok()).unwrap_or(BEFORE_FIRST_UID + 1);
+                let first = first.min(last);
+                let found = format!("* ESEARCH (TAG \"{tag}\") UID ALL {first}:{last}\r\n{ok}");
+                wire.send(found.as_bytes()).await?;
+            }
             "UID" => {
                 wire.send(&mail.list).await?;
                 wire.send(ok.as_bytes()).await?;
@@ -98,6 +115,10 @@ pub(super) async fn serve(mut wire: Wire, mail: Arc<Mail>) -> io::Result<()> {
             }
             "IDLE" => {
                 wire.send(b"+ idling\r\n").await?;
+                while busy && timeout(ARRIVALS, wire.wait()).await.is_err() {
+                    messages += 1;
+                    wire.send(format!("* {messages} EXISTS\r\n").as_bytes()).await?;
+                }
                 wire.line().await?;
                 wire.send(ok.as_bytes()).await?;
             }

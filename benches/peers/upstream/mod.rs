@@ -14,6 +14,7 @@ use std::sync::Arc;
 use gatepost::demo::certificates::Certificates;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 use wire::Wire;
 
@@ -24,6 +25,8 @@ pub(crate) struct Upstream {
     pub(crate) program: Program,
     pub(crate) imap: SocketAddr,
     pub(crate) smtp: SocketAddr,
+    /// IMAP, where each connection is a full handshake.
+    pub(crate) without_tickets: SocketAddr,
     /// The certificate to trust.
     pub(crate) ca_file: PathBuf,
 }
@@ -40,7 +43,8 @@ impl Upstream {
             let address = addresses.next().and_then(Result::ok);
             address.ok_or_else(|| io::Error::other("the mail server did not start"))
         };
-        Ok(Self { program, imap: next()?, smtp: next()?, ca_file: folder.join("ca.pem") })
+        let (imap, smtp, without_tickets) = (next()?, next()?, next()?);
+        Ok(Self { program, imap, smtp, without_tickets, ca_file: folder.join("ca.pem") })
     }
 }
 
@@ -50,16 +54,25 @@ pub(crate) fn run(folder: &Path) -> io::Result<()> {
     let certificates = Certificates::make()?;
     std::fs::write(folder.join("ca.pem"), certificates.ca_pem())?;
     let tls = TlsAcceptor::from(certificates.server_config());
+    let mut ticketless = ServerConfig::clone(&certificates.server_config());
+    ticketless.send_tls13_tickets = 0;
+    let ticketless = TlsAcceptor::from(Arc::new(ticketless));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let imap = listen()?;
         let smtp = listen()?;
+        let without_tickets = listen()?;
         let mut out = io::stdout();
-        writeln!(out, "{} {}", imap.local_addr()?, smtp.local_addr()?)?;
+        for listener in [&imap, &smtp, &without_tickets] {
+            write!(out, "{} ", listener.local_addr()?)?;
+        }
+        writeln!(out)?;
         out.flush()?;
         let mail = Arc::new(imap::Mail::make());
+        let serve = move |wire| imap::serve(wire, mail.clone());
         tokio::join!(
-            accept(imap, tls.clone(), move |wire| imap::serve(wire, mail.clone())),
+            accept(imap, tls.clone(), serve.clone()),
+            accept(without_tickets, ticketless, serve),
             accept(smtp, tls, smtp::serve),
         );
         Ok(())

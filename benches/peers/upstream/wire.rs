@@ -37,6 +37,11 @@ impl Wire {
         }
     }
 
+    /// Waits until there is something to read; given up, nothing is lost.
+    pub(super) async fn wait(&mut self) -> io::Result<()> {
+        if self.unread().is_empty() { self.read().await } else { Ok(()) }
+    }
+
     /// Drops so many bytes.
     pub(super) async fn skip(&mut self, mut count: usize) -> io::Result<()> {
         loop {

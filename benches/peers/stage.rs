@@ -1,0 +1,77 @@
+//! What every measurement needs: the mail server, and an account that Gatepost has for it.
+
+use std::io;
+use std::path::Path;
+use std::process::Command;
+use std::rc::Rc;
+
+use tokio::runtime::Runtime;
+
+use crate::client::{Door, SignOn};
+use crate::gatepost_home::{Prepared, YOU};
+use crate::relays::Setting;
+use crate::upstream::Upstream;
+
+/// It ends in this order.
+pub(crate) struct Stage {
+    pub(crate) prepared: Rc<Prepared>,
+    pub(crate) setting: Rc<Setting>,
+    /// The token endpoint is here, and answers while there are measurements.
+    runtime: Runtime,
+    pub(crate) upstream: Upstream,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+impl Stage {
+    pub(crate) fn set() -> io::Result<Self> {
+        rlimit::increase_nofile_limit(u64::MAX)?;
+        let folder = tempfile::Builder::new().prefix("gatepost-bench").tempdir()?;
+        let upstream = Upstream::start(folder.path())?;
+        let tls =
+            gatepost::tls::client_config(Some(&upstream.ca_file)).map_err(io::Error::other)?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let token = "ya29.".to_owned() + &"t".repeat(200);
+        let direct = Door {
+            imap: upstream.imap,
+            smtp: upstream.smtp,
+            tls: Some(tls),
+            sign_on: SignOn::Token { user: YOU.to_owned(), token },
+        };
+        let setting = Rc::new(Setting {
+            folder: folder.path().to_owned(),
+            ca_file: upstream.ca_file.clone(),
+            behind: direct,
+        });
+        let prepared = Rc::new(runtime.block_on(Prepared::new(&setting))?);
+        Ok(Self { prepared, setting, runtime, upstream, folder })
+    }
+
+    /// An account at the same server by the port where no TLS session is resumed.
+    pub(crate) fn prepare_without_tickets(&self) -> io::Result<Rc<Prepared>> {
+        let folder = self.folder.path().join("without-tickets");
+        std::fs::create_dir(&folder)?;
+        let behind = Door { imap: self.upstream.without_tickets, ..self.setting.behind.clone() };
+        let setting = Setting { folder, ca_file: self.setting.ca_file.clone(), behind };
+        Ok(Rc::new(self.runtime.block_on(Prepared::new(&setting))?))
+    }
+}
+
+/// Gatepost's binary as people get it (`release`), or with its names kept (`profiling`). The one that
+/// cargo builds for a bench has what only tests switch on in its libraries.
+pub(crate) fn build(profile: &str) -> io::Result<std::path::PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--profile", profile, "--bin", "gatepost"])
+        .args(["--message-format", "json-render-diagnostics"])
+        .current_dir(root)
+        .stderr(std::process::Stdio::inherit())
+        .output()?;
+    let messages = String::from_utf8_lossy(&output.stdout);
+    let mut executable = messages.lines().filter_map(|line| {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        message["executable"].as_str().map(std::path::PathBuf::from)
+    });
+    executable.next_back().ok_or_else(|| io::Error::other("the binary was not built"))
+}
