@@ -4,6 +4,7 @@ use std::io;
 use std::time::Instant;
 
 use crate::figures::{Key, Samples};
+use crate::growth;
 use crate::options::Options;
 use crate::process;
 use crate::relays::RELAYS;
@@ -33,6 +34,10 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     let stage = Stage::set()?;
     let Stage { setting, prepared, .. } = &stage;
     let direct = setting.behind.clone();
+    if options.growth {
+        let gatepost = prepared.instances(&binary);
+        return growth::run(&growth::Bed { gatepost, direct, short: options.short }, options.write);
+    }
     let mut targets = vec![
         Target::direct(Kind::Direct, "direct", direct.clone()),
         Target::start(Kind::Gatepost, "Gatepost".to_owned(), prepared.instances(&binary))?,

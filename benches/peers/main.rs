@@ -16,6 +16,8 @@
 )]
 
 #[cfg(target_os = "linux")]
+mod bars;
+#[cfg(target_os = "linux")]
 mod bench;
 #[cfg(target_os = "linux")]
 mod client;
@@ -24,9 +26,13 @@ mod figures;
 #[cfg(target_os = "linux")]
 mod gatepost_home;
 #[cfg(target_os = "linux")]
+mod growth;
+#[cfg(target_os = "linux")]
 mod instructions;
 #[cfg(target_os = "linux")]
 mod options;
+#[cfg(target_os = "linux")]
+mod plot;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]

@@ -23,7 +23,11 @@ pub(crate) struct Options {
     /// Count Gatepost's instructions by Callgrind, beside those kept in docs/instructions.md
     #[arg(long)]
     pub(crate) instructions: bool,
-    /// Write docs/performance.md; with --instructions, docs/instructions.md
+    /// Measure how cost grows with sessions and sizes, instead of the rows
+    #[arg(long, conflicts_with_all = ["rows", "targets", "against", "instructions"])]
+    pub(crate) growth: bool,
+    /// Write docs/performance.md with its plots; with --growth docs/growth.md, with --instructions
+    /// docs/instructions.md
     #[arg(long)]
     pub(crate) write: bool,
     /// Measure this binary instead of the one that cargo builds

@@ -100,15 +100,35 @@ pub(crate) fn switches(pids: &[u32]) -> io::Result<f64> {
 
 /// Memory of processes, in KiB, with their share of what others have in common with them.
 pub(crate) fn memory(pids: &[u32]) -> io::Result<f64> {
-    let mut kib = 0;
-    for pid in pids {
+    pids.iter().try_fold(0.0, |sum, pid| {
         let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
-        kib += line
-            .and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok())
-            .ok_or_else(|| io::Error::other("smaps_rollup has no Pss"))?;
+        Ok(sum + kib(&text, "Pss:")?)
+    })
+}
+
+/// The most memory that processes have had so far, in KiB, what they share with others included.
+pub(crate) fn peak(pids: &[u32]) -> io::Result<f64> {
+    pids.iter().try_fold(0.0, |sum, pid| {
+        let text = fs::read_to_string(format!("/proc/{pid}/status"))?;
+        Ok(sum + kib(&text, "VmHWM:")?)
+    })
+}
+
+fn kib(text: &str, name: &str) -> io::Result<f64> {
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok())
+        .ok_or_else(|| io::Error::other(format!("/proc has no {name}")))
+}
+
+/// For all that is started from here. Ten thousand sessions need twice as many descriptors in a proxy;
+/// only root may have more than the hard limit.
+pub(crate) fn raise_descriptor_limit() -> io::Result<()> {
+    const WANTED: u64 = 32_768;
+    let (_, hard) = rlimit::getrlimit(rlimit::Resource::NOFILE)?;
+    if hard < WANTED && rlimit::setrlimit(rlimit::Resource::NOFILE, WANTED, WANTED).is_ok() {
+        return Ok(());
     }
-    Ok(kib as f64)
+    rlimit::increase_nofile_limit(u64::MAX).map(drop)
 }
 
 /// How long a program may take until it listens; under Valgrind, on a busy machine.

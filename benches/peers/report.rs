@@ -5,6 +5,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use crate::bars;
 use crate::bench::Run;
 use crate::figures::{About, Bar, Key};
 use crate::target::Kind;
@@ -27,9 +28,10 @@ pub(crate) fn write(run: &Run) -> io::Result<()> {
          Each figure is the median of all rounds, with the least and the most; the ratios are medians of those \
          within each round. A figure changes with the machine and with what else it does; the ratios are \
          what counts. `cargo bench --bench peers -- --help` says how to measure a single row, or one \
-         Gatepost beside another; [instructions.md](instructions.md) has what hardly depends on the \
-         machine.\n\n{}",
+         Gatepost beside another; [growth.md](growth.md) has how cost grows, and \
+         [instructions.md](instructions.md) what hardly depends on the machine.\n\n{}{}",
         run.rounds,
+        bars::write(run)?,
         tables(run)
     );
     fs::write(file, text)
@@ -173,7 +175,7 @@ fn noise(run: &Run, key: Key) -> String {
 }
 
 /// Three digits that count.
-fn figure(value: f64) -> String {
+pub(crate) fn figure(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),
         size if size >= 10.0 => format!("{value:.1}"),
@@ -205,7 +207,7 @@ pub(crate) fn table(lines: &[Vec<String>], text: &mut String) {
 }
 
 /// The machine, and what it has to do besides.
-fn machine() -> String {
+pub(crate) fn machine() -> String {
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = cpus

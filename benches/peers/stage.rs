@@ -9,6 +9,7 @@ use tokio::runtime::Runtime;
 
 use crate::client::{Door, SignOn};
 use crate::gatepost_home::{Prepared, YOU};
+use crate::process;
 use crate::relays::Setting;
 use crate::upstream::Upstream;
 
@@ -24,7 +25,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn set() -> io::Result<Self> {
-        rlimit::increase_nofile_limit(u64::MAX)?;
+        process::raise_descriptor_limit()?;
         let folder = tempfile::Builder::new().prefix("gatepost-bench").tempdir()?;
         let upstream = Upstream::start(folder.path())?;
         let tls =

@@ -1,7 +1,8 @@
 //! IMAP, as much of it as the rows need.
 
+use std::collections::HashMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -24,8 +25,8 @@ const CAPABILITIES: &str = "IMAP4rev1 UNSELECT IDLE NAMESPACE QUOTA ID XLIST CHI
 /// What every session serves.
 pub(super) struct Mail {
     text: Vec<u8>,
-    /// The answer to `UID FETCH 1:* (FLAGS)`.
-    list: Vec<u8>,
+    /// The answers to `UID FETCH 1:* (FLAGS)`, by the number of messages.
+    lists: Mutex<HashMap<usize, Arc<Vec<u8>>>>,
 }
 
 impl Mail {
@@ -33,18 +34,54 @@ impl Mail {
         let line =
             b"The quick brown fox jumps over the lazy dog, and the dog does not mind it.\r\n";
         let text = line.iter().copied().cycle().take(MIB).collect();
-        let list = (1..=MESSAGES)
-            .map(|n| format!("* {n} FETCH (UID {} FLAGS (\\Seen))\r\n", n + BEFORE_FIRST_UID))
-            .collect::<String>()
-            .into_bytes();
-        Self { text, list }
+        Self { text, lists: Mutex::default() }
+    }
+
+    fn list(&self, messages: usize) -> Arc<Vec<u8>> {
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let make = || {
+            let line = |n| format!("* {n} FETCH (UID {} FLAGS (\\Seen))\r\n", n + BEFORE_FIRST_UID);
+            Arc::new((1..=messages).map(line).collect::<String>().into_bytes())
+        };
+        lists.entry(messages).or_insert_with(make).clone()
     }
 }
 
-/// Serves one client. In the mailbox `Large` message n has n MiB; in `Busy` mail arrives.
+/// What a mailbox has, by its name.
+struct Mailbox {
+    messages: usize,
+    size: Size,
+    /// Mail arrives in it.
+    busy: bool,
+}
+
+enum Size {
+    Bytes(usize),
+    /// Message n has n MiB.
+    Mebibytes,
+}
+
+impl Mailbox {
+    /// `Large`, whose message n has n MiB, `Count-N` with N messages, `Size-N` with messages of N bytes,
+    /// `Busy`, in which mail arrives; every other is an inbox.
+    fn named(name: &str) -> Self {
+        let name = name.trim_matches('"').to_ascii_uppercase();
+        let number = |of: &str| name.strip_prefix(of).and_then(|number| number.parse().ok());
+        Self {
+            messages: number("COUNT-").unwrap_or(MESSAGES),
+            size: match name.as_str() {
+                "LARGE" => Size::Mebibytes,
+                _ => Size::Bytes(number("SIZE-").unwrap_or(SMALL)),
+            },
+            busy: name == "BUSY",
+        }
+    }
+}
+
+/// Serves one client.
 pub(super) async fn serve(mut wire: Wire, mail: Arc<Mail>) -> io::Result<()> {
     wire.send(b"* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=XOAUTH2] ready\r\n").await?;
-    let (mut large, mut busy, mut messages) = (false, false, MESSAGES);
+    let mut mailbox = Mailbox::named("INBOX");
     loop {
         let line = wire.line().await?;
         let (tag, command) = line.split_once(' ').unwrap_or((&line, ""));
@@ -59,38 +96,39 @@ pub(super) async fn serve(mut wire: Wire, mail: Arc<Mail>) -> io::Result<()> {
                 wire.send(done.as_bytes()).await?;
             }
             "SELECT" => {
-                let name = arguments.to_ascii_uppercase();
-                (large, busy) = (name.contains("LARGE"), name.contains("BUSY"));
-                let next = MESSAGES + BEFORE_FIRST_UID + 1;
+                mailbox = Mailbox::named(arguments);
+                let (messages, next) = (mailbox.messages, mailbox.messages + BEFORE_FIRST_UID + 1);
                 let answer = format!(
                     "* FLAGS (\\Answered \\Flagged \\Draft \\Deleted \\Seen)\r\n\
                      * OK [PERMANENTFLAGS (\\Answered \\Flagged \\Draft \\Deleted \\Seen \\*)] kept\r\n\
-                     * OK [UIDVALIDITY 7] valid\r\n* {MESSAGES} EXISTS\r\n* 0 RECENT\r\n\
+                     * OK [UIDVALIDITY 7] valid\r\n* {messages} EXISTS\r\n* 0 RECENT\r\n\
                      * OK [UIDNEXT {next}] next\r\n* OK [HIGHESTMODSEQ 9] highest\r\n\
                      {tag} OK [READ-WRITE] selected\r\n"
                 );
                 wire.send(answer.as_bytes()).await?;
             }
-            "FETCH" if large => {
-                let number = arguments.split(' ').next().and_then(|n| n.parse::<usize>().ok());
-                let count = number.unwrap_or(1);
-                let front = format!("* {count} FETCH (BODY[] {{{}}}\r\n", count * MIB);
-                wire.send(front.as_bytes()).await?;
-                for _ in 0..count {
-                    wire.send(&mail.text).await?;
-                }
-                wire.send(format!(")\r\n{ok}").as_bytes()).await?;
-            }
             "FETCH" => {
-                let number = arguments.split(' ').next().unwrap_or("1");
-                let mut answer = format!("* {number} FETCH (BODY[] {{{SMALL}}}\r\n").into_bytes();
-                answer.extend_from_slice(&mail.text[..SMALL]);
+                let number = arguments.split(' ').next().and_then(|n| n.parse::<usize>().ok());
+                let number = number.unwrap_or(1);
+                let mut left = match mailbox.size {
+                    Size::Bytes(bytes) => bytes,
+                    Size::Mebibytes => number * MIB,
+                };
+                let mut answer = format!("* {number} FETCH (BODY[] {{{left}}}\r\n").into_bytes();
+                while left >= MIB {
+                    if !answer.is_empty() {
+                        wire.send(&std::mem::take(&mut answer)).await?;
+                    }
+                    wire.send(&mail.text).await?;
+                    left -= MIB;
+                }
+                answer.extend_from_slice(&mail.text[..left]);
                 answer.extend_from_slice(format!(")\r\n{ok}").as_bytes());
                 wire.send(&answer).await?;
             }
             "UID" if arguments.to_ascii_uppercase().starts_with("SEARCH") => {
                 // `UID n:*` names the last message even where it lies below n (RFC 9051 §6.4.9).
-                let last = messages + BEFORE_FIRST_UID;
+                let last = mailbox.messages + BEFORE_FIRST_UID;
                 let from = arguments.rsplit(' ').next().and_then(|set| set.strip_suffix(":*"));
                 let first = from.and_then(|from| from.parse().ok()).unwrap_or(BEFORE_FIRST_UID + 1);
                 let first = first.min(last);
@@ -98,7 +136,7 @@ pub(super) async fn serve(mut wire: Wire, mail: Arc<Mail>) -> io::Result<()> {
                 wire.send(found.as_bytes()).await?;
             }
             "UID" => {
-                wire.send(&mail.list).await?;
+                wire.send(&mail.list(mailbox.messages)).await?;
                 wire.send(ok.as_bytes()).await?;
             }
             "APPEND" => {
@@ -115,8 +153,9 @@ pub(super) async fn serve(mut wire: Wire, mail: Arc<Mail>) -> io::Result<()> {
             }
             "IDLE" => {
                 wire.send(b"+ idling\r\n").await?;
-                while busy && timeout(ARRIVALS, wire.wait()).await.is_err() {
-                    messages += 1;
+                while mailbox.busy && timeout(ARRIVALS, wire.wait()).await.is_err() {
+                    mailbox.messages += 1;
+                    let messages = mailbox.messages;
                     wire.send(format!("* {messages} EXISTS\r\n").as_bytes()).await?;
                 }
                 wire.line().await?;

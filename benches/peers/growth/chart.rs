@@ -1,0 +1,92 @@
+//! Figures along a row of steps, and what can be said of them.
+
+/// One picture and its table.
+pub(super) struct Chart {
+    /// The name of its file, without an ending.
+    pub(super) name: &'static str,
+    pub(super) title: String,
+    pub(super) x: &'static str,
+    pub(super) y: &'static str,
+    pub(super) lines: Vec<Line>,
+    /// What stands in the table only, with its unit.
+    pub(super) beside: Vec<Line>,
+    /// A sentence that comes from the figures.
+    pub(super) told: String,
+    pub(super) form: Form,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    /// Both axes by powers of ten: what grows in proportion is a straight line.
+    Lines,
+    /// A bar for each, by these names.
+    Bars(&'static [&'static str]),
+}
+
+pub(super) struct Line {
+    pub(super) name: &'static str,
+    pub(super) points: Vec<(f64, f64)>,
+}
+
+impl Line {
+    pub(super) fn new(name: &'static str) -> Self {
+        Self { name, points: Vec::new() }
+    }
+
+    pub(super) fn add(&mut self, x: usize, y: f64) {
+        self.points.push((x as f64, y));
+    }
+
+    pub(super) fn first(&self) -> (f64, f64) {
+        self.points.first().copied().unwrap_or_default()
+    }
+
+    pub(super) fn last(&self) -> (f64, f64) {
+        self.points.last().copied().unwrap_or_default()
+    }
+
+    /// What one more costs, between each step and the one before.
+    pub(super) fn marginal(&self) -> Self {
+        let between =
+            |pair: &[(f64, f64)]| (pair[1].0, (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0));
+        Self { name: self.name, points: self.points.windows(2).map(between).collect() }
+    }
+
+    /// Says whether a cost by the piece stays what it is.
+    pub(super) fn knee(&self) -> String {
+        match self.rises_at() {
+            Some((x, times)) => {
+                format!(" A knee: at {} it is {times:.1} times what it was before.", count(x))
+            }
+            None => " No knee.".to_owned(),
+        }
+    }
+
+    /// The first step at which it is half as much again as at any step before.
+    fn rises_at(&self) -> Option<(f64, f64)> {
+        let mut most = self.points.first()?.1;
+        for &(x, y) in &self.points[1..] {
+            if most > 0.0 && y > KNEE * most {
+                return Some((x, y / most));
+            }
+            most = most.max(y);
+        }
+        None
+    }
+}
+
+/// Less than this is lost in what else the machine does.
+const KNEE: f64 = 1.5;
+
+/// A number with commas.
+pub(super) fn count(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
