@@ -32,9 +32,13 @@ pub(super) fn take(bed: &Bed) -> io::Result<Vec<Chart>> {
     let mut left_out = String::new();
     for &step in bed.steps(&SESSIONS, &SESSIONS[..2]) {
         if step > most {
-            left_out = format!(" {step} are left out: a program may have {soft} descriptors here.");
-            break;
+            left_out = format!(
+                " {} would need more than the {} descriptors that a program may have here.",
+                count(step as f64),
+                count(soft as f64)
+            );
         }
+        let step = step.min(most);
         let (before, had) = (gatepost.cpu()?, clients.len());
         while clients.len() < step {
             let mut client = gatepost.door.imap()?;
