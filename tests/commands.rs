@@ -200,7 +200,12 @@ impl Proxy {
     /// With more arguments; also what it says up to its `ready`.
     fn start_with(home: &Path, arguments: &[&str]) -> (Self, String) {
         let mut command = gatepost(home);
-        let mut child = command.arg("run").args(arguments).stderr(Stdio::piped()).spawn().unwrap();
+        command.arg("run").args(arguments);
+        Self::start_by(command)
+    }
+
+    fn start_by(mut command: Command) -> (Self, String) {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let mut said = String::new();
         while !said.ends_with("\nready\n") && said != "ready\n" {
@@ -231,6 +236,46 @@ fn a_wire_log_says_where_it_is_and_that_it_waits_for_an_account() {
         let warned = said.contains("there is no account") && said.contains("`gatepost login other");
         assert_eq!(!warned, is_there, "{said}");
     }
+}
+
+/// Where they ran out, clients would hang, and `status` and `stop` with them.
+#[cfg(unix)]
+#[test]
+fn clients_beyond_the_limit_of_descriptors_are_told_and_commands_still_answered() {
+    const LIMITED: &str = "ulimit -n 74 && exec \"$0\" run";
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let config = "[listen]\nimap = \"127.0.0.1:0\"\nsmtp = \"\"\n[secrets]\nkeychain = \"off\"\n";
+    std::fs::write(home.join("config.toml"), config).unwrap();
+    let mut command = Command::new("sh");
+    command.env_clear().env("GATEPOST_HOME", home).env("NO_COLOR", "1").stdin(Stdio::null());
+    command.args(["-c", LIMITED, env!("CARGO_BIN_EXE_gatepost")]);
+    let (_proxy, said) = Proxy::start_by(command);
+    assert!(said.contains("74 descriptors") && said.contains("5 connections"), "{said}");
+    let status = || {
+        let output = run(home, &["status", "--json"]);
+        assert_eq!(output.status.code(), Some(0));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let address = status()["listeners"]["imap"].as_str().unwrap().to_owned();
+    let clients: Vec<_> = (0..7)
+        .map(|number| {
+            let client = std::net::TcpStream::connect(&address).unwrap();
+            client.set_read_timeout(Some(support::PATIENCE)).unwrap();
+            let mut line = String::new();
+            BufReader::new(&client).read_line(&mut line).unwrap();
+            assert!(
+                line.starts_with(if number < 5 { "* OK" } else { "* BYE" }),
+                "{number}: {line}"
+            );
+            client
+        })
+        .collect();
+    status();
+    let log = std::fs::read_to_string(home.join("logs").join("gatepost.log")).unwrap();
+    assert!(log.contains("turned away: this system lets Gatepost have 74"), "{log}");
+    drop(clients);
+    assert_eq!(run(home, &["stop"]).status.code(), Some(0));
 }
 
 #[test]

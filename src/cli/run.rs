@@ -14,7 +14,7 @@ use crate::accounts::Address;
 use crate::config::{Config, Home};
 use crate::control::{Channel, InstanceLock};
 use crate::private_file;
-use crate::proxy::Server;
+use crate::proxy::{Limits, Server};
 use crate::settings::Settings;
 
 /// Serve your mail programs, in the foreground, until Ctrl-C or `gatepost stop`
@@ -50,23 +50,9 @@ fn run(
     private_file::create_private_dir(&home.accounts()).map_err(|error| {
         Failure::from(Mistake::FolderUnwritable { folder: &home.accounts(), error: &error })
     })?;
-    raise_descriptor_limit();
     block_on(serve(home, settings, log, log_wire))?;
     Ok(ExitCode::SUCCESS)
 }
-
-/// Each session has two descriptors; the soft limit of many systems is 1,024, the hard one far more.
-#[cfg(unix)]
-fn raise_descriptor_limit() {
-    match rlimit::increase_nofile_limit(u64::MAX) {
-        Ok(limit) => tracing::debug!(limit, "descriptors"),
-        Err(error) => tracing::debug!("the limit of descriptors stays as it is ({error})"),
-    }
-}
-
-/// Windows has no such limit.
-#[cfg(windows)]
-fn raise_descriptor_limit() {}
 
 async fn serve(
     home: Home,
@@ -115,6 +101,8 @@ pub(super) enum Hint<'h> {
     WireLogWaits { account: &'h Address },
     /// What a reload has read and can't take up.
     NewStart,
+    /// The system's limit is low.
+    FewDescriptors(Limits),
 }
 
 impl std::fmt::Display for Hint<'_> {
@@ -123,6 +111,7 @@ impl std::fmt::Display for Hint<'_> {
             Self::NoClient => f.write_str(
                 "there is no Google client yet: run `gatepost login you@gmail.com --client FILE` (docs/google-client.md)",
             ),
+            Self::FewDescriptors(limits) => limits.fmt(f),
             Self::NoAccount => {
                 f.write_str("there is no account yet: run `gatepost login you@gmail.com`")
             }
@@ -142,6 +131,13 @@ impl std::fmt::Display for Hint<'_> {
 
 /// What a newcomer should know before the first mail client comes.
 fn hints(server: &Server) {
+    match server.limits() {
+        Some(limits) if limits.are_low() => tracing::warn!("{}", Hint::FewDescriptors(limits)),
+        Some(Limits { descriptors, sessions }) => {
+            tracing::debug!(descriptors, sessions, "as many as there can be");
+        }
+        None => {}
+    }
     if server.settings().server.is_none() {
         tracing::warn!("{}", Hint::NoClient);
     } else if server.status().accounts.is_empty() && server.status().damaged.is_empty() {

@@ -219,9 +219,17 @@ async fn serve(stream: TcpStream, service: Protocol, context: Context) {
         "client connected"
     );
     let stream = ClientStream::new(stream, service);
+    if let Err(limits) = &context.seat {
+        let why = limits.map(|limits| limits.to_string()).unwrap_or_default();
+        tracing::error!("a client is turned away: {why}");
+        return one_too_many(stream, service).await;
+    }
     match (service, context.entrance.place()) {
         (Protocol::Imap, Some(place)) => imap::serve(stream, context, place).await,
         (Protocol::Smtp, Some(place)) => smtp::serve(stream, context, place).await,
-        (protocol, None) => one_too_many(stream, protocol).await,
+        (protocol, None) => {
+            tracing::warn!("too many clients that have not signed on; this one is turned away");
+            one_too_many(stream, protocol).await;
+        }
     }
 }

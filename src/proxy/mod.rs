@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `server` | the running proxy: listeners, reload, status, shutdown |
 //! | `listener` | one listening address |
+//! | `capacity` | how many sessions there can be |
 //! | `household` | the accounts in use: tokens, counters, and what follows: |
 //! | `budget`, `backoff` | how many connections to the provider, and how often it is asked |
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
@@ -17,6 +18,7 @@
 mod awake;
 mod backoff;
 mod budget;
+mod capacity;
 mod client_stream;
 mod continuity;
 mod entrance;
@@ -33,6 +35,7 @@ mod smtp;
 mod trouble;
 
 pub use budget::Connections;
+pub use capacity::Limits;
 pub use continuity::Continuity;
 pub use household::{AccountStatus, Sessions};
 pub use inside::{Inside, UnlockTrouble};

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 
 use super::awake;
+use super::capacity::{Capacity, Limits};
 use super::entrance::Entrance;
 use super::household::{AccountStatus, Household};
 use super::inside::Inside;
@@ -31,6 +32,7 @@ pub struct Server {
     home: Home,
     settings: watch::Sender<Arc<Settings>>,
     entrance: Arc<Entrance>,
+    capacity: Arc<Capacity>,
     listeners: Mutex<Listeners>,
     stopping: watch::Sender<bool>,
     /// Counts the machine's awakenings.
@@ -92,6 +94,7 @@ impl Server {
             home,
             settings,
             entrance,
+            capacity: Arc::new(Capacity::raise()),
             listeners: Mutex::default(),
             stopping: watch::Sender::new(false),
             woke: watch::Sender::new(0),
@@ -107,6 +110,11 @@ impl Server {
     /// The home that is served.
     pub fn home(&self) -> &Home {
         &self.home
+    }
+
+    /// How many sessions there can be, where the system sets a limit.
+    pub fn limits(&self) -> Option<Limits> {
+        self.capacity.limits()
     }
 
     /// The settings in use.
@@ -188,8 +196,10 @@ impl Server {
             let (entrance, stopping) = (self.entrance.clone(), self.stopping.subscribe());
             let woke = self.woke.subscribe();
             let (alive, sessions) = (alive.clone(), self.sessions.clone());
+            let capacity = self.capacity.clone();
             let context = move || Context {
                 id: sessions.fetch_add(1, Ordering::Relaxed) + 1,
+                seat: capacity.seat().ok_or(capacity.limits()),
                 entrance: entrance.clone(),
                 stopping: stopping.clone(),
                 woke: woke.clone(),

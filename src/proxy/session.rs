@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use zeroize::Zeroizing;
 
+use super::capacity::Limits;
 use super::client_stream::ClientStream;
 use super::entrance::{Denied, Entrance};
 use super::household::Member;
@@ -40,6 +41,8 @@ pub(super) struct Context {
     pub(super) stopping: watch::Receiver<bool>,
     /// Names the session in the log.
     pub(super) id: u64,
+    /// Held as long as the session lives; without one it is one too many for the system's limit.
+    pub(super) seat: Result<OwnedSemaphorePermit, Option<Limits>>,
     /// Counts the machine's awakenings.
     pub(super) woke: watch::Receiver<u64>,
     /// Held as long as the session lives, so that the server knows when all have ended.
@@ -172,7 +175,6 @@ pub(super) async fn finish(
 
 /// Tells a client that there are too many already. It isn't waited for: the next one is.
 pub(super) async fn one_too_many(mut stream: ClientStream, protocol: Protocol) {
-    tracing::warn!("too many clients that have not signed on; this one is turned away");
     let words = protocol.goodbye(Goodbye::TooMany);
     let _ = timeout(ONE_LINE, stream.write_all(&words)).await;
 }

@@ -16,7 +16,7 @@ use crate::cli::setup::ASKING_GOOGLE;
 use crate::cli::signing_in::PROVING;
 use crate::config::{ClientFileError, HomeError};
 use crate::protocol::intruder::Intruder;
-use crate::proxy::{AccountStatus, Connections, Continuity, Protocol, Sessions, hint};
+use crate::proxy::{AccountStatus, Connections, Continuity, Limits, Protocol, Sessions, hint};
 use crate::token::{ANOTHER_SIGN_IN, NOT_THE_ADDRESS};
 
 pub(super) fn chapter() -> String {
@@ -101,6 +101,7 @@ pub(super) fn log() -> String {
         Hint::WireLog { .. } => Hint::WireLog { file: Path::new("wire.log") },
         Hint::WireLogWaits { .. } => Hint::WireLogWaits { account },
         Hint::NewStart => Hint::NewStart,
+        Hint::FewDescriptors(_) => Hint::FewDescriptors(Limits::of(256)),
     ] {
         chapter.line(hint);
     }

@@ -1,0 +1,104 @@
+//! How many sessions this process can have. Each has two descriptors, its client's and its server's; one
+//! that came when there were none left would hang, and so would `status` and `stop`.
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// Descriptors for everything else: listeners, files, token requests, the control channel, and
+/// connections that are just changed for others.
+const RESERVE: usize = 64;
+
+/// A system that lets a program have fewer sessions than this is in a person's way.
+const FEW: usize = 250;
+
+/// As many sessions as there can be.
+pub(super) struct Capacity {
+    seats: Arc<Semaphore>,
+    limits: Option<Limits>,
+}
+
+/// What the system lets this process have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Descriptors.
+    pub descriptors: usize,
+    /// Sessions, by them.
+    pub sessions: usize,
+}
+
+impl Limits {
+    pub(crate) fn of(descriptors: usize) -> Self {
+        Self { descriptors, sessions: descriptors.saturating_sub(RESERVE).max(2) / 2 }
+    }
+
+    /// True if they are too few for more than a person or two.
+    pub fn are_low(self) -> bool {
+        self.sessions < FEW
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { descriptors, sessions } = self;
+        write!(
+            f,
+            "this system lets Gatepost have {descriptors} descriptors, which is enough for {sessions} \
+             connections of mail programs: raise the limit (`ulimit -Hn`, or `LimitNOFILE=` in a systemd unit)"
+        )
+    }
+}
+
+impl Capacity {
+    /// Raises the limit of descriptors as far as the system lets it: the soft one of many systems is
+    /// 1,024, the hard one far more.
+    pub(super) fn raise() -> Self {
+        let limits = raised().map(Limits::of);
+        let seats = limits.map_or(Semaphore::MAX_PERMITS, |limits| limits.sessions);
+        Self { seats: Arc::new(Semaphore::new(seats.min(Semaphore::MAX_PERMITS))), limits }
+    }
+
+    /// A seat for one more session, if there is one left.
+    pub(super) fn seat(&self) -> Option<OwnedSemaphorePermit> {
+        self.seats.clone().try_acquire_owned().ok()
+    }
+
+    pub(super) fn limits(&self) -> Option<Limits> {
+        self.limits
+    }
+}
+
+#[cfg(unix)]
+fn raised() -> Option<usize> {
+    let limit = rlimit::increase_nofile_limit(u64::MAX)
+        .or_else(|_| rlimit::getrlimit(rlimit::Resource::NOFILE).map(|(soft, _)| soft));
+    limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX)).ok()
+}
+
+/// Windows has no such limit.
+#[cfg(windows)]
+fn raised() -> Option<usize> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_descriptors_are_kept_for_what_is_no_session() {
+        assert_eq!(Limits::of(1_064).sessions, 500);
+        assert!(Limits::of(256).are_low() && !Limits::of(1_024).are_low());
+        // However few: a person can still say what is the matter.
+        assert_eq!(Limits::of(10).sessions, 1);
+        let full = Capacity {
+            seats: Arc::new(Semaphore::new(1)),
+            limits: Some(Limits { descriptors: 66, sessions: 1 }),
+        };
+        let seat = full.seat();
+        assert!(seat.is_some() && full.seat().is_none());
+        drop(seat);
+        assert!(full.seat().is_some());
+    }
+}
