@@ -20,7 +20,7 @@ pub(crate) fn write(run: &Run) -> io::Result<String> {
     let mut text = String::new();
     for (key, name) in DRAWN {
         let about = key.about();
-        let between = |kind| matches!(kind, Kind::Gatepost | Kind::Against | Kind::Peer);
+        let between = |kind| !matches!(kind, Kind::Direct | Kind::DirectAgain);
         let bars: Vec<(String, f64)> = (0..run.targets.len())
             .filter(|number| between(run.targets[*number].0))
             .filter_map(|number| {

@@ -3,6 +3,7 @@
 use std::io;
 use std::time::Instant;
 
+use crate::colleagues::COLLEAGUES;
 use crate::figures::{Key, Samples};
 use crate::growth;
 use crate::options::Options;
@@ -58,6 +59,18 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
             Err(what) => missing.push(what),
         }
     }
+    for colleague in &COLLEAGUES {
+        if !options.targets.is_empty() && !options.targets.iter().any(|it| it == colleague.name) {
+            continue;
+        }
+        match colleague.find(setting) {
+            Ok(another) => targets.push(Target {
+                rows: Some(colleague.rows),
+                ..Target::start(Kind::Colleague, colleague.name.to_owned(), another)?
+            }),
+            Err(what) => missing.push(what),
+        }
+    }
     missing.dedup();
     targets.push(Target::direct(Kind::DirectAgain, "direct again", direct));
 
@@ -76,7 +89,11 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
             for place in 0..targets.len() {
                 // Another begins in each round.
                 let number = (place + round) % targets.len();
-                let taken = (row.take)(&targets[number], &options.effort()).map_err(|error| {
+                if targets[number].rows.is_some_and(|rows| !rows.contains(&row.name)) {
+                    continue;
+                }
+                let effort = options.effort_for(targets[number].kind);
+                let taken = (row.take)(&targets[number], &effort).map_err(|error| {
                     let name = &targets[number].name;
                     io::Error::new(error.kind(), format!("{}, {name}: {error}", row.name))
                 })?;

@@ -77,6 +77,17 @@ impl Key {
     }
 }
 
+impl Key {
+    /// How many times better Gatepost is to be than what does the same work, where that is said.
+    pub(crate) fn wanted_of_same_work(self) -> Option<f64> {
+        match self {
+            Self::SignOnCpu => Some(100.0),
+            Self::DownloadCpu | Self::AppendCpu | Self::IdleSession => Some(5.0),
+            _ => None,
+        }
+    }
+}
+
 /// What was measured: by figure and target, one sample a round.
 #[derive(Default)]
 pub(crate) struct Samples(BTreeMap<(Key, usize), Vec<f64>>);

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::target::Kind;
+
 /// Measures Gatepost beside its peers
 #[derive(Parser)]
 #[command(name = "cargo bench --bench peers --")]
@@ -88,6 +90,24 @@ impl Options {
             idle: 1_000,
             watched: 3.0,
             starts: 5,
+        }
+    }
+
+    /// A colleague gets less of what it is slow at, and no more clients than it bears.
+    pub(crate) fn effort_for(&self, kind: Kind) -> Effort {
+        let effort = self.effort();
+        if kind != Kind::Colleague {
+            return effort;
+        }
+        let (size, count) = effort.download;
+        Effort {
+            download: (size, count.div_ceil(4)),
+            upload: (effort.upload.0, effort.upload.1.div_ceil(4)),
+            lists: effort.lists.div_ceil(4),
+            fetches: effort.fetches.min(50),
+            sign_ons: effort.sign_ons.min(5),
+            idle: effort.idle.min(200),
+            ..effort
         }
     }
 

@@ -18,13 +18,18 @@ pub(crate) enum Kind {
     Gatepost,
     /// A Gatepost from before a change.
     Against,
+    /// Moves bytes between plain TCP and TLS, and signs nobody on.
     Peer,
+    /// Signs on as Gatepost does.
+    Colleague,
 }
 
 /// One of them, running.
 pub(crate) struct Target {
     pub(crate) kind: Kind,
     pub(crate) name: String,
+    /// The rows that are taken from it, where not all are.
+    pub(crate) rows: Option<&'static [&'static str]>,
     pub(crate) door: Door,
     /// None, if nothing is in between.
     pub(crate) served_by: Option<Served>,
@@ -50,13 +55,19 @@ pub(crate) struct Launch {
 
 impl Target {
     pub(crate) fn direct(kind: Kind, name: &str, door: Door) -> Self {
-        Self { kind, name: name.to_owned(), door, served_by: None }
+        Self { kind, name: name.to_owned(), rows: None, door, served_by: None }
     }
 
     pub(crate) fn start(kind: Kind, name: String, another: Another) -> io::Result<Self> {
         let launch = another()?;
         let program = launch.start()?;
-        Ok(Self { kind, name, door: launch.door, served_by: Some(Served { program, another }) })
+        Ok(Self {
+            kind,
+            name,
+            rows: None,
+            door: launch.door,
+            served_by: Some(Served { program, another }),
+        })
     }
 
     /// CPU seconds that it has used so far; the server's, where nothing is in between.
