@@ -8,12 +8,16 @@ use crate::figures::{Key, Samples};
 use crate::growth;
 use crate::options::Options;
 use crate::process;
+use crate::real;
 use crate::relays::RELAYS;
 use crate::report;
 use crate::rows::{ROWS, Row};
-use crate::stage::{Stage, build};
+use crate::stage::{Servers, Stage, build};
 use crate::target::{Kind, Target};
 use crate::upstream::Upstream;
+
+/// What is taken before real servers: how memory and descriptors grow is no affair of theirs.
+const REAL: [&str; 6] = ["download", "append", "data", "fetch", "noop", "sign-on"];
 
 /// What came of it.
 pub(crate) struct Run {
@@ -27,12 +31,21 @@ pub(crate) struct Run {
 
 /// Measures, and tells.
 pub(crate) fn run(options: &Options) -> io::Result<()> {
-    let rows = chosen(&options.rows)?;
+    let rows: Vec<&Row> = chosen(&options.rows)?
+        .into_iter()
+        .filter(|row| !options.real || REAL.contains(&row.name))
+        .collect();
     let binary = match &options.gatepost {
         Some(file) => file.canonicalize()?,
         None => build("release")?,
     };
-    let stage = Stage::set()?;
+    if options.real
+        && let Some(what) = real::missing()
+    {
+        println!("Not measured before real servers: it needs {what}.");
+        return Ok(());
+    }
+    let stage = if options.real { Stage::real()? } else { Stage::set()? };
     let Stage { setting, prepared, .. } = &stage;
     let direct = setting.behind.clone();
     if options.growth {
@@ -81,7 +94,9 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
         rounds: options.rounds(),
         server_cpu: None,
     };
-    run.server_cpu = Some(server_cpu(&stage.upstream, &targets[0], options)?);
+    if let Servers::Memory(upstream) = &stage.servers {
+        run.server_cpu = Some(server_cpu(upstream, &targets[0], options)?);
+    }
     let begin = Instant::now();
     for round in 0..run.rounds {
         for row in &rows {
@@ -106,7 +121,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     eprintln!("\r{:60}\r{:.0} s", "", begin.elapsed().as_secs_f64());
     report::tell(&run);
     if options.write {
-        report::write(&run)?;
+        if options.real { report::write_real(&run)? } else { report::write(&run)? }
     }
     complete(&run, &rows)
 }

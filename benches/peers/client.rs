@@ -131,9 +131,10 @@ impl Client {
         }
     }
 
-    /// Puts a message into a folder.
-    pub(crate) fn append(&mut self, message: &[u8]) -> io::Result<()> {
-        self.send(format!("a APPEND INBOX (\\Seen) {{{}}}\r\n", message.len()).as_bytes())?;
+    /// Puts a message into a mailbox.
+    pub(crate) fn append(&mut self, mailbox: &str, message: &[u8]) -> io::Result<()> {
+        let size = message.len();
+        self.send(format!("a APPEND {mailbox} (\\Seen) {{{size}}}\r\n").as_bytes())?;
         self.line_that_starts("+")?;
         self.send(message)?;
         self.send(b"\r\n")?;
@@ -144,7 +145,7 @@ impl Client {
     pub(crate) fn mail(&mut self, message: &[u8]) -> io::Result<()> {
         for (command, code) in [
             ("MAIL FROM:<you@gmail.com>\r\n", "250"),
-            ("RCPT TO:<ada@example.com>\r\n", "250"),
+            ("RCPT TO:<you@gmail.com>\r\n", "250"),
             ("DATA\r\n", "354"),
         ] {
             self.send(command.as_bytes())?;

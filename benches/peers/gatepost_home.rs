@@ -24,8 +24,8 @@ pub(crate) struct Prepared {
     home: PathBuf,
     configuration: String,
     password: String,
-    /// Answers for the grant; it ends with this.
-    _authorization: Authorization,
+    /// Answers for the grant, where nobody else does; it ends with this.
+    _authorization: Option<Authorization>,
 }
 
 impl Prepared {
@@ -34,9 +34,15 @@ impl Prepared {
         let users = vec![YOU.to_owned()];
         let authorization =
             Authorization::start(AuthorizationOptions { users, ..Default::default() }).await?;
+        let prepared = Self::at(setting, &authorization).await?;
+        Ok(Self { _authorization: Some(authorization), ..prepared })
+    }
+
+    /// The same at an authorization server that is there already.
+    pub(crate) async fn at(setting: &Setting, authorization: &Authorization) -> io::Result<Self> {
         let folder = setting.folder.join("gatepost");
         fs::create_dir(&folder)?;
-        let configuration = configuration(setting, &authorization);
+        let configuration = configuration(setting, authorization);
         fs::write(
             folder.join("config.toml"),
             listen("127.0.0.1:0", "127.0.0.1:0") + &configuration,
@@ -71,7 +77,7 @@ impl Prepared {
             .password
             .ok_or_else(|| io::Error::other("no local password was made"))?;
         let password = password.expose().to_owned();
-        Ok(Self { home: folder, configuration, password, _authorization: authorization })
+        Ok(Self { home: folder, configuration, password, _authorization: None })
     }
 
     /// Prepares instances of this binary.

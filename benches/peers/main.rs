@@ -38,6 +38,8 @@ mod plot;
 #[cfg(target_os = "linux")]
 mod process;
 #[cfg(target_os = "linux")]
+mod real;
+#[cfg(target_os = "linux")]
 mod relays;
 #[cfg(target_os = "linux")]
 mod report;
@@ -45,6 +47,22 @@ mod report;
 mod rows;
 #[cfg(target_os = "linux")]
 mod stage;
+/// The servers of the tests against real ones.
+#[cfg(target_os = "linux")]
+#[path = "../../tests/real/support"]
+#[allow(
+    dead_code,
+    unused_imports,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "made for tests, and more than is used here"
+)]
+mod support {
+    pub(crate) mod bed;
+    pub(crate) mod process;
+    pub(crate) mod servers;
+}
 #[cfg(target_os = "linux")]
 mod target;
 #[cfg(target_os = "linux")]

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 
+use crate::real::LARGEST;
 use crate::target::Kind;
 
 /// Measures Gatepost beside its peers
@@ -22,13 +23,16 @@ pub(crate) struct Options {
     /// One round of little work, which only shows that each row gives its figures
     #[arg(long)]
     pub(crate) short: bool,
+    /// Before real Dovecot and real Postfix, instead of the server that answers from memory
+    #[arg(long, conflicts_with_all = ["growth", "instructions"])]
+    pub(crate) real: bool,
     /// Count Gatepost's instructions by Callgrind, beside those kept in docs/instructions.md
     #[arg(long)]
     pub(crate) instructions: bool,
     /// Measure how cost grows with sessions and sizes, instead of the rows
     #[arg(long, conflicts_with_all = ["rows", "targets", "against", "instructions"])]
     pub(crate) growth: bool,
-    /// Write docs/performance.md with its plots; with --growth docs/growth.md, with --instructions
+    /// Write docs/performance.md (with --real docs/performance-real.md) with its plots; with --growth docs/growth.md, with --instructions
     /// docs/instructions.md
     #[arg(long)]
     pub(crate) write: bool,
@@ -65,6 +69,22 @@ pub(crate) struct Effort {
 
 impl Options {
     pub(crate) fn effort(&self) -> Effort {
+        let effort = self.full_effort();
+        if !self.real {
+            return effort;
+        }
+        // They write to a disk, and are far slower than what stands before them.
+        Effort {
+            download: (effort.download.0.min(LARGEST), effort.download.1),
+            upload: (effort.upload.0.min(LARGEST), effort.upload.1.min(4)),
+            fetches: effort.fetches.min(500),
+            noops: effort.noops.min(1_000),
+            sign_ons: effort.sign_ons.min(50),
+            ..effort
+        }
+    }
+
+    fn full_effort(&self) -> Effort {
         if self.short {
             return Effort {
                 download: (4, 2),

@@ -29,10 +29,25 @@ pub(crate) fn write(run: &Run) -> io::Result<()> {
          Each figure is the median of all rounds, with the least and the most; the ratios are medians of those \
          within each round. A figure changes with the machine and with what else it does; the ratios are \
          what counts. `cargo bench --bench peers -- --help` says how to measure a single row, or one \
-         Gatepost beside another; [growth.md](growth.md) has how cost grows, and \
+         Gatepost beside another; [performance-real.md](performance-real.md) \
+         has the same before real servers, [growth.md](growth.md) how cost grows, and \
          [instructions.md](instructions.md) what hardly depends on the machine.\n\n{}{}",
         run.rounds,
         bars::write(run)?,
+        tables(run)
+    );
+    fs::write(file, text)
+}
+
+/// The same before real servers.
+pub(crate) fn write_real(run: &Run) -> io::Result<()> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/performance-real.md");
+    let text = format!(
+        "# How fast before real servers\n\n\
+         Written by `cargo bench --bench peers -- --real --write` ({} rounds), as root: the same as in \
+         [performance.md](performance.md), with real Dovecot and real Postfix in Gmail's place. They take \
+         longer than anything that stands before them, as Gmail does.\n\n{}",
+        run.rounds,
         tables(run)
     );
     fs::write(file, text)

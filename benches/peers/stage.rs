@@ -10,7 +10,9 @@ use tokio::runtime::Runtime;
 use crate::client::{Door, SignOn};
 use crate::gatepost_home::{Prepared, YOU};
 use crate::process;
+use crate::real;
 use crate::relays::Setting;
+use crate::support::bed::Bed;
 use crate::upstream::Upstream;
 
 /// It ends in this order.
@@ -19,19 +21,24 @@ pub(crate) struct Stage {
     pub(crate) setting: Rc<Setting>,
     /// The token endpoint is here, and answers while there are measurements.
     runtime: Runtime,
-    pub(crate) upstream: Upstream,
+    pub(crate) servers: Servers,
     pub(crate) folder: tempfile::TempDir,
+}
+
+/// What stands behind.
+pub(crate) enum Servers {
+    Memory(Upstream),
+    Real { _bed: Box<Bed> },
 }
 
 impl Stage {
     pub(crate) fn set() -> io::Result<Self> {
         process::raise_descriptor_limit()?;
-        let folder = tempfile::Builder::new().prefix("gatepost-bench").tempdir()?;
+        let folder = folder()?;
         let upstream = Upstream::start(folder.path())?;
         let tls =
             gatepost::tls::client_config(Some(&upstream.ca_file)).map_err(io::Error::other)?;
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = runtime()?;
         let token = "ya29.".to_owned() + &"t".repeat(200);
         let direct = Door {
             imap: upstream.imap,
@@ -45,17 +52,40 @@ impl Stage {
             behind: direct,
         });
         let prepared = Rc::new(runtime.block_on(Prepared::new(&setting))?);
-        Ok(Self { prepared, setting, runtime, upstream, folder })
+        Ok(Self { prepared, setting, runtime, servers: Servers::Memory(upstream), folder })
+    }
+
+    /// Before real Dovecot and Postfix.
+    pub(crate) fn real() -> io::Result<Self> {
+        process::raise_descriptor_limit()?;
+        let folder = folder()?;
+        let runtime = runtime()?;
+        let (bed, setting, prepared) = real::set(folder.path(), &runtime)?;
+        let servers = Servers::Real { _bed: Box::new(bed) };
+        Ok(Self { prepared, setting, runtime, servers, folder })
     }
 
     /// An account at the same server by the port where no TLS session is resumed.
     pub(crate) fn prepare_without_tickets(&self) -> io::Result<Rc<Prepared>> {
         let folder = self.folder.path().join("without-tickets");
         std::fs::create_dir(&folder)?;
-        let behind = Door { imap: self.upstream.without_tickets, ..self.setting.behind.clone() };
+        let Servers::Memory(upstream) = &self.servers else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let behind = Door { imap: upstream.without_tickets, ..self.setting.behind.clone() };
         let setting = Setting { folder, ca_file: self.setting.ca_file.clone(), behind };
         Ok(Rc::new(self.runtime.block_on(Prepared::new(&setting))?))
     }
+}
+
+/// Others may pass through it: Dovecot's processes have users of their own.
+fn folder() -> io::Result<tempfile::TempDir> {
+    let passable = std::os::unix::fs::PermissionsExt::from_mode(0o711);
+    tempfile::Builder::new().prefix("gatepost-bench").permissions(passable).tempdir()
+}
+
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()
 }
 
 /// Gatepost's binary as people get it (`release`), or with its names kept (`profiling`). The one that

@@ -84,11 +84,7 @@ fn fetch(client: &mut Client, _: &[u8]) -> io::Result<()> {
 }
 
 fn append(client: &mut Client, message: &[u8]) -> io::Result<()> {
-    client.send(format!("a APPEND INBOX (\\Seen) {{{}}}\r\n", message.len()).as_bytes())?;
-    client.line_that_starts("+")?;
-    client.send(message)?;
-    client.send(b"\r\n")?;
-    client.answered()
+    client.append("INBOX", message)
 }
 
 fn message(size: usize) -> Vec<u8> {

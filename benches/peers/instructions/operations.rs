@@ -126,7 +126,7 @@ fn arrivals(door: &Door) -> io::Result<Often> {
 fn append(door: &Door) -> io::Result<Often> {
     let mut client = door.imap()?;
     let message = message(MIB);
-    Ok(Box::new(move |count| (0..count).try_for_each(|_| client.append(&message))))
+    Ok(Box::new(move |count| (0..count).try_for_each(|_| client.append("INBOX", &message))))
 }
 
 fn data(door: &Door) -> io::Result<Often> {

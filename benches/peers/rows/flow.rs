@@ -38,9 +38,9 @@ pub(super) fn append(target: &Target, effort: &Effort) -> io::Result<Taken> {
     let (size, count) = effort.upload;
     let message = message(size * MIB);
     let mut client = target.door.imap()?;
-    client.append(&message[..MIB])?;
+    client.append("INBOX", &message[..MIB])?;
     flow(target, message.len() * count, [Key::AppendRate, Key::AppendCpu], || {
-        (0..count).try_for_each(|_| client.append(&message))
+        (0..count).try_for_each(|_| client.append("INBOX", &message))
     })
 }
 

@@ -1,0 +1,63 @@
+//! Real Dovecot and real Postfix in the mail server's place: the test bed of `tests/real/`.
+
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+
+use tokio::runtime::Runtime;
+
+use crate::client::{Door, SignOn};
+use crate::gatepost_home::{Prepared, YOU};
+use crate::relays::Setting;
+use crate::support::bed::Bed;
+
+/// Messages in the inbox.
+const MESSAGES: usize = 5_000;
+/// The mailbox `Large` has messages of 1 MiB, 2 MiB and so on up to this.
+pub(crate) const LARGEST: usize = 4;
+
+const MIB: usize = 1024 * 1024;
+
+/// What is missing for it, in words.
+pub(crate) fn missing() -> Option<&'static str> {
+    let there = ["/usr/sbin/dovecot", "/usr/lib/postfix/sbin/master"];
+    let all = there.iter().all(|file| Path::new(file).exists());
+    (!(nix::unistd::geteuid().is_root() && all))
+        .then_some("root, Dovecot and Postfix (./test installs them)")
+}
+
+/// Starts both, with mail, and signs in.
+pub(crate) fn set(
+    folder: &Path,
+    runtime: &Runtime,
+) -> io::Result<(Bed, Rc<Setting>, Rc<Prepared>)> {
+    let bed = Bed::with_smtp();
+    bed.google.allow_user(YOU);
+    bed.store.fill_inbox(YOU, (0..MESSAGES).map(|_| mail(2 * 1024)));
+    let postfix = bed.postfix.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+    let ca_file = bed.authority();
+    let tls = gatepost::tls::client_config(Some(&ca_file)).map_err(io::Error::other)?;
+    let sign_on = SignOn::Token { user: YOU.to_owned(), token: bed.google.token_for(YOU) };
+    let behind = Door { imap: bed.dovecot.address(), smtp: postfix.tls(), tls: Some(tls), sign_on };
+    let mut client = behind.imap()?;
+    // What it sees now has the first numbers.
+    client.ask("SELECT INBOX")?;
+    client.ask("CREATE Large")?;
+    for size in 1..=LARGEST {
+        client.append("Large", &mail(size * MIB))?;
+    }
+    let setting = Rc::new(Setting { folder: folder.to_owned(), ca_file, behind });
+    let prepared = Rc::new(runtime.block_on(Prepared::at(&setting, &bed.google))?);
+    Ok((bed, setting, prepared))
+}
+
+/// A message of so many bytes.
+fn mail(size: usize) -> Vec<u8> {
+    let mut mail =
+        b"From: Ada <ada@example.com>\r\nTo: you@gmail.com\r\nSubject: hello\r\n\r\n".to_vec();
+    let line = b"The quick brown fox jumps over the lazy dog, and the dog does not mind it.\r\n";
+    while mail.len() + line.len() <= size {
+        mail.extend_from_slice(line);
+    }
+    mail
+}
