@@ -1,5 +1,10 @@
 //! One direction of a relayed session: a bounded buffer between a reader and a writer.
 
+#![allow(
+    clippy::missing_const_for_thread_local,
+    reason = "on Windows it doesn't see that the initializer is const"
+)]
+
 use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
