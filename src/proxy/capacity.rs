@@ -14,10 +14,15 @@ const RESERVE: usize = 64;
 const FEW: usize = 250;
 
 /// As many sessions as there can be.
-pub(super) struct Capacity {
+pub(super) struct Capacity(Option<Limited>);
+
+struct Limited {
     seats: Arc<Semaphore>,
-    limits: Option<Limits>,
+    limits: Limits,
 }
+
+/// A session's own seat, where they are counted.
+pub(super) type Seat = Option<OwnedSemaphorePermit>;
 
 /// What the system lets this process have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,18 +59,25 @@ impl Capacity {
     /// Raises the limit of descriptors as far as the system lets it: the soft one of many systems is
     /// 1,024, the hard one far more.
     pub(super) fn raise() -> Self {
-        let limits = raised().map(Limits::of);
-        let seats = limits.map_or(Semaphore::MAX_PERMITS, |limits| limits.sessions);
-        Self { seats: Arc::new(Semaphore::new(seats.min(Semaphore::MAX_PERMITS))), limits }
+        Self(raised().map(Limits::of).map(|limits| Limited {
+            seats: Arc::new(Semaphore::new(limits.sessions.min(Semaphore::MAX_PERMITS))),
+            limits,
+        }))
     }
 
-    /// A seat for one more session, if there is one left.
-    pub(super) fn seat(&self) -> Option<OwnedSemaphorePermit> {
-        self.seats.clone().try_acquire_owned().ok()
+    /// A seat for one more session.
+    ///
+    /// # Errors
+    /// The limits, where there is none left.
+    pub(super) fn seat(&self) -> Result<Seat, Limits> {
+        let seat = |Limited { seats, limits }: &Limited| {
+            seats.clone().try_acquire_owned().map_err(|_| *limits)
+        };
+        self.0.as_ref().map(seat).transpose()
     }
 
     pub(super) fn limits(&self) -> Option<Limits> {
-        self.limits
+        self.0.as_ref().map(|limited| limited.limits)
     }
 }
 
@@ -92,13 +104,12 @@ mod tests {
         assert!(Limits::of(256).are_low() && !Limits::of(1_024).are_low());
         // However few: a person can still say what is the matter.
         assert_eq!(Limits::of(10).sessions, 1);
-        let full = Capacity {
-            seats: Arc::new(Semaphore::new(1)),
-            limits: Some(Limits { descriptors: 66, sessions: 1 }),
-        };
+        let limits = Limits { descriptors: 66, sessions: 1 };
+        let full = Capacity(Some(Limited { seats: Arc::new(Semaphore::new(1)), limits }));
         let seat = full.seat();
-        assert!(seat.is_some() && full.seat().is_none());
+        assert!(seat.is_ok());
+        assert_eq!(full.seat().err(), Some(limits));
         drop(seat);
-        assert!(full.seat().is_some());
+        assert!(full.seat().is_ok());
     }
 }

@@ -23,8 +23,7 @@ struct Entered {
 
 /// Serves a client from its greeting to its end; `place` is its own until it has signed on.
 pub(super) async fn serve(mut stream: ClientStream, context: Context, place: OwnedSemaphorePermit) {
-    // On the heap: what a sign-on needs is no part of an idle session.
-    let Some(entered) = Box::pin(sign_on(&mut stream, &context)).await else { return };
+    let Some(entered) = sign_on(&mut stream, &context).await else { return };
     drop(place);
     let Entered { presence, open, accepted } = entered;
     let OpenImap { leg, notices, place: connection } = open;
@@ -45,9 +44,7 @@ pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Own
         continuity::serve(&mut stream, &supply, leg, accepted.rest).await;
     drop(connection);
     member.backoff(Protocol::Imap).connection_ended();
-    let end =
-        Box::pin(finish(&context, Protocol::Imap, member, &why, &dialogue, &mut stream, upstream));
-    end.await;
+    finish(&context, Protocol::Imap, member, &why, &dialogue, &mut stream, upstream).await;
 }
 
 /// What a session gets to go on over other connections.

@@ -220,8 +220,7 @@ async fn serve(stream: TcpStream, service: Protocol, context: Context) {
     );
     let stream = ClientStream::new(stream, service);
     if let Err(limits) = &context.seat {
-        let why = limits.map(|limits| limits.to_string()).unwrap_or_default();
-        tracing::error!("a client is turned away: {why}");
+        tracing::error!("a client is turned away: {limits}");
         return one_too_many(stream, service).await;
     }
     match (service, context.entrance.place()) {

@@ -199,7 +199,7 @@ impl Server {
             let capacity = self.capacity.clone();
             let context = move || Context {
                 id: sessions.fetch_add(1, Ordering::Relaxed) + 1,
-                seat: capacity.seat().ok_or(capacity.limits()),
+                seat: capacity.seat(),
                 entrance: entrance.clone(),
                 stopping: stopping.clone(),
                 woke: woke.clone(),

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use zeroize::Zeroizing;
 
-use super::capacity::Limits;
+use super::capacity::{Limits, Seat};
 use super::client_stream::ClientStream;
 use super::entrance::{Denied, Entrance};
 use super::household::Member;
@@ -42,7 +42,7 @@ pub(super) struct Context {
     /// Names the session in the log.
     pub(super) id: u64,
     /// Held as long as the session lives; without one it is one too many for the system's limit.
-    pub(super) seat: Result<OwnedSemaphorePermit, Option<Limits>>,
+    pub(super) seat: Result<Seat, Limits>,
     /// Counts the machine's awakenings.
     pub(super) woke: watch::Receiver<u64>,
     /// Held as long as the session lives, so that the server knows when all have ended.

@@ -37,8 +37,7 @@ struct Entered {
 
 /// Serves a client from its greeting to its end; `place` is its own until it has signed on.
 pub(super) async fn serve(mut stream: ClientStream, context: Context, place: OwnedSemaphorePermit) {
-    // On the heap: what a sign-on needs is no part of an idle session.
-    let Some(entered) = Box::pin(sign_on(&mut stream, &context)).await else { return };
+    let Some(entered) = sign_on(&mut stream, &context).await else { return };
     drop(place);
     let Entered { presence, mut session, client_name, accepted, mut rest } = entered;
     let member = &presence.member;
@@ -66,7 +65,7 @@ pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Own
         if Client::new(&mut stream).send(BARE_NEWLINE).await.is_err() {
             return;
         }
-        match Box::pin(context.entrance.smtp(member, &client_name, None)).await {
+        match context.entrance.smtp(member, &client_name, None).await {
             Ok(again) => session = again,
             Err(trouble) => {
                 return say_goodbye(&mut stream, &trouble.words(Protocol::Smtp, context.id)).await;

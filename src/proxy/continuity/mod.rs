@@ -134,7 +134,7 @@ where
             let Ended { why, from_client, from_upstream } = self.relay().await;
             self.from_client = from_client;
             self.rest = from_upstream;
-            // On the heap while it lasts: in place it would make each idle session 20 KiB larger.
+            // On the heap while it lasts: in place it would make each idle session 3 KiB larger.
             let mut went_on = Box::pin(self.went_on(why)).await;
             if let Err(End::UpstreamLeft) = went_on {
                 went_on = Box::pin(self.resume()).await;
