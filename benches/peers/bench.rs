@@ -115,6 +115,7 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
                 for (key, value) in taken {
                     run.samples.add(key, number, value);
                 }
+                stage.clear()?;
             }
         }
     }

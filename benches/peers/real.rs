@@ -1,8 +1,11 @@
 //! Real Dovecot and real Postfix in the mail server's place: the test bed of `tests/real/`.
 
+use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 
@@ -16,6 +19,8 @@ const MESSAGES: usize = 5_000;
 /// The mailbox `Large` has messages of 1 MiB, 2 MiB and so on up to this.
 pub(crate) const LARGEST: usize = 4;
 
+/// How long mail may be on its way.
+const PATIENCE: Duration = Duration::from_secs(60);
 const MIB: usize = 1024 * 1024;
 
 /// What is missing for it, in words.
@@ -49,6 +54,33 @@ pub(crate) fn set(
     let setting = Rc::new(Setting { folder: folder.to_owned(), ca_file, behind });
     let prepared = Rc::new(runtime.block_on(Prepared::at(&setting, &bed.google))?);
     Ok((bed, setting, prepared))
+}
+
+/// Waits until what was sent has arrived, and takes away all that came into the inbox.
+pub(crate) fn clear(bed: &Bed) -> io::Result<()> {
+    // The bed has its servers' folders side by side.
+    let beside = |name: &str| bed.dovecot.folder().with_file_name(name);
+    let begin = Instant::now();
+    let queues = ["incoming", "active"].map(|queue| beside("smtp").join("queue").join(queue));
+    while queues.iter().any(|queue| !files(queue).is_empty()) {
+        if begin.elapsed() > PATIENCE {
+            return Err(io::Error::other("Postfix does not deliver what was sent"));
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    let inbox = beside("mail").join(YOU).join("Maildir");
+    for file in ["cur", "new"].iter().flat_map(|part| files(&inbox.join(part))) {
+        // What was there from the start is named by the bed.
+        if !file.to_string_lossy().contains(".bed:") {
+            fs::remove_file(file)?;
+        }
+    }
+    Ok(())
+}
+
+/// None, where nothing has come yet.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
 }
 
 /// A message of so many bytes.

@@ -28,7 +28,7 @@ pub(crate) struct Stage {
 /// What stands behind.
 pub(crate) enum Servers {
     Memory(Upstream),
-    Real { _bed: Box<Bed> },
+    Real(Box<Bed>),
 }
 
 impl Stage {
@@ -61,8 +61,16 @@ impl Stage {
         let folder = folder()?;
         let runtime = runtime()?;
         let (bed, setting, prepared) = real::set(folder.path(), &runtime)?;
-        let servers = Servers::Real { _bed: Box::new(bed) };
+        let servers = Servers::Real(Box::new(bed));
         Ok(Self { prepared, setting, runtime, servers, folder })
+    }
+
+    /// After a row of one target: the next one finds the servers as this one did.
+    pub(crate) fn clear(&self) -> io::Result<()> {
+        match &self.servers {
+            Servers::Memory(_) => Ok(()),
+            Servers::Real(bed) => real::clear(bed),
+        }
     }
 
     /// An account at the same server by the port where no TLS session is resumed.
