@@ -25,7 +25,7 @@ const MIB: usize = 1024 * 1024;
 
 /// What is missing for it, in words.
 pub(crate) fn missing() -> Option<&'static str> {
-    let there = ["/usr/sbin/dovecot", "/usr/lib/postfix/sbin/master"];
+    let there = ["/usr/sbin/dovecot", "/usr/lib/dovecot/lmtp", "/usr/lib/postfix/sbin/master"];
     let all = there.iter().all(|file| Path::new(file).exists());
     (!(nix::unistd::geteuid().is_root() && all))
         .then_some("root, Dovecot and Postfix (./test installs them)")
