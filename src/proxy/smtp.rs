@@ -37,7 +37,8 @@ struct Entered {
 
 /// Serves a client from its greeting to its end; `place` is its own until it has signed on.
 pub(super) async fn serve(mut stream: ClientStream, context: Context, place: OwnedSemaphorePermit) {
-    let Some(entered) = sign_on(&mut stream, &context).await else { return };
+    // On the heap: it is larger than all that an idle session of either protocol needs.
+    let Some(entered) = Box::pin(sign_on(&mut stream, &context)).await else { return };
     drop(place);
     let Entered { presence, mut session, client_name, accepted, mut rest } = entered;
     let member = &presence.member;
