@@ -31,7 +31,8 @@ pub(crate) struct Run {
 
 /// Measures, and tells.
 pub(crate) fn run(options: &Options) -> io::Result<()> {
-    let rows: Vec<&Row> = chosen(&options.rows)?
+    let rows: Vec<&Row> = options
+        .chosen(&ROWS, |row| row.name)?
         .into_iter()
         .filter(|row| !options.real || REAL.contains(&row.name))
         .collect();
@@ -125,16 +126,6 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
         if options.real { report::write_real(&run)? } else { report::write(&run)? }
     }
     complete(&run, &rows)
-}
-
-fn chosen(names: &[String]) -> io::Result<Vec<&'static Row>> {
-    if let Some(unknown) = names.iter().find(|name| ROWS.iter().all(|row| row.name != **name)) {
-        let known: Vec<&str> = ROWS.iter().map(|row| row.name).collect();
-        let words = format!("there is no row “{unknown}”; there are {}", known.join(", "));
-        return Err(io::Error::other(words));
-    }
-    let is_chosen = |row: &&Row| names.is_empty() || names.iter().any(|name| name == row.name);
-    Ok(ROWS.iter().filter(is_chosen).collect())
 }
 
 /// What the mail server itself costs: it is to be well below any proxy.

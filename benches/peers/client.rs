@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -116,6 +116,15 @@ impl Client {
     pub(crate) fn ask(&mut self, command: &str) -> io::Result<()> {
         self.send(format!("a {command}\r\n").as_bytes())?;
         self.answered()
+    }
+
+    /// A command so many times, each when the one before is answered; the seconds that each took.
+    pub(crate) fn time_each(&mut self, command: &str, count: usize) -> io::Result<Vec<f64>> {
+        let once = |_| {
+            let begin = Instant::now();
+            self.ask(command).map(|()| begin.elapsed().as_secs_f64())
+        };
+        (0..count).map(once).collect()
     }
 
     /// Drops the answer up to and with the tagged OK.

@@ -108,12 +108,10 @@ fn email_oauth2_proxy(program: &Path, setting: &Setting, folder: &Path) -> io::R
 /// With one token for whoever comes: it refreshes none, and checks no certificate, which spares it work.
 fn dovecot(program: &Path, setting: &Setting, folder: &Path) -> io::Result<Launch> {
     let imap = process::free_port()?;
-    let run = folder.join("run");
-    let folder = folder.display();
-    let (there, token) = (setting.behind.imap.port(), token(setting));
-    let port = imap.port();
+    let there = setting.behind.imap.port();
+    let (here, token, port) = (folder.display(), token(setting), imap.port());
     let text = format!(
-        "base_dir = {}\nstate_dir = {folder}/state\nlog_path = {folder}/said\nprotocols = imap\n\
+        "base_dir = {here}/run\nstate_dir = {here}/state\nlog_path = {here}/said\nprotocols = imap\n\
          listen = 127.0.0.1\nssl = no\ndisable_plaintext_auth = no\nauth_failure_delay = 0\n\
          default_vsz_limit = 0\n\
          passdb {{\n driver = static\n args = nopassword=y proxy=y host=localhost hostip=127.0.0.1 \
@@ -123,16 +121,13 @@ fn dovecot(program: &Path, setting: &Setting, folder: &Path) -> io::Result<Launc
          inet_listener imap {{\n port = {port}\n }}\n inet_listener imaps {{\n port = 0\n }}\n}}\n\
          service anvil {{\n client_limit = 8192\n unix_listener anvil-auth-penalty {{\n mode = 0\n }}\n}}\n\
          service auth {{\n client_limit = 8192\n}}\n",
-        run.display(),
     );
-    let file = Path::new(&folder.to_string()).join("configuration");
+    let file = folder.join("configuration");
     fs::write(&file, text)?;
-    let command = ["-F", "-c"].map(str::to_owned);
-    let command =
-        [vec![program.display().to_string()], command.to_vec(), vec![file.display().to_string()]]
-            .concat();
+    let command = [&program.display().to_string(), "-F", "-c", &file.display().to_string()];
+    let command = command.map(str::to_owned).to_vec();
     let sign_on = SignOn::Password { user: YOU.to_owned(), password: "any".to_owned() };
     // It has no submission here.
     let door = Door { imap, smtp: imap, tls: None, sign_on };
-    Ok(Launch { command, log: run.with_file_name("log"), door, says_ready: false })
+    Ok(Launch { command, log: folder.join("log"), door, says_ready: false })
 }

@@ -1,5 +1,6 @@
 //! What is measured, and how much of it.
 
+use std::io;
 use std::path::PathBuf;
 
 use clap::Parser;
@@ -32,8 +33,8 @@ pub(crate) struct Options {
     /// Measure how cost grows with sessions and sizes, instead of the rows
     #[arg(long, conflicts_with_all = ["rows", "targets", "against", "instructions"])]
     pub(crate) growth: bool,
-    /// Write docs/performance.md (with --real docs/performance-real.md) with its plots; with --growth docs/growth.md, with --instructions
-    /// docs/instructions.md
+    /// Write docs/performance.md with its plots; with --real docs/performance-real.md, with --growth
+    /// docs/growth.md, with --instructions docs/instructions.md
     #[arg(long)]
     pub(crate) write: bool,
     /// Measure this binary instead of the one that cargo builds
@@ -68,6 +69,23 @@ pub(crate) struct Effort {
 }
 
 impl Options {
+    /// Those that are wanted: all, where none is named.
+    pub(crate) fn chosen<T>(
+        &self,
+        all: &'static [T],
+        name: fn(&T) -> &str,
+    ) -> io::Result<Vec<&'static T>> {
+        let known = || all.iter().map(name);
+        if let Some(unknown) = self.rows.iter().find(|row| known().all(|known| known != **row)) {
+            let known = known().collect::<Vec<_>>().join(", ");
+            return Err(io::Error::other(format!(
+                "there is no row “{unknown}”; there are {known}"
+            )));
+        }
+        let wanted = |row: &&T| self.rows.is_empty() || self.rows.iter().any(|of| of == name(row));
+        Ok(all.iter().filter(wanted).collect())
+    }
+
     pub(crate) fn effort(&self) -> Effort {
         let effort = self.full_effort();
         if !self.real {

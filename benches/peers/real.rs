@@ -12,6 +12,7 @@ use tokio::runtime::Runtime;
 use crate::client::{Door, SignOn};
 use crate::gatepost_home::{Prepared, YOU};
 use crate::relays::Setting;
+use crate::rows::message;
 use crate::support::bed::Bed;
 
 /// Messages in the inbox.
@@ -85,11 +86,6 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 
 /// A message of so many bytes.
 fn mail(size: usize) -> Vec<u8> {
-    let mut mail =
-        b"From: Ada <ada@example.com>\r\nTo: you@gmail.com\r\nSubject: hello\r\n\r\n".to_vec();
-    let line = b"The quick brown fox jumps over the lazy dog, and the dog does not mind it.\r\n";
-    while mail.len() + line.len() <= size {
-        mail.extend_from_slice(line);
-    }
-    mail
+    let header = b"From: Ada <ada@example.com>\r\nTo: you@gmail.com\r\nSubject: hello\r\n\r\n";
+    [header.as_slice(), &message(size - header.len())].concat()
 }

@@ -3,11 +3,11 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
-use std::path::Path;
 
 use crate::bars;
 use crate::bench::Run;
 use crate::figures::{About, Bar, Key};
+use crate::plot;
 use crate::target::Kind;
 
 /// What explains a bar that isn't reached; from the symbols of a binary that keeps them.
@@ -23,7 +23,7 @@ pub(crate) fn tell(run: &Run) {
 
 /// Writes it into the documentation.
 pub(crate) fn write(run: &Run) -> io::Result<()> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/performance.md");
+    let file = plot::docs().join("performance.md");
     let text = format!(
         "# How fast\n\n\
          Written by `cargo bench --bench peers -- --write` ({} rounds). Gatepost's release binary and its \
@@ -47,7 +47,7 @@ pub(crate) fn write(run: &Run) -> io::Result<()> {
 
 /// The same before real servers.
 pub(crate) fn write_real(run: &Run) -> io::Result<()> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/performance-real.md");
+    let file = plot::docs().join("performance-real.md");
     let text = format!(
         "# How fast before real servers\n\n\
          Written by `cargo bench --bench peers -- --real --write` ({} rounds), as root: the same as in \
@@ -239,6 +239,19 @@ pub(crate) fn figure(value: f64) -> String {
         size if size >= 1.0 => format!("{value:.2}"),
         _ => format!("{value:.3}"),
     }
+}
+
+/// A whole number with its thousands apart.
+pub(crate) fn count(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut apart = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            apart.push(',');
+        }
+        apart.push(digit);
+    }
+    apart
 }
 
 /// A table in Markdown whose columns stand below one another on a terminal too.

@@ -1,5 +1,7 @@
 //! Figures along a row of steps, and what can be said of them.
 
+use crate::report::count;
+
 /// One picture and its table.
 pub(super) struct Chart {
     /// The name of its file, without an ending.
@@ -77,16 +79,3 @@ impl Line {
 
 /// Less than this is lost in what else the machine does.
 const KNEE: f64 = 1.5;
-
-/// A number with commas.
-pub(super) fn count(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}

@@ -2,14 +2,14 @@
 
 use std::io;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::chart::{Chart, Form, Line, count};
+use super::chart::{Chart, Form, Line};
 use super::{Bed, Serving};
 use crate::client::Door;
 use crate::figures::{median, quantile};
 use crate::process;
-use crate::report::figure;
+use crate::report::{count, figure};
 
 const SESSIONS: [usize; 5] = [1, 10, 100, 1_000, 10_000];
 /// Descriptors of a program besides its sessions'.
@@ -74,13 +74,7 @@ pub(super) fn noop(door: &Door, count: usize) -> io::Result<Vec<f64>> {
     let mut client = door.imap()?;
     client.ask("SELECT INBOX")?;
     (0..count / 10).try_for_each(|_| client.ask("NOOP"))?;
-    let mut times = Vec::with_capacity(count);
-    for _ in 0..count {
-        let begin = Instant::now();
-        client.ask("NOOP")?;
-        times.push(begin.elapsed().as_secs_f64());
-    }
-    Ok(times)
+    client.time_each("NOOP", count)
 }
 
 fn charts(
@@ -92,9 +86,8 @@ fn charts(
     [cpu, switches]: [Line; 2],
     left_out: &str,
 ) -> Vec<Chart> {
-    let ((sessions, last), (_, first)) =
-        (each.last(), each.points.iter().rev().nth(2).copied().unwrap_or(each.first()));
-    let earlier = each.points.iter().rev().nth(2).copied().unwrap_or(each.first()).0;
+    let (sessions, last) = each.last();
+    let (earlier, first) = each.points.iter().rev().nth(2).copied().unwrap_or(each.first());
     let knee = memory.marginal().knee();
     let memory = Chart {
         name: "growth-idle-memory",

@@ -5,10 +5,10 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Bed;
-use super::chart::{Chart, Form, Line, count};
+use super::chart::{Chart, Form, Line};
 use crate::client::{Client, Door};
 use crate::figures::median;
-use crate::report::figure;
+use crate::report::{count, figure};
 
 const MESSAGES: [usize; 5] = [100, 1_000, 10_000, 100_000, 1_000_000];
 /// Lines that are fetched for each figure, within so many openings.

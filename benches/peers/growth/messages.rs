@@ -9,6 +9,7 @@ use crate::client::{Client, Door};
 use crate::figures::median;
 use crate::process;
 use crate::report::figure;
+use crate::rows::message;
 
 const SIZES: [usize; 6] = [1_000, 10_000, 100_000, 1_000_000, 10_000_000, 50_000_000];
 /// Bytes that are moved for each figure, within so many messages.
@@ -16,9 +17,12 @@ const BYTES: usize = 50_000_000;
 const AT_LEAST: usize = 3;
 const AT_MOST: usize = 500;
 
+/// Moves one message.
+type Send = fn(&mut Client, &[u8]) -> io::Result<()>;
+
 /// One direction.
 struct Way {
-    send: fn(&mut Client, &[u8]) -> io::Result<()>,
+    send: Send,
     through: Line,
     direct: Line,
     cpu: Line,
@@ -26,7 +30,7 @@ struct Way {
 }
 
 pub(super) fn take(bed: &Bed) -> io::Result<Vec<Chart>> {
-    let way = |send, [through, direct, cpu]: [&'static str; 3]| Way {
+    let way = |send: Send, [through, direct, cpu]: [&'static str; 3]| Way {
         send,
         through: Line::new(through),
         direct: Line::new(direct),
@@ -34,8 +38,11 @@ pub(super) fn take(bed: &Bed) -> io::Result<Vec<Chart>> {
         peak: Line::new(cpu),
     };
     let mut ways = [
-        way(fetch, ["FETCH", "FETCH, direct", "FETCH"]),
-        way(append, ["APPEND", "APPEND, direct", "APPEND"]),
+        way(|client, _| client.ask("FETCH 1 (BODY.PEEK[])"), ["FETCH", "FETCH, direct", "FETCH"]),
+        way(
+            |client, message| client.append("INBOX", message),
+            ["APPEND", "APPEND, direct", "APPEND"],
+        ),
     ];
     for &size in bed.steps(&SIZES, &[SIZES[0], SIZES[3]]) {
         let times = if bed.short { 1 } else { (BYTES / size).clamp(AT_LEAST, AT_MOST) };
@@ -64,12 +71,7 @@ fn ready(door: &Door, size: usize) -> io::Result<Client> {
 }
 
 /// Seconds that one took in the middle.
-fn several(
-    client: &mut Client,
-    send: fn(&mut Client, &[u8]) -> io::Result<()>,
-    message: &[u8],
-    times: usize,
-) -> io::Result<f64> {
+fn several(client: &mut Client, send: Send, message: &[u8], times: usize) -> io::Result<f64> {
     let mut took = Vec::with_capacity(times);
     for _ in 0..times {
         let begin = Instant::now();
@@ -77,23 +79,6 @@ fn several(
         took.push(begin.elapsed().as_secs_f64());
     }
     Ok(median(&took))
-}
-
-fn fetch(client: &mut Client, _: &[u8]) -> io::Result<()> {
-    client.ask("FETCH 1 (BODY.PEEK[])")
-}
-
-fn append(client: &mut Client, message: &[u8]) -> io::Result<()> {
-    client.append("INBOX", message)
-}
-
-fn message(size: usize) -> Vec<u8> {
-    b"QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWZnaGlqa2xtbm9wcXJzdHV2d3h5ejAxMjM0\r\n"
-        .iter()
-        .copied()
-        .cycle()
-        .take(size)
-        .collect()
 }
 
 /// The most that it has had, MiB.

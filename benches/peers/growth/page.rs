@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io;
 
-use super::chart::{Chart, Form, Line, count};
+use super::chart::{Chart, Form, Line};
 use crate::plot;
-use crate::report::{self, figure};
+use crate::report::{self, count, figure};
 
 /// Prints the tables and what is said of them.
 pub(super) fn tell(charts: &[Chart]) {

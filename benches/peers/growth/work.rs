@@ -4,8 +4,8 @@ use std::io;
 use std::time::Instant;
 
 use super::Bed;
-use super::chart::{Chart, Form, Line, count};
-use crate::report::figure;
+use super::chart::{Chart, Form, Line};
+use crate::report::{count, figure};
 
 const SESSIONS: [usize; 4] = [1, 10, 100, 1_000];
 

@@ -26,7 +26,9 @@ pub(super) struct Count {
 
 /// Counts, and tells.
 pub(crate) fn run(options: &Options) -> io::Result<()> {
-    let mut counts = chosen(&options.rows)?;
+    let chosen = options.chosen(&OPERATIONS, |operation| operation.name)?;
+    let uncounted = |operation| Count { operation, rounds: Vec::new() };
+    let mut counts: Vec<Count> = chosen.into_iter().map(uncounted).collect();
     if let Some(program) = callgrind::missing() {
         println!(
             "Nothing was counted: {program} is missing (Debian has it in the package valgrind)."
@@ -64,17 +66,6 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
         report::write(&counts)?;
     }
     Ok(())
-}
-
-fn chosen(names: &[String]) -> io::Result<Vec<Count>> {
-    let known = || OPERATIONS.iter().map(|operation| operation.name);
-    if let Some(unknown) = names.iter().find(|name| known().all(|known| known != **name)) {
-        let known = known().collect::<Vec<_>>().join(", ");
-        return Err(io::Error::other(format!("there is no row “{unknown}”; there are {known}")));
-    }
-    let is_chosen = |of: &&Operation| names.is_empty() || names.iter().any(|name| name == of.name);
-    let chosen = OPERATIONS.iter().filter(is_chosen);
-    Ok(chosen.map(|operation| Count { operation, rounds: Vec::new() }).collect())
 }
 
 /// One operation: by how much twice as many are more, so that what begins and ends them is not

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::Count;
 use super::operations::OPERATIONS;
 use super::profile::{Part, Profile};
-use crate::report::table;
+use crate::plot;
+use crate::report::{count, table};
 
 const WORDS: &str = include_str!("words.md");
 
@@ -43,9 +44,9 @@ pub(super) fn tell(counts: &[Count]) {
             let change =
                 kept.map(|kept: f64| format!("{:+.1} %", (figure.median / kept - 1.0) * 100.0));
             [
-                number(figure.median),
+                count(figure.median),
                 percent(figure.spread),
-                kept.map(number).unwrap_or_default(),
+                kept.map(count).unwrap_or_default(),
                 change.unwrap_or_default(),
             ]
         };
@@ -66,7 +67,7 @@ pub(super) fn write(counts: &[Count]) -> io::Result<()> {
         let Figures { median, all, own } = figures(rounds);
         let mut cells = row(
             operation.title,
-            [number(all.median), percent(all.spread), number(own.median), percent(own.spread)],
+            [count(all.median), percent(all.spread), count(own.median), percent(own.spread)],
         );
         cells.extend(shares(&median));
         kept.insert(operation.title.to_owned(), cells);
@@ -88,7 +89,7 @@ fn kept() -> BTreeMap<String, Vec<String>> {
 }
 
 fn file() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/instructions.md")
+    plot::docs().join("instructions.md")
 }
 
 fn figures(rounds: &[Profile]) -> Figures {
@@ -120,17 +121,4 @@ fn shares(profile: &Profile) -> impl Iterator<Item = String> {
 
 fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
-}
-
-/// With its thousands apart.
-fn number(value: f64) -> String {
-    let digits = format!("{value:.0}");
-    let mut apart = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            apart.push(',');
-        }
-        apart.push(digit);
-    }
-    apart
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::Taken;
 use crate::figures::{Key, median, quantile};
@@ -46,14 +46,8 @@ fn ask_often(
         client.ask("SELECT INBOX")?;
         (0..count.div_ceil(10)).try_for_each(|_| client.ask(command))?;
         let cpu_before = target.cpu()?;
-        let mut times = Vec::with_capacity(count);
-        for _ in 0..count {
-            let begin = Instant::now();
-            client.ask(command)?;
-            times.push(begin.elapsed().as_secs_f64());
-        }
+        all.push(client.time_each(command, count)?);
         cpu += target.cpu()? - cpu_before;
-        all.push(times);
     }
     let each = cpu / (count * CONNECTIONS) as f64;
     Ok((all, target.served_by.is_some().then_some(each)))
