@@ -55,8 +55,9 @@ async function hold() {
                         uids[mail.seq - 1] = mail.uid;
                     }
                 } catch (error) {
-                    // Dovecot says NO where one of them is gone, which it tells in the IDLE.
-                    if (error.responseStatus !== 'NO') throw error;
+                    // Dovecot says NO where one of them is gone, and BAD where all are, which it tells
+                    // in the IDLE.
+                    if (!['NO', 'BAD'].includes(error.responseStatus)) throw error;
                 }
             }
             console.log('list', uids.join(' '));

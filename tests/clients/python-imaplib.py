@@ -49,12 +49,14 @@ def hold():
         return line, bool(change)
 
     while True:
-        if None in uids:
+        more = [True]
+        while None in uids and more:
             for line in imap.fetch(f"{uids.index(None) + 1}:*", "(UID)")[1]:
                 # None where Dovecot says NO: one of them is gone, which it tells in the IDLE.
                 if message := re.match(rb"(\d+) \(.*?UID (\d+)", line or b""):
                     uids[int(message[1]) - 1] = int(message[2])
-            for count in imap.untagged_responses.pop("EXISTS", []):
+            more = imap.untagged_responses.pop("EXISTS", [])
+            for count in more:
                 uids.extend([None] * (int(count) - len(uids)))
         print("list", *uids, flush=True)
         tag, line, changed = imap._new_tag(), b"", False
