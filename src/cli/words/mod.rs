@@ -6,7 +6,7 @@
 //!
 //! - what is wrong in `config.toml`, key by key: `config/resolved.rs`;
 //! - the ways through the mail programs: `cli/settings`;
-//! - what the binary says and leaves with when it is used wrongly: `tests/commands.rs`;
+//! - what the binary says and leaves with when it is used wrongly: `tests/commands/`;
 //! - the replies to commands that mail clients get wrong: `tests/transcripts`.
 
 mod check;
