@@ -11,13 +11,16 @@ use crate::process;
 use crate::real;
 use crate::relays::RELAYS;
 use crate::report;
-use crate::rows::{ROWS, Row};
+use crate::rows::{ROWS, Row, When};
 use crate::stage::{Servers, Stage, build};
 use crate::target::{Kind, Target};
 use crate::upstream::Upstream;
 
 /// What is taken before real servers: how memory and descriptors grow is no affair of theirs.
 const REAL: [&str; 6] = ["download", "append", "data", "fetch", "noop", "sign-on"];
+
+/// What is taken seldom is taken in one of so many rounds.
+const SELDOM: usize = 4;
 
 /// What came of it.
 pub(crate) struct Run {
@@ -100,21 +103,32 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     }
     let begin = Instant::now();
     for round in 0..run.rounds {
+        if round > 0 {
+            targets.iter_mut().try_for_each(Target::renew)?;
+        }
         for row in &rows {
             eprint!("\r{:60}\rround {} of {}: {} ", "", round + 1, run.rounds, row.name);
             for place in 0..targets.len() {
                 // Another begins in each round.
                 let number = (place + round) % targets.len();
-                if targets[number].rows.is_some_and(|rows| !rows.contains(&row.name)) {
+                let target = &targets[number];
+                let every = match row.when {
+                    When::Once => run.rounds,
+                    When::Always if target.kind != Kind::Colleague => 1,
+                    When::Always | When::Seldom => SELDOM,
+                };
+                if round % every != 0 || target.rows.is_some_and(|of| !of.contains(&row.name)) {
                     continue;
                 }
-                let effort = options.effort_for(targets[number].kind);
-                let taken = (row.take)(&targets[number], &effort).map_err(|error| {
-                    let name = &targets[number].name;
-                    io::Error::new(error.kind(), format!("{}, {name}: {error}", row.name))
-                })?;
+                let taken =
+                    (row.take)(target, &options.effort_for(target.kind)).map_err(|error| {
+                        io::Error::new(
+                            error.kind(),
+                            format!("{}, {}: {error}", row.name, target.name),
+                        )
+                    })?;
                 for (key, value) in taken {
-                    run.samples.add(key, number, value);
+                    run.samples.add(key, number, round, value);
                 }
                 stage.clear()?;
             }

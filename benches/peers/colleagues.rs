@@ -29,7 +29,7 @@ pub(crate) struct Colleague {
 pub(crate) const COLLEAGUES: [Colleague; 2] = [
     Colleague {
         name: "email-oauth2-proxy",
-        rows: &["download", "list", "append", "data", "fetch", "noop", "sign-on", "idle"],
+        rows: &["download", "list", "append", "data", "fetch", "noop", "sign-on", "held", "idle"],
         program: || {
             let file = Path::new(VENV).join("bin/emailproxy");
             let missing = || "email-oauth2-proxy (benches/peers/install.sh)".to_owned();

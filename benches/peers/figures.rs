@@ -20,6 +20,7 @@ pub(crate) enum Key {
     SignOnMedian,
     SignOnCpu,
     AtOnce,
+    Held,
     AtRest,
     IdleSession,
     Switches,
@@ -68,6 +69,7 @@ impl Key {
             Self::SignOnMedian => less("Connect, sign on, LOGOUT", "ms", best(1.0)),
             Self::SignOnCpu => less("Connect, sign on, LOGOUT: CPU", "ms", Bar::AtMost(1.5)),
             Self::AtOnce => less("Many sign-ons at once", "s", Bar::AtMost(1.0)),
+            Self::Held => more("Sessions held", "of 2,560", Bar::Open),
             Self::AtRest => less("Memory at rest", "MiB", Bar::AtMost(6.0)),
             Self::IdleSession => less("Memory of an idle session", "KiB", Bar::AtMost(20.0)),
             Self::Switches => less("Context switches of all idle sessions", "/s", Bar::AtMost(1.0)),
@@ -82,19 +84,19 @@ impl Key {
     pub(crate) fn wanted_of_same_work(self) -> Option<f64> {
         match self {
             Self::SignOnCpu => Some(100.0),
-            Self::DownloadCpu | Self::AppendCpu | Self::IdleSession => Some(5.0),
+            Self::DownloadCpu | Self::AppendCpu | Self::Held | Self::IdleSession => Some(5.0),
             _ => None,
         }
     }
 }
 
-/// What was measured: by figure and target, one sample a round.
+/// What was measured: by figure and target, at most one sample a round.
 #[derive(Default)]
-pub(crate) struct Samples(BTreeMap<(Key, usize), Vec<f64>>);
+pub(crate) struct Samples(BTreeMap<(Key, usize), BTreeMap<usize, f64>>);
 
 impl Samples {
-    pub(crate) fn add(&mut self, key: Key, target: usize, value: f64) {
-        self.0.entry((key, target)).or_default().push(value);
+    pub(crate) fn add(&mut self, key: Key, target: usize, round: usize, value: f64) {
+        self.0.entry((key, target)).or_default().insert(round, value);
     }
 
     /// The figures that there are, in order.
@@ -104,20 +106,21 @@ impl Samples {
         keys
     }
 
-    pub(crate) fn of(&self, key: Key, target: usize) -> Option<&[f64]> {
-        self.0.get(&(key, target)).map(Vec::as_slice)
+    pub(crate) fn of(&self, key: Key, target: usize) -> Option<Vec<f64>> {
+        self.0.get(&(key, target)).map(|rounds| rounds.values().copied().collect())
     }
 
     /// The median of one target's figure.
     pub(crate) fn median(&self, key: Key, target: usize) -> Option<f64> {
-        self.of(key, target).map(median)
+        self.of(key, target).map(|values| median(&values))
     }
 
-    /// The median of what one is in relation to the other in each round.
+    /// The median of what one is in relation to the other in each round that has both.
     pub(crate) fn ratio(&self, key: Key, target: usize, to: usize) -> Option<f64> {
-        let (these, those) = (self.of(key, target)?, self.of(key, to)?);
+        let (these, those) = (self.0.get(&(key, target))?, self.0.get(&(key, to))?);
+        let both = these.iter().filter_map(|(round, this)| Some((this, those.get(round)?)));
         let ratios: Vec<f64> =
-            these.iter().zip(those).filter(|(_, that)| **that > 0.0).map(|(a, b)| a / b).collect();
+            both.filter(|(_, that)| **that > 0.0).map(|(this, that)| this / that).collect();
         (!ratios.is_empty()).then(|| median(&ratios))
     }
 }

@@ -12,7 +12,8 @@ use crate::target::Kind;
 #[derive(Parser)]
 #[command(name = "cargo bench --bench peers --")]
 pub(crate) struct Options {
-    /// How often each figure is taken from each target; 5 times, instructions 3 times
+    /// How often each figure is taken from each target; 20 times, instructions 3 times. What takes long
+    /// is taken in one round of four, or in the first
     #[arg(long)]
     rounds: Option<usize>,
     /// Only these rows, by commas
@@ -62,6 +63,8 @@ pub(crate) struct Effort {
     pub(crate) noops: usize,
     pub(crate) sign_ons: usize,
     pub(crate) at_once: usize,
+    /// The most sessions that are tried.
+    pub(crate) held: usize,
     pub(crate) idle: usize,
     /// Seconds for which idle sessions are watched.
     pub(crate) watched: f64,
@@ -94,10 +97,10 @@ impl Options {
         // They write to a disk, and are far slower than what stands before them.
         Effort {
             download: (effort.download.0.min(LARGEST), effort.download.1),
-            upload: (effort.upload.0.min(LARGEST), effort.upload.1.min(4)),
-            fetches: effort.fetches.min(500),
-            noops: effort.noops.min(1_000),
-            sign_ons: effort.sign_ons.min(50),
+            upload: (effort.upload.0.min(LARGEST), effort.upload.1),
+            fetches: effort.fetches.min(200),
+            noops: effort.noops.min(400),
+            sign_ons: effort.sign_ons.min(20),
             ..effort
         }
     }
@@ -112,19 +115,21 @@ impl Options {
                 noops: 50,
                 sign_ons: 5,
                 at_once: 20,
+                held: 20,
                 idle: 20,
                 watched: 0.2,
                 starts: 1,
             };
         }
         Effort {
-            download: (25, 20),
-            upload: (25, 12),
-            lists: 150,
-            fetches: 2_000,
-            noops: 4_000,
-            sign_ons: 100,
+            download: (25, 6),
+            upload: (25, 4),
+            lists: 50,
+            fetches: 800,
+            noops: 1_600,
+            sign_ons: 30,
             at_once: 500,
+            held: 2_560,
             idle: 1_000,
             watched: 3.0,
             starts: 5,
@@ -139,8 +144,8 @@ impl Options {
         }
         let (size, count) = effort.download;
         Effort {
-            download: (size, count.div_ceil(4)),
-            upload: (effort.upload.0, effort.upload.1.div_ceil(4)),
+            download: (size, count.div_ceil(3)),
+            upload: (effort.upload.0, effort.upload.1.div_ceil(2)),
             lists: effort.lists.div_ceil(4),
             fetches: effort.fetches.min(50),
             sign_ons: effort.sign_ons.min(5),
@@ -150,7 +155,7 @@ impl Options {
     }
 
     pub(crate) fn rounds(&self) -> usize {
-        let usual = if self.instructions { 3 } else { 5 };
+        let usual = if self.instructions { 3 } else { 20 };
         if self.short { 1 } else { self.rounds.unwrap_or(usual).max(1) }
     }
 }

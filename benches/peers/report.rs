@@ -10,11 +10,19 @@ use crate::figures::{About, Bar, Key};
 use crate::plot;
 use crate::target::Kind;
 
-/// What explains a bar that isn't reached; from the symbols of a binary that keeps them.
-const SIZE: &str = "The binary is above what was wanted on Linux. 0.7 MB of it are AES for AVX-512, without which \
-    an upload costs a third more; 0.8 MB the Secret Service over D-Bus in Rust, which Windows and macOS don't \
-    have; 1.2 MB the tables for unwinding, so that a defect ends one session and not all. With libdbus in C \
-    and without international domain names it would be 9.8 MB.";
+/// What explains a bar that isn't reached, or is by chance; from profiles (perf, Callgrind), and from the
+/// symbols of a binary that keeps them.
+const WHY: &str = "**Download.** OpenSSL copies a record once on its way, rustls twice: out of its own buffer, and \
+    into Gatepost's. That is a seventh of Gatepost's CPU; what it reads along costs next to nothing, and a \
+    read fewer for each record gives back a part of it. rustls could spare both copies by its interface \
+    without buffers, which tokio-rustls doesn't offer.\n\n\
+    **NOOP.** Two thirds of a NOOP are the kernel's: two waits, two reads and two writes, fewer than nginx \
+    has, and a quarter of all for waking server and client. On which cores the three meet makes more than \
+    what any of them does.\n\n\
+    **Size.** 0.7 MB of the binary are AES for AVX-512, without which an upload costs a third more; 0.8 MB the \
+    Secret Service over D-Bus in Rust, which Windows and macOS don't have; 1.2 MB the tables for unwinding, so \
+    that a defect ends one session and not all. With libdbus in C and without international domain names it \
+    would be 9.8 MB.";
 
 /// Prints everything.
 pub(crate) fn tell(run: &Run) {
@@ -30,14 +38,15 @@ pub(crate) fn write(run: &Run) -> io::Result<()> {
          peers stand, one after another, before a mail server that answers from memory, all on one machine \
          and on 127.0.0.1. nginx, haproxy and stunnel sign nobody on; they are here as the best C code at \
          moving bytes between plain TCP and TLS. email-oauth2-proxy and Dovecot sign on as Gatepost does; \
-         they have less to do in some rows, which would take minutes else, and 200 idle sessions. “128k” is with buffers of 128 KiB, the others are as \
-         Debian has them.\n\n\
+         they have less to do in some rows and are measured in one round of four, and have 200 idle sessions: \
+         it would take an hour else. “128k” is with buffers of 128 KiB, the others are as Debian has them. \
+         Each round starts all programs anew.\n\n\
          Each figure is the median of all rounds, with the least and the most; the ratios are medians of those \
          within each round. A figure changes with the machine and with what else it does; the ratios are \
          what counts. `cargo bench --bench peers -- --help` says how to measure a single row, or one \
          Gatepost beside another; [performance-real.md](performance-real.md) \
          has the same before real servers, [growth.md](growth.md) how cost grows, and \
-         [instructions.md](instructions.md) what hardly depends on the machine.\n\n{SIZE}\n\n{}{}",
+         [instructions.md](instructions.md) what hardly depends on the machine.\n\n{WHY}\n\n{}{}",
         run.rounds,
         bars::write(run)?,
         tables(run)

@@ -59,21 +59,31 @@ impl Target {
     }
 
     pub(crate) fn start(kind: Kind, name: String, another: Another) -> io::Result<Self> {
-        let launch = another()?;
-        let program = launch.start()?;
-        Ok(Self {
-            kind,
-            name,
-            rows: None,
-            door: launch.door,
-            served_by: Some(Served { program, another }),
-        })
+        let (door, program) = serving(&another)?;
+        Ok(Self { kind, name, rows: None, door, served_by: Some(Served { program, another }) })
+    }
+
+    /// Puts a fresh program into the old one's place: where things lie in memory makes a difference, and
+    /// lasts as long as the program.
+    pub(crate) fn renew(&mut self) -> io::Result<()> {
+        if let Some(served) = &mut self.served_by {
+            (self.door, served.program) = serving(&served.another)?;
+        }
+        Ok(())
     }
 
     /// CPU seconds that it has used so far; the server's, where nothing is in between.
     pub(crate) fn cpu(&self) -> io::Result<f64> {
         self.served_by.as_ref().map_or(Ok(0.0), |served| process::cpu(&served.program.processes()?))
     }
+}
+
+/// A program that serves, and has signed somebody on: the first time takes longer with each.
+fn serving(another: &Another) -> io::Result<(Door, Program)> {
+    let launch = another()?;
+    let program = launch.start()?;
+    launch.door.imap()?.ask("LOGOUT")?;
+    Ok((launch.door, program))
 }
 
 impl Launch {

@@ -1,5 +1,8 @@
 //! Figures along a row of steps, and what can be said of them.
 
+use std::collections::BTreeMap;
+
+use crate::figures::median;
 use crate::report::count;
 
 /// One picture and its table.
@@ -27,16 +30,20 @@ pub(super) enum Form {
 
 pub(super) struct Line {
     pub(super) name: &'static str,
+    /// The median of what was taken at each step.
     pub(super) points: Vec<(f64, f64)>,
+    taken: BTreeMap<usize, Vec<f64>>,
 }
 
 impl Line {
     pub(super) fn new(name: &'static str) -> Self {
-        Self { name, points: Vec::new() }
+        Self { name, points: Vec::new(), taken: BTreeMap::new() }
     }
 
+    /// One more figure at a step.
     pub(super) fn add(&mut self, x: usize, y: f64) {
-        self.points.push((x as f64, y));
+        self.taken.entry(x).or_default().push(y);
+        self.points = self.taken.iter().map(|(x, taken)| (*x as f64, median(taken))).collect();
     }
 
     pub(super) fn first(&self) -> (f64, f64) {
@@ -51,7 +58,8 @@ impl Line {
     pub(super) fn marginal(&self) -> Self {
         let between =
             |pair: &[(f64, f64)]| (pair[1].0, (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0));
-        Self { name: self.name, points: self.points.windows(2).map(between).collect() }
+        let points = self.points.windows(2).map(between).collect();
+        Self { points, ..Self::new(self.name) }
     }
 
     /// Says whether a cost by the piece stays what it is.

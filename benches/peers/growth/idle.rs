@@ -16,49 +16,76 @@ const SESSIONS: [usize; 5] = [1, 10, 100, 1_000, 10_000];
 const OTHER_DESCRIPTORS: u64 = 100;
 const SETTLE: Duration = Duration::from_millis(500);
 
+/// What is taken at each step.
+struct Taken {
+    at_rest: Line,
+    memory: Line,
+    each: Line,
+    sign_on: Line,
+    median: Line,
+    p99: Line,
+    cpu: Line,
+    switches: Line,
+}
+
 pub(super) fn take(bed: &Bed) -> io::Result<Vec<Chart>> {
-    let (watched, noops) = if bed.short { (0.2, 50) } else { (3.0, 3_000) };
     // Gatepost has two descriptors a session.
     let (soft, _) = rlimit::getrlimit(rlimit::Resource::NOFILE)?;
     let most = usize::try_from(soft.saturating_sub(OTHER_DESCRIPTORS) / 2).unwrap_or(usize::MAX);
-    let gatepost = bed.start()?;
-    let at_rest = gatepost.memory()?;
-    let mut memory = Line::new("in all, MiB");
-    let mut each = Line::new("a session, KiB");
-    let mut sign_on = Line::new("CPU of a sign-on");
-    let mut latency = [Line::new("median"), Line::new("99 of 100 within")];
-    let mut rest = [Line::new("CPU at rest, ms/s"), Line::new("context switches at rest, /s")];
-    let mut clients = Vec::new();
-    let mut left_out = String::new();
-    for &step in bed.steps(&SESSIONS, &SESSIONS[..2]) {
-        if step > most {
-            left_out = format!(
-                " {} would need more than the {} descriptors that a program may have here.",
-                count(step as f64),
-                count(soft as f64)
-            );
-        }
-        let step = step.min(most);
-        let (before, had) = (gatepost.cpu()?, clients.len());
-        while clients.len() < step {
-            let mut client = gatepost.door.imap()?;
-            client.ask("SELECT INBOX")?;
-            client.rest();
-            clients.push(client);
-        }
-        sign_on.add(step, (gatepost.cpu()? - before) / (step - had) as f64 * 1e3);
-        thread::sleep(SETTLE);
-        let in_all = gatepost.memory()?;
-        memory.add(step, in_all / 1024.0);
-        each.add(step, (in_all - at_rest) / step as f64);
-        let [cpu, switches] = at_rest_for(&gatepost, watched)?;
-        rest[0].add(step, cpu * 1e3);
-        rest[1].add(step, switches);
-        let times = noop(&gatepost.door, noops)?;
-        latency[0].add(step, median(&times) * 1e6);
-        latency[1].add(step, quantile(&times, 0.99) * 1e6);
+    let steps = bed.steps(&SESSIONS, &SESSIONS[..2]);
+    let left_out = steps.last().filter(|step| **step > most).map(|step| {
+        format!(
+            " {} would need more than the {} descriptors that a program may have here.",
+            count(*step as f64),
+            count(soft as f64)
+        )
+    });
+    let steps: Vec<usize> = steps.iter().map(|step| *step.min(&most)).collect();
+    let mut taken = Taken {
+        at_rest: Line::new("with none, MiB"),
+        memory: Line::new("in all, MiB"),
+        each: Line::new("a session, KiB"),
+        sign_on: Line::new("CPU of a sign-on"),
+        median: Line::new("median"),
+        p99: Line::new("99 of 100 within"),
+        cpu: Line::new("CPU at rest, ms/s"),
+        switches: Line::new("context switches at rest, /s"),
+    };
+    for _ in 0..bed.rounds() {
+        taken.round(bed, &steps)?;
     }
-    Ok(charts(at_rest, memory, each, sign_on, latency, rest, &left_out))
+    Ok(charts(taken, &left_out.unwrap_or_default()))
+}
+
+impl Taken {
+    fn round(&mut self, bed: &Bed, steps: &[usize]) -> io::Result<()> {
+        let (watched, noops) = if bed.short { (0.2, 50) } else { (3.0, 3_000) };
+        let gatepost = bed.start()?;
+        let at_rest = gatepost.memory()?;
+        self.at_rest.add(0, at_rest / 1024.0);
+        let mut clients = Vec::new();
+        for &step in steps {
+            let (before, had) = (gatepost.cpu()?, clients.len());
+            while clients.len() < step {
+                let mut client = gatepost.door.imap()?;
+                client.ask("SELECT INBOX")?;
+                client.rest();
+                clients.push(client);
+            }
+            self.sign_on.add(step, (gatepost.cpu()? - before) / (step - had) as f64 * 1e3);
+            thread::sleep(SETTLE);
+            let in_all = gatepost.memory()?;
+            self.memory.add(step, in_all / 1024.0);
+            self.each.add(step, (in_all - at_rest) / step as f64);
+            let [cpu, switches] = at_rest_for(&gatepost, watched)?;
+            self.cpu.add(step, cpu * 1e3);
+            self.switches.add(step, switches);
+            let times = noop(&gatepost.door, noops)?;
+            self.median.add(step, median(&times) * 1e6);
+            self.p99.add(step, quantile(&times, 0.99) * 1e6);
+        }
+        Ok(())
+    }
 }
 
 /// CPU seconds and context switches in a second.
@@ -77,15 +104,8 @@ pub(super) fn noop(door: &Door, count: usize) -> io::Result<Vec<f64>> {
     client.time_each("NOOP", count)
 }
 
-fn charts(
-    at_rest: f64,
-    memory: Line,
-    each: Line,
-    sign_on: Line,
-    [middle, slow]: [Line; 2],
-    [cpu, switches]: [Line; 2],
-    left_out: &str,
-) -> Vec<Chart> {
+fn charts(taken: Taken, left_out: &str) -> Vec<Chart> {
+    let Taken { at_rest, memory, each, sign_on, median: middle, p99, cpu, switches } = taken;
     let (sessions, last) = each.last();
     let (earlier, first) = each.points.iter().rev().nth(2).copied().unwrap_or(each.first());
     let knee = memory.marginal().knee();
@@ -95,7 +115,7 @@ fn charts(
         told: format!(
             "With none it has {} MiB; a session costs {} KiB at {} and {} at {}; {} of them use {} ms CPU \
              and {} context switches a second.{knee}{left_out}",
-            figure(at_rest / 1024.0),
+            figure(at_rest.first().1),
             figure(last),
             count(sessions),
             figure(first),
@@ -127,7 +147,7 @@ fn charts(
         ),
         x: "idle sessions",
         y: "µs",
-        lines: vec![middle, slow],
+        lines: vec![middle, p99],
         beside: Vec::new(),
         form: Form::Lines,
     };

@@ -22,23 +22,25 @@ const SETTLE: Duration = Duration::from_millis(300);
 pub(super) fn take(bed: &Bed) -> io::Result<Vec<Chart>> {
     let [mut through, mut direct] = [Line::new("through Gatepost"), Line::new("direct")];
     let [mut cpu, mut memory] = [Line::new("CPU, ms"), Line::new("a session")];
-    for &size in bed.steps(&MESSAGES, &MESSAGES[..2]) {
-        let times = if bed.short { 1 } else { (LINES / size).clamp(AT_LEAST, AT_MOST) };
-        let (plain, _) = several(&bed.direct, size, times)?;
-        direct.add(size, plain * 1e3);
-        let gatepost = bed.start()?;
-        let before = gatepost.cpu()?;
-        let (took, first) = several(&gatepost.door, size, times)?;
-        through.add(size, took * 1e3);
-        cpu.add(size, (gatepost.cpu()? - before) / (times + 1) as f64 * 1e3);
-        thread::sleep(SETTLE);
-        let with_one = gatepost.memory()?;
-        let mut clients = vec![first];
-        while clients.len() <= SESSIONS {
-            clients.push(several(&gatepost.door, size, 0)?.1);
+    for _ in 0..bed.rounds() {
+        for &size in bed.steps(&MESSAGES, &MESSAGES[..2]) {
+            let times = if bed.short { 1 } else { (LINES / size).clamp(AT_LEAST, AT_MOST) };
+            let (plain, _) = several(&bed.direct, size, times)?;
+            direct.add(size, plain * 1e3);
+            let gatepost = bed.start()?;
+            let before = gatepost.cpu()?;
+            let (took, first) = several(&gatepost.door, size, times)?;
+            through.add(size, took * 1e3);
+            cpu.add(size, (gatepost.cpu()? - before) / (times + 1) as f64 * 1e3);
+            thread::sleep(SETTLE);
+            let with_one = gatepost.memory()?;
+            let mut clients = vec![first];
+            while clients.len() <= SESSIONS {
+                clients.push(several(&gatepost.door, size, 0)?.1);
+            }
+            thread::sleep(SETTLE);
+            memory.add(size, (gatepost.memory()? - with_one) / SESSIONS as f64);
         }
-        thread::sleep(SETTLE);
-        memory.add(size, (gatepost.memory()? - with_one) / SESSIONS as f64);
     }
     Ok(charts(through, direct, cpu, memory))
 }

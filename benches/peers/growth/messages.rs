@@ -44,20 +44,22 @@ pub(super) fn take(bed: &Bed) -> io::Result<Vec<Chart>> {
             ["APPEND", "APPEND, direct", "APPEND"],
         ),
     ];
-    for &size in bed.steps(&SIZES, &[SIZES[0], SIZES[3]]) {
-        let times = if bed.short { 1 } else { (BYTES / size).clamp(AT_LEAST, AT_MOST) };
-        let message = message(size);
-        for way in &mut ways {
-            let gatepost = bed.start()?;
-            let before = gatepost.cpu()?;
-            let mut client = ready(&gatepost.door, size)?;
-            let start = gatepost.cpu()? - before;
-            way.through.add(size, several(&mut client, way.send, &message, times)? * 1e3);
-            let cpu = gatepost.cpu()? - before - start;
-            way.cpu.add(size, cpu / times as f64 * 1e3);
-            way.peak.add(size, peak(&gatepost)?);
-            let mut client = ready(&bed.direct, size)?;
-            way.direct.add(size, several(&mut client, way.send, &message, times)? * 1e3);
+    for _ in 0..bed.rounds() {
+        for &size in bed.steps(&SIZES, &[SIZES[0], SIZES[3]]) {
+            let times = if bed.short { 1 } else { (BYTES / size).clamp(AT_LEAST, AT_MOST) };
+            let message = message(size);
+            for way in &mut ways {
+                let gatepost = bed.start()?;
+                let before = gatepost.cpu()?;
+                let mut client = ready(&gatepost.door, size)?;
+                let start = gatepost.cpu()? - before;
+                way.through.add(size, several(&mut client, way.send, &message, times)? * 1e3);
+                let cpu = gatepost.cpu()? - before - start;
+                way.cpu.add(size, cpu / times as f64 * 1e3);
+                way.peak.add(size, peak(&gatepost)?);
+                let mut client = ready(&bed.direct, size)?;
+                way.direct.add(size, several(&mut client, way.send, &message, times)? * 1e3);
+            }
         }
     }
     Ok(charts(ways))

@@ -18,6 +18,8 @@ use crate::process::{self, Program};
 use crate::target::Another;
 use chart::Chart;
 
+const ROUNDS: usize = 3;
+
 /// What all parts need.
 pub(crate) struct Bed {
     /// Prepares a Gatepost.
@@ -45,6 +47,11 @@ impl Bed {
         // What a start has left to do.
         std::thread::sleep(std::time::Duration::from_millis(200));
         Ok(Serving { door: launch.door, processes, _program: program })
+    }
+
+    /// How often each figure is taken.
+    fn rounds(&self) -> usize {
+        if self.short { 1 } else { ROUNDS }
     }
 
     /// The steps that are taken, of which a short run takes few.

@@ -23,7 +23,7 @@ pub(super) fn write(charts: &[Chart]) -> io::Result<()> {
          Written by `cargo bench --bench peers -- --growth --write`: Gatepost's release binary before a mail \
          server that answers from memory, all on one machine and on 127.0.0.1. What grows in proportion is a \
          straight line; what stays as it is, a level one. A knee is a step at which a piece costs half as \
-         much again as at any before. Each figure was taken once, but for medians of many commands; \
+         much again as at any before. Each figure is the median of three, by as many Gateposts; \
          [performance.md](performance.md) has Gatepost beside other proxies.\n\n{}",
         text(charts, true)
     );

@@ -36,9 +36,9 @@ struct Seen {
 }
 
 pub(super) fn take(bed: &Bed) -> io::Result<Vec<Chart>> {
-    let (rounds, messages, noops) = if bed.short { (1, 1, 50) } else { (3, 10, 2_000) };
+    let (messages, noops) = if bed.short { (1, 50) } else { (10, 2_000) };
     let mut seen: Vec<Vec<Seen>> = CASES.iter().map(|_| Vec::new()).collect();
-    for _ in 0..rounds {
+    for _ in 0..bed.rounds() {
         for (case, seen) in CASES.iter().zip(&mut seen) {
             seen.push(case.take(&bed.start()?, messages, noops)?);
         }

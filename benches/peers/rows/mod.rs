@@ -13,6 +13,14 @@ use crate::target::Target;
 
 pub(crate) use flow::message;
 
+/// What takes long, and differs little from round to round, is not taken in each.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    Always,
+    Seldom,
+    Once,
+}
+
 /// The figures of one target from one round.
 pub(crate) type Taken = Vec<(Key, f64)>;
 
@@ -20,30 +28,34 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     /// What comes of it, of a program in between.
     pub(crate) figures: &'static [Key],
-    pub(crate) take: fn(&Target, &Effort) -> io::Result<Taken>,
+    pub(crate) when: When,
+    pub(crate) take: Take,
 }
 
-pub(crate) const ROWS: [Row; 10] = [
-    Row { name: "download", figures: &[Key::DownloadRate, Key::DownloadCpu], take: flow::download },
-    Row { name: "list", figures: &[Key::ListRate, Key::ListCpu], take: flow::list },
-    Row { name: "append", figures: &[Key::AppendRate, Key::AppendCpu], take: flow::append },
-    Row { name: "data", figures: &[Key::DataRate, Key::DataCpu], take: flow::data },
-    Row { name: "fetch", figures: &[Key::FetchMedian, Key::FetchCpu], take: round_trips::fetch },
-    Row {
-        name: "noop",
-        figures: &[Key::NoopMedian, Key::NoopP99, Key::NoopCpu],
-        take: round_trips::noop,
-    },
-    Row {
-        name: "sign-on",
-        figures: &[Key::SignOnMedian, Key::SignOnCpu],
-        take: sign_on::one_by_one,
-    },
-    Row { name: "at-once", figures: &[Key::AtOnce], take: sign_on::at_once },
-    Row {
-        name: "idle",
-        figures: &[Key::AtRest, Key::IdleSession, Key::Switches],
-        take: at_rest::idle,
-    },
-    Row { name: "start", figures: &[Key::Ready, Key::Binary], take: at_rest::starts },
+pub(crate) const ROWS: [Row; 11] = [
+    always("download", &[Key::DownloadRate, Key::DownloadCpu], flow::download),
+    always("list", &[Key::ListRate, Key::ListCpu], flow::list),
+    always("append", &[Key::AppendRate, Key::AppendCpu], flow::append),
+    always("data", &[Key::DataRate, Key::DataCpu], flow::data),
+    always("fetch", &[Key::FetchMedian, Key::FetchCpu], round_trips::fetch),
+    always("noop", &[Key::NoopMedian, Key::NoopP99, Key::NoopCpu], round_trips::noop),
+    always("sign-on", &[Key::SignOnMedian, Key::SignOnCpu], sign_on::one_by_one),
+    seldom("at-once", &[Key::AtOnce], sign_on::at_once),
+    seldom("idle", &[Key::AtRest, Key::IdleSession, Key::Switches], at_rest::idle),
+    once("held", &[Key::Held], sign_on::held),
+    seldom("start", &[Key::Ready, Key::Binary], at_rest::starts),
 ];
+
+type Take = fn(&Target, &Effort) -> io::Result<Taken>;
+
+const fn always(name: &'static str, figures: &'static [Key], take: Take) -> Row {
+    Row { name, figures, when: When::Always, take }
+}
+
+const fn seldom(name: &'static str, figures: &'static [Key], take: Take) -> Row {
+    Row { name, figures, when: When::Seldom, take }
+}
+
+const fn once(name: &'static str, figures: &'static [Key], take: Take) -> Row {
+    Row { name, figures, when: When::Once, take }
+}

@@ -9,7 +9,7 @@ use std::time::Instant;
 use super::Taken;
 use crate::figures::{Key, median};
 use crate::options::Effort;
-use crate::target::Target;
+use crate::target::{Kind, Served, Target};
 
 /// There are hundreds of these threads, and each needs little.
 const STACK: usize = 256 * 1024;
@@ -58,4 +58,21 @@ pub(super) fn at_once(target: &Target, effort: &Effort) -> io::Result<Taken> {
     let end = spans.iter().map(|(_, end, _)| *end).max();
     let took = begin.zip(end).map_or(0.0, |(begin, end)| (end - begin).as_secs_f64());
     Ok(vec![(Key::AtOnce, took)])
+}
+
+/// How many are signed on at a time, until one can't: of those that do the same work.
+pub(super) fn held(target: &Target, effort: &Effort) -> io::Result<Taken> {
+    let Some(Served { another, .. }) = &target.served_by else { return Ok(Vec::new()) };
+    if target.kind == Kind::Peer {
+        return Ok(Vec::new());
+    }
+    let launch = another()?;
+    let _program = launch.start()?;
+    let mut clients = Vec::with_capacity(effort.held);
+    while clients.len() < effort.held {
+        let Ok(mut client) = launch.door.imap() else { break };
+        client.rest();
+        clients.push(client);
+    }
+    Ok(vec![(Key::Held, clients.len() as f64)])
 }
