@@ -57,7 +57,8 @@ async function hold() {
                 } catch (error) {
                     // Dovecot says NO where one of them is gone, and BAD where all are, which it tells
                     // in the IDLE.
-                    if (!['NO', 'BAD'].includes(error.responseStatus)) throw error;
+                    const gone = /Invalid messageset/.test(error.responseText);
+                    if (error.responseStatus !== 'NO' && !gone) throw error;
                 }
             }
             console.log('list', uids.join(' '));

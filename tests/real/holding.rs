@@ -24,6 +24,8 @@ const SETTLED: Duration = Duration::from_secs(30);
 /// How long a change of connections that is due may take to come.
 const AWAITED: Duration = Duration::from_secs(90);
 const TOKENS: u64 = 10;
+/// How often Thunderbird may have to look again.
+const LOOKS: u64 = 3;
 
 #[test]
 fn real_clients_hold_their_idle_over_ten_tokens() {
@@ -39,6 +41,7 @@ fn real_clients_hold_their_idle_over_ten_tokens() {
         let mut thunderbird = Running::start(&scene.settings(), &folder);
         thunderbird.ask("hold", &mut Push::new(&|| ())).unwrap();
         let shown = folder.join("uids");
+        let mut looks = 0;
         let mut check = |postman: &mut Postman| {
             let truth: Vec<u32> = postman.messages().into_keys().collect();
             for (script, held) in scripts.iter().zip(&mut held) {
@@ -47,20 +50,28 @@ fn real_clients_hold_their_idle_over_ten_tokens() {
             }
             let uids = |shown: &str| shown.split(' ').filter_map(|uid| uid.parse().ok()).collect();
             let mut has: Vec<u32> = Vec::new();
-            let mut agrees = |thunderbird: &mut Running| {
+            let agrees = |thunderbird: &mut Running, has: &mut Vec<u32>| {
                 process::until(SETTLED, || {
                     thunderbird.ask("uids", &mut Push::new(&|| ())).unwrap();
-                    has = uids(&fs::read_to_string(&shown).unwrap());
-                    has == truth
+                    *has = uids(&fs::read_to_string(&shown).unwrap());
+                    *has == truth
                 })
             };
             // Where mail arrives while Thunderbird fetches, and vanishes in the IDLE behind it, it takes no
             // notice of what it is told until it looks again: so it must have been told.
-            if !agrees(&mut thunderbird) {
+            if !agrees(&mut thunderbird, &mut has) {
                 let told = told_in_inbox(scene);
-                assert!(told.values().all(|count| *count == truth.len()), "{told:?}, not {truth:?}");
+                assert!(told.len() > scripts.len(), "{told:?}");
+                let is_true = |told: &Vec<Option<u32>>| {
+                    let mut both = told.iter().zip(&truth);
+                    told.len() == truth.len() && both.all(|(told, uid)| told.is_none_or(|it| it == *uid))
+                };
+                assert!(told.values().all(is_true), "{told:?}, not {truth:?}");
+                looks += 1;
+                println!("Thunderbird looks again ({looks}): it has {has:?} and not {truth:?}");
+                assert!(looks <= LOOKS, "Thunderbird does not notice what it is told");
                 thunderbird.ask("hold", &mut Push::new(&|| ())).unwrap();
-                assert!(agrees(&mut thunderbird), "Thunderbird has {has:?} and not {truth:?}");
+                assert!(agrees(&mut thunderbird, &mut has), "Thunderbird has {has:?} and not {truth:?}");
             }
         };
         check(&mut postman);
@@ -101,25 +112,38 @@ fn real_clients_hold_their_idle_over_ten_tokens() {
     });
 }
 
-/// How many messages each session with INBOX that is open has been told of, by the log of the wire.
-fn told_in_inbox(scene: &Scene) -> BTreeMap<u64, usize> {
+/// The messages in INBOX as each open session was told of them, by the log of the wire; by their UIDs,
+/// where those were told.
+fn told_in_inbox(scene: &Scene) -> BTreeMap<u64, Vec<Option<u32>>> {
     let log = fs::read_to_string(scene.home.folder().join("logs/wire.log")).unwrap();
-    let mut told: BTreeMap<u64, usize> = BTreeMap::new();
+    let mut told: BTreeMap<u64, Vec<Option<u32>>> = BTreeMap::new();
     for line in log.lines() {
+        let line = line.to_ascii_uppercase();
         let words: Vec<&str> = line.split(' ').collect();
-        let &[_, "session", id, "imap", side, ref said @ ..] = words.as_slice() else { continue };
+        let &[_, "SESSION", id, "IMAP", side, ref said @ ..] = words.as_slice() else { continue };
         let id = id.parse().expect("a number");
+        let number = |text: &str| text.parse::<u32>().expect("a number");
         match (side, said) {
-            ("C:", [_, select, "INBOX" | "\"INBOX\"", ..])
-                if select.eq_ignore_ascii_case("select") =>
-            {
-                told.insert(id, 0);
+            ("C:", [_, "SELECT" | "EXAMINE" | "CLOSE" | "UNSELECT", rest @ ..]) => {
+                told.remove(&id);
+                if matches!(rest, ["INBOX" | "\"INBOX\"", ..]) {
+                    told.insert(id, Vec::new());
+                }
             }
             ("S:", ["*", count, "EXISTS"]) => {
-                told.entry(id).and_modify(|told| *told = count.parse().expect("a number"));
+                told.entry(id).and_modify(|told| told.resize(number(count) as usize, None));
             }
-            ("S:", ["*", _, "EXPUNGE"]) => {
-                told.entry(id).and_modify(|told| *told -= 1);
+            ("S:", ["*", which, "EXPUNGE"]) => {
+                told.entry(id).and_modify(|told| {
+                    told.remove(number(which) as usize - 1);
+                });
+            }
+            ("S:", ["*", which, "FETCH", data @ ..]) => {
+                let uid = data.iter().position(|word| word.trim_start_matches('(') == "UID");
+                if let (Some(uid), Some(told)) = (uid, told.get_mut(&id)) {
+                    told[number(which) as usize - 1] =
+                        Some(number(data[uid + 1].trim_end_matches(')')));
+                }
             }
             _ => {}
         }
