@@ -13,7 +13,7 @@ use gatepost::protocol::smtp::BareNewlines;
 use gatepost::protocol::{Dialogue, Verdict, imap, smtp};
 
 /// As much as the relay reads at most.
-const BUFFER: usize = 64 * 1024;
+const BUFFER: usize = 256 * 1024;
 const MIB: usize = 1024 * 1024;
 
 /// What a server says when a mail program looks at a large mailbox.

@@ -17,8 +17,9 @@ use crate::protocol::dialogue::Violation;
 
 /// A buffer's size when bytes begin to flow: most commands and answers are shorter.
 const FIRST_BUFFER: usize = 4 * 1024;
-/// Its largest size: four TLS records, and more than any line that a dialogue looks at whole.
-pub(super) const LARGEST_BUFFER: usize = 64 * 1024;
+/// Its largest size: sixteen TLS records, and more than any line that a dialogue looks at whole. Each write
+/// wakes the client: with a quarter of it a download took 5 % more CPU and had 7 % less of a rate.
+pub(super) const LARGEST_BUFFER: usize = 256 * 1024;
 
 thread_local! {
     /// A buffer that no direction needs just now, for the next that does: making and freeing one for

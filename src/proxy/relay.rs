@@ -6,10 +6,12 @@
 //! nothing else. A direction that waits for bytes has no buffer at all.
 
 use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::{Sleep, timeout};
 
@@ -122,7 +124,9 @@ where
         linger: None,
         heard: 0,
     };
-    let leave = pin!(until.leave);
+    // A set polls only what was woken itself. Each command and each answer wakes the relay, and looking
+    // here as well each time cost some 2,000 of a NOOP's 26,000 instructions.
+    let leave = FuturesUnordered::from_iter([Box::pin(until.leave)]);
     let mut until = Until { leave, part: until.part };
     let poll = |cx: &mut Context<'_>| relay.poll(cx, client, upstream, dialogue, &mut until, meter);
     let why = poll_fn(poll).await;
@@ -165,7 +169,7 @@ impl Relay {
         client: &mut C,
         upstream: &mut U,
         dialogue: &mut D,
-        until: &mut Until<Pin<&mut impl Future<Output = String>>, impl Part>,
+        until: &mut Until<FuturesUnordered<Pin<Box<impl Future<Output = String>>>>, impl Part>,
         meter: &impl Meter,
     ) -> Poll<End>
     where
@@ -174,7 +178,7 @@ impl Relay {
         D: Dialogue,
     {
         if self.leaving.is_none()
-            && let Poll::Ready(words) = until.leave.as_mut().poll(cx)
+            && let Poll::Ready(Some(words)) = until.leave.poll_next_unpin(cx)
         {
             self.leaving = Some(words);
             self.leave_by = Some(Box::pin(tokio::time::sleep(LEAVING)));
@@ -182,8 +186,10 @@ impl Relay {
         if self.leave_by.as_mut().is_some_and(|by| by.as_mut().poll(cx).is_ready()) {
             return Poll::Ready(End::Leaving(self.leaving.take().unwrap_or_default()));
         }
+        // What one direction did may let the other go on: both stand still once each has been polled
+        // behind the other's last step.
+        let mut polled = None;
         loop {
-            let moved = self.up.moved + self.down.moved;
             self.held = false;
             let held = &mut self.held;
             let interjections = &mut self.interjections;
@@ -203,14 +209,20 @@ impl Relay {
                     Broken::Stop(violation) => return Poll::Ready(End::Stopped(violation)),
                     Broken::Reader => return Poll::Ready(End::ClientLeft),
                     Broken::Writer => {
+                        // What it holds can't go on either.
+                        self.held = false;
                         self.up.give_up();
                         self.upstream_deaf = true;
                     }
                 }
             }
+            let before = self.down.moved;
             if self.down.is_between() && !self.interjections.is_empty() && dialogue.may_interject()
             {
                 self.down.interject(std::mem::take(&mut self.interjections));
+            }
+            if polled == Some(self.moved()) {
+                break;
             }
             let interjections = &mut self.interjections;
             let mut judge = |bytes: &[u8]| {
@@ -229,12 +241,17 @@ impl Relay {
                     Broken::Writer => End::ClientLeft,
                 });
             }
-            // What one direction did may let the other go on: no end before both stand still.
-            if moved != self.up.moved + self.down.moved {
-                continue;
+            if self.down.moved == before {
+                break;
             }
-            return self.end(cx, dialogue, &mut until.part).map_or(Poll::Pending, Poll::Ready);
+            polled = Some(self.moved());
         }
+        self.end(cx, dialogue, &mut until.part).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Steps forward of both directions.
+    fn moved(&self) -> u64 {
+        self.up.moved + self.down.moved
     }
 
     fn end(

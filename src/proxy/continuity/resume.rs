@@ -10,6 +10,7 @@ use super::takeover::Fault;
 use super::{Carried, Leg, Supply};
 use crate::protocol::dialogue::Dialogue as _;
 use crate::protocol::imap::Unlike;
+use crate::proxy::pipe::LARGEST_BUFFER;
 use crate::proxy::relay::End;
 use crate::upstream::Refusal;
 
@@ -20,8 +21,8 @@ const CATCH_UP: Duration = Duration::from_secs(5);
 /// The pauses between attempts to reach the provider.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// What a client may send while it waits.
-const MAX_HELD: usize = 64 * 1024;
+/// What a client may send while it waits: as much as the relay may have left.
+const MAX_HELD: usize = LARGEST_BUFFER;
 
 /// Why a session doesn't go on.
 enum Lost {

@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
@@ -33,22 +35,30 @@ pub(super) type Next<S> = (<S as Supply>::Turn, Leg<<S as Supply>::Stream>);
 type Later<'s, T> = Pin<Box<dyn Future<Output = T> + Send + 's>>;
 
 enum Stage<'s, S: Supply> {
-    Waiting(Later<'s, ()>),
+    /// A set of one; see `relay`, which asks at each byte.
+    Waiting(FuturesUnordered<Later<'s, ()>>),
     /// The next moment at which it could take over is waited for, to be in nobody's way before.
     Wanted,
     Connecting(Later<'s, Result<Next<S>, Trouble>>),
     Ready(Next<S>, Pin<Box<Sleep>>),
 }
 
+impl<'s, S: Supply> Stage<'s, S> {
+    fn waiting(until: impl Future<Output = ()> + Send + 's) -> Self {
+        let until: Later<'s, ()> = Box::pin(until);
+        Self::Waiting(FuturesUnordered::from_iter([until]))
+    }
+}
+
 impl<'s, S: Supply> Successor<'s, S> {
     pub(super) fn new(supply: &'s S, version: u64, wanted_at: Instant) -> Self {
-        let stage = Stage::Waiting(Box::pin(until_wanted(supply.woke(), wanted_at)));
+        let stage = Stage::waiting(until_wanted(supply.woke(), wanted_at));
         Self { supply, version, pause: FIRST_PAUSE, stage }
     }
 
     /// None is wanted, as long as there is none to take over from.
     pub(super) fn never(supply: &'s S, version: u64) -> Self {
-        Self { supply, version, pause: FIRST_PAUSE, stage: Stage::Waiting(Box::pin(pending())) }
+        Self { supply, version, pause: FIRST_PAUSE, stage: Stage::waiting(pending()) }
     }
 
     /// Takes it, if it is there.
@@ -82,7 +92,7 @@ impl<'s, S: Supply> Successor<'s, S> {
     pub(super) fn postpone(&mut self) {
         let wanted_at = Instant::now() + self.pause;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        self.stage = Stage::Waiting(Box::pin(until_wanted(self.supply.woke(), wanted_at)));
+        self.stage = Stage::waiting(until_wanted(self.supply.woke(), wanted_at));
     }
 }
 
@@ -90,8 +100,8 @@ impl<S: Supply> Part for Successor<'_, S> {
     fn is_wanted(&mut self, cx: &mut Context<'_>, possible: bool) -> bool {
         loop {
             match &mut self.stage {
-                Stage::Waiting(wait) => match wait.as_mut().poll(cx) {
-                    Poll::Ready(()) => self.stage = Stage::Wanted,
+                Stage::Waiting(wait) => match wait.poll_next_unpin(cx) {
+                    Poll::Ready(_) => self.stage = Stage::Wanted,
                     Poll::Pending => return false,
                 },
                 Stage::Wanted if !possible => return false,
