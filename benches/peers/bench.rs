@@ -19,9 +19,6 @@ use crate::upstream::Upstream;
 /// What is taken before real servers: how memory and descriptors grow is no affair of theirs.
 const REAL: [&str; 6] = ["download", "append", "data", "fetch", "noop", "sign-on"];
 
-/// What is taken seldom is taken in one of so many rounds.
-const SELDOM: usize = 4;
-
 /// What came of it.
 pub(crate) struct Run {
     pub(crate) targets: Vec<(Kind, String)>,
@@ -103,21 +100,26 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
     }
     let begin = Instant::now();
     for round in 0..run.rounds {
-        if round > 0 {
-            targets.iter_mut().try_for_each(Target::renew)?;
+        let taken_now = |when: When| round % when.every(run.rounds) == 0;
+        for target in &mut targets {
+            if round > 0 && (target.kind != Kind::Colleague || taken_now(When::Seldom)) {
+                target.renew()?;
+            }
         }
         for row in &rows {
             eprint!("\r{:60}\rround {} of {}: {} ", "", round + 1, run.rounds, row.name);
+            if !taken_now(row.when) {
+                continue;
+            }
+            let turn = round / row.when.every(run.rounds);
             for place in 0..targets.len() {
-                // Another begins in each round.
-                let number = (place + round) % targets.len();
+                // Another begins each time, and they follow one another the other way round.
+                let place = if turn % 2 == 0 { place } else { targets.len() - 1 - place };
+                let number = (place + turn) % targets.len();
                 let target = &targets[number];
-                let every = match row.when {
-                    When::Once => run.rounds,
-                    When::Always if target.kind != Kind::Colleague => 1,
-                    When::Always | When::Seldom => SELDOM,
-                };
-                if round % every != 0 || target.rows.is_some_and(|of| !of.contains(&row.name)) {
+                if target.kind == Kind::Colleague && !taken_now(When::Seldom)
+                    || target.rows.is_some_and(|of| !of.contains(&row.name))
+                {
                     continue;
                 }
                 let taken =

@@ -6,7 +6,7 @@ use std::io;
 
 use crate::bars;
 use crate::bench::Run;
-use crate::figures::{About, Bar, Key};
+use crate::figures::{About, Bar, Key, median};
 use crate::plot;
 use crate::target::Kind;
 
@@ -40,9 +40,11 @@ pub(crate) fn write(run: &Run) -> io::Result<()> {
          moving bytes between plain TCP and TLS. email-oauth2-proxy and Dovecot sign on as Gatepost does; \
          they have less to do in some rows and are measured in one round of four, and have 200 idle sessions: \
          it would take an hour else. “128k” is with buffers of 128 KiB, the others are as Debian has them. \
-         Each round starts all programs anew.\n\n\
-         Each figure is the median of all rounds, with the least and the most; the ratios are medians of those \
-         within each round. A figure changes with the machine and with what else it does; the ratios are \
+         Each round starts all of these programs anew; the mail server stays.\n\n\
+         Each figure is the median of its rounds, with the least and the most; the ratios are medians of those \
+         within a round. What many sign-ons at once, idle sessions and starts take is taken in one round of \
+         four, and how many sessions are held in one. Noise is how far two measurements with nothing in between \
+         differ within a round. A figure changes with the machine and with what else it does; the ratios are \
          what counts. `cargo bench --bench peers -- --help` says how to measure a single row, or one \
          Gatepost beside another; [performance-real.md](performance-real.md) \
          has the same before real servers, [growth.md](growth.md) how cost grows, and \
@@ -232,12 +234,16 @@ fn best_peer(run: &Run, key: Key) -> Option<usize> {
     with_median.min_by(better).map(|(_, peer)| peer)
 }
 
-/// How far the two measurements with nothing in between differ.
+/// How far the two measurements with nothing in between differ in a round, in the middle.
 fn noise(run: &Run, key: Key) -> String {
-    let ratio = place(run, Kind::DirectAgain)
+    let ratios = place(run, Kind::DirectAgain)
         .zip(place(run, Kind::Direct))
-        .and_then(|(again, direct)| run.samples.ratio(key, again, direct));
-    ratio.map(|ratio| format!("{:.0} %", (ratio - 1.0).abs() * 100.0)).unwrap_or_default()
+        .and_then(|(again, direct)| run.samples.ratios(key, again, direct))
+        .filter(|ratios| !ratios.is_empty());
+    let differ = |ratio: &f64| (ratio - 1.0).abs() * 100.0;
+    ratios
+        .map(|ratios| format!("{:.0} %", median(&ratios.iter().map(differ).collect::<Vec<_>>())))
+        .unwrap_or_default()
 }
 
 /// Three digits that count.

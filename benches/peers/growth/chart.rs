@@ -56,10 +56,15 @@ impl Line {
 
     /// What one more costs, between each step and the one before.
     pub(super) fn marginal(&self) -> Self {
-        let between =
-            |pair: &[(f64, f64)]| (pair[1].0, (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0));
-        let points = self.points.windows(2).map(between).collect();
-        Self { points, ..Self::new(self.name) }
+        let mut marginal = Self::new(self.name);
+        let steps = self.taken.iter().zip(self.taken.iter().skip(1));
+        for ((before, these), (step, those)) in steps {
+            // Within each round: programs differ by what they have at rest.
+            for (this, that) in these.iter().zip(those) {
+                marginal.add(*step, (that - this) / (step - before) as f64);
+            }
+        }
+        marginal
     }
 
     /// Says whether a cost by the piece stays what it is.

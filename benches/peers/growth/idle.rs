@@ -40,7 +40,8 @@ pub(super) fn take(bed: &Bed) -> io::Result<Vec<Chart>> {
             count(soft as f64)
         )
     });
-    let steps: Vec<usize> = steps.iter().map(|step| *step.min(&most)).collect();
+    let mut steps: Vec<usize> = steps.iter().map(|step| *step.min(&most)).collect();
+    steps.dedup();
     let mut taken = Taken {
         at_rest: Line::new("with none, MiB"),
         memory: Line::new("in all, MiB"),

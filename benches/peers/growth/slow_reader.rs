@@ -56,7 +56,8 @@ pub(super) fn take(bed: &Bed) -> io::Result<Vec<Chart>> {
     let memory = line("memory, MiB", |seen| seen.memory / 1024.0);
     let at = |line: &Line, place: usize| line.points[place].1;
     let ratio = |line: &Line, place| at(line, place) / at(line, 0);
-    let stalled = (at(&memory, 3) - at(&memory, 2)) / 9.0 * 1024.0;
+    let between = |(one, ten): (&Seen, &Seen)| (ten.memory - one.memory) / 9.0;
+    let stalled = median(&seen[2].iter().zip(&seen[3]).map(between).collect::<Vec<_>>());
     Ok(vec![Chart {
         name: "growth-slow-reader",
         title: format!("A fast reader beside slow ones: {} to {} MB/s", least(&rate), most(&rate)),

@@ -21,6 +21,17 @@ pub(crate) enum When {
     Once,
 }
 
+impl When {
+    /// In one of so many rounds.
+    pub(crate) fn every(self, rounds: usize) -> usize {
+        match self {
+            Self::Always => 1,
+            Self::Seldom => 4,
+            Self::Once => rounds,
+        }
+    }
+}
+
 /// The figures of one target from one round.
 pub(crate) type Taken = Vec<(Key, f64)>;
 

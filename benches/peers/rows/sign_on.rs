@@ -60,7 +60,8 @@ pub(super) fn at_once(target: &Target, effort: &Effort) -> io::Result<Taken> {
     Ok(vec![(Key::AtOnce, took)])
 }
 
-/// How many are signed on at a time, until one can't: of those that do the same work.
+/// How many are signed on at a time until one can't be, and are answered then: of those that do the same
+/// work.
 pub(super) fn held(target: &Target, effort: &Effort) -> io::Result<Taken> {
     let Some(Served { another, .. }) = &target.served_by else { return Ok(Vec::new()) };
     if target.kind == Kind::Peer {
@@ -74,5 +75,6 @@ pub(super) fn held(target: &Target, effort: &Effort) -> io::Result<Taken> {
         client.rest();
         clients.push(client);
     }
-    Ok(vec![(Key::Held, clients.len() as f64)])
+    let answered = clients.iter_mut().filter_map(|client| client.ask("NOOP").ok()).count();
+    Ok(vec![(Key::Held, answered as f64)])
 }
