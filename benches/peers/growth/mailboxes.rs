@@ -16,7 +16,7 @@ const LINES: usize = 500_000;
 const AT_LEAST: usize = 3;
 const AT_MOST: usize = 200;
 /// Sessions whose memory is looked at.
-const SESSIONS: usize = 10;
+const SESSIONS: usize = 40;
 const SETTLE: Duration = Duration::from_millis(300);
 
 pub(super) fn take(bed: &Bed) -> io::Result<Vec<Chart>> {
