@@ -1,10 +1,5 @@
 //! `run`, and what is said to one that runs.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
-
-use serde_json::Value;
-
 use super::{Proxy, gatepost, keep_account, run, support};
 
 #[test]
@@ -63,6 +58,9 @@ fn a_wire_log_says_where_it_is_and_that_it_waits_for_an_account() {
 #[cfg(unix)]
 #[test]
 fn clients_beyond_the_limit_of_descriptors_are_told_and_commands_still_answered() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
     const LIMITED: &str = "ulimit -n 74 && exec \"$0\" run";
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path();
@@ -76,7 +74,7 @@ fn clients_beyond_the_limit_of_descriptors_are_told_and_commands_still_answered(
     let status = || {
         let output = run(home, &["status", "--json"]);
         assert_eq!(output.status.code(), Some(0));
-        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
     };
     let address = status()["listeners"]["imap"].as_str().unwrap().to_owned();
     let clients: Vec<_> = (0..7)
