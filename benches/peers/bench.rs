@@ -107,10 +107,10 @@ pub(crate) fn run(options: &Options) -> io::Result<()> {
             }
         }
         for row in &rows {
-            eprint!("\r{:60}\rround {} of {}: {} ", "", round + 1, run.rounds, row.name);
             if !taken_now(row.when) {
                 continue;
             }
+            eprint!("\r{:60}\rround {} of {}: {} ", "", round + 1, run.rounds, row.name);
             let turn = round / row.when.every(run.rounds);
             for place in 0..targets.len() {
                 // Another begins each time, and they follow one another the other way round.

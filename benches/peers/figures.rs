@@ -117,15 +117,16 @@ impl Samples {
 
     /// The median of what one is in relation to the other in each round that has both.
     pub(crate) fn ratio(&self, key: Key, target: usize, to: usize) -> Option<f64> {
-        let ratios = self.ratios(key, target, to)?;
-        (!ratios.is_empty()).then(|| median(&ratios))
+        self.ratios(key, target, to).map(|ratios| median(&ratios))
     }
 
-    /// What one is in relation to the other, in each round that has both.
+    /// What one is in relation to the other in each round that has both; none is `None`.
     pub(crate) fn ratios(&self, key: Key, target: usize, to: usize) -> Option<Vec<f64>> {
         let (these, those) = (self.0.get(&(key, target))?, self.0.get(&(key, to))?);
         let both = these.iter().filter_map(|(round, this)| Some((this, those.get(round)?)));
-        Some(both.filter(|(_, that)| **that > 0.0).map(|(this, that)| this / that).collect())
+        let ratios: Vec<f64> =
+            both.filter(|(_, that)| **that > 0.0).map(|(this, that)| this / that).collect();
+        (!ratios.is_empty()).then_some(ratios)
     }
 }
 

@@ -238,8 +238,7 @@ fn best_peer(run: &Run, key: Key) -> Option<usize> {
 fn noise(run: &Run, key: Key) -> String {
     let ratios = place(run, Kind::DirectAgain)
         .zip(place(run, Kind::Direct))
-        .and_then(|(again, direct)| run.samples.ratios(key, again, direct))
-        .filter(|ratios| !ratios.is_empty());
+        .and_then(|(again, direct)| run.samples.ratios(key, again, direct));
     let differ = |ratio: &f64| (ratio - 1.0).abs() * 100.0;
     ratios
         .map(|ratios| format!("{:.0} %", median(&ratios.iter().map(differ).collect::<Vec<_>>())))

@@ -7,7 +7,7 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use super::support::{self, World, YOU, browser};
-use super::{Proxy, gatepost, run};
+use super::{Proxy, gatepost, run, run_with};
 
 /// `login --json`, with a person who consents; the events.
 async fn login(home: &Path, arguments: &[&str], stdin: &str) -> (Option<i32>, Vec<Value>) {
@@ -199,17 +199,8 @@ async fn logout_ends_the_grant_or_only_forgets_it() {
 
 /// `password --new --json`, and what it came to.
 fn password(home: &Path, arguments: &[&str], stdin: &str) -> (Option<i32>, Value) {
-    let mut child = gatepost(home)
-        .args(["password", YOU, "--new", "--json"])
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    // One that doesn't read it has closed it.
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-    let output = child.wait_with_output().unwrap();
+    let output =
+        run_with(home, &[&["password", YOU, "--new", "--json"], arguments].concat(), stdin);
     (output.status.code(), serde_json::from_slice(&output.stdout).unwrap())
 }
 

@@ -36,6 +36,20 @@ fn run(home: &Path, arguments: &[&str]) -> Output {
     gatepost(home).args(arguments).output().unwrap()
 }
 
+/// With something on stdin.
+fn run_with(home: &Path, arguments: &[&str], stdin: &str) -> Output {
+    let mut child = gatepost(home)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // One that doesn't read it has closed it.
+    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
 /// The exit code and what a person reads, with the home's path left out.
 fn told(home: &Path, arguments: &[&str]) -> String {
     told_with(home, arguments, "")
@@ -43,16 +57,7 @@ fn told(home: &Path, arguments: &[&str]) -> String {
 
 /// The same, with something on stdin.
 fn told_with(home: &Path, arguments: &[&str], stdin: &str) -> String {
-    let mut child = gatepost(home)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    // One that doesn't read it has closed it.
-    let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-    let output = child.wait_with_output().unwrap();
+    let output = run_with(home, arguments, stdin);
     let text = String::from_utf8_lossy(&output.stderr).replace(&home.display().to_string(), "HOME");
     format!(
         "$ gatepost {}\n{text}[exit {}]\n",
