@@ -13,6 +13,7 @@
 //! | `config` | `config.toml` as typed, then as used; where things lie on disk |
 //! | `accounts` | the record of an account and its sealed grant |
 //! | `tls`, `mail_client` | whose certificates are trusted; a mail client of Gatepost's own |
+//! | `certificate` | the certificate that mail clients are shown |
 //! | `upstream`, `token` | connections to the provider; access tokens and their life |
 //! | `settings` | the configuration in use, and what is made from it |
 //! | `proxy`, `sign_in` | serving mail clients; getting a grant from a person |
@@ -21,6 +22,7 @@
 //! | `cli` | the commands |
 
 pub mod accounts;
+pub mod certificate;
 pub mod check;
 pub mod cli;
 pub mod config;

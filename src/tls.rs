@@ -65,6 +65,14 @@ pub fn timeless_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsE
     Ok(witnessed(ca_file, Day::OfTheCertificate)?.0)
 }
 
+/// True if the platform's verifier takes this certificate of a server's for this name, now.
+pub fn accepts(certificate: &CertificateDer<'_>, name: &str) -> bool {
+    let (Ok(verifier), Ok(name)) = (verifier(None), ServerName::try_from(name)) else {
+        return false;
+    };
+    verifier.verify_server_cert(certificate, &[], &name, &[], UnixTime::now()).is_ok()
+}
+
 fn witnessed(
     ca_file: Option<&Path>,
     day: Day,

@@ -15,7 +15,7 @@ const FLOORS: &[&[&str]] = &[
     &["check"],
     &["proxy", "sign_in"],
     &["settings"],
-    &["upstream", "token"],
+    &["upstream", "token", "certificate"],
     &["tls", "accounts", "mail_client"],
     &["config"],
     &["protocol"],

@@ -93,6 +93,14 @@ pub(super) enum Mistake<'m> {
     OutUnwritable { file: &'m Path, error: &'m io::Error },
     /// `setup --for … --out`, for a program that no file sets up.
     NoSuchFile,
+    /// A flag that belongs to another use of the command.
+    OnlyFor { flag: &'m str, command: &'m str },
+    /// `certificate`: the configuration names one of the person's own.
+    CertificateIsYours { file: &'m Path },
+    /// `certificate show`: there is none.
+    NoCertificate,
+    /// `certificate trust`: not by every store. What each says was told before.
+    NotTrusted,
     /// Standard output.
     OutputUnwritable(&'m io::Error),
 }
@@ -174,6 +182,15 @@ impl Mistake<'_> {
                 format!("{} is there already, and nothing is overwritten.", file.display())
             }
             Self::NoSuchFile => "There is no file that sets this mail program up.".into(),
+            Self::OnlyFor { flag, command } => format!("{flag} is for `gatepost {command}`."),
+            Self::CertificateIsYours { file } => format!(
+                "Mail programs are shown your own certificate in {}, which Gatepost leaves alone.",
+                file.display()
+            ),
+            Self::NoCertificate => "There is no local certificate: nothing has needed one yet.".into(),
+            Self::NotTrusted => {
+                "The certificate is not trusted everywhere, so STARTTLS is not offered.".into()
+            }
             Self::OutputUnwritable(error) => {
                 format!("The standard output can't be written ({error}).")
             }
@@ -256,6 +273,12 @@ impl Mistake<'_> {
             Self::OutUnwritable { .. } => {
                 "Name a file in a folder that is there and that you may write to.".into()
             }
+            Self::OnlyFor { .. } => "Leave it out.".into(),
+            Self::CertificateIsYours { .. } => {
+                "See to it that mail programs trust it; take `file` out of [certificate] to have Gatepost's.".into()
+            }
+            Self::NoCertificate => "Make one with `gatepost certificate trust`.".into(),
+            Self::NotTrusted => "Do what stands above, and run `gatepost certificate trust` again.".into(),
             Self::NoSuchFile => "Leave --out out, and enter the settings yourself.".into(),
             Self::OutputUnwritable(_) => "Name a file with --out.".into(),
         }
@@ -284,6 +307,8 @@ impl Mistake<'_> {
             | Self::NothingIsServed
             | Self::ServerOff { .. }
             | Self::OutIsThere { .. }
+            | Self::OnlyFor { .. }
+            | Self::CertificateIsYours { .. }
             | Self::NoSuchFile => Exit::Usage,
             Self::CantStart(_)
             | Self::FolderUnwritable { .. }
@@ -300,6 +325,8 @@ impl Mistake<'_> {
             | Self::PortsUnknown
             | Self::AddressUnfit { .. }
             | Self::OutUnwritable { .. }
+            | Self::NoCertificate
+            | Self::NotTrusted
             | Self::OutputUnwritable(_) => Exit::Failed,
         }
     }

@@ -1,5 +1,6 @@
 //! The commands, one file each, and what they say when something is wrong.
 
+mod certificate;
 mod check;
 mod completions;
 mod demo;
@@ -74,6 +75,7 @@ enum Command {
     Password(password::Password),
     Check(check::Check),
     Settings(settings::Settings),
+    Certificate(certificate::Certificate),
     /// Show how the running Gatepost and its accounts are
     Status(running::Status),
     /// Let the running Gatepost read its configuration and its accounts again
@@ -113,6 +115,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Password(password) => password.run(&home()?),
         Command::Check(check) => check.run(&home()?),
         Command::Settings(settings) => settings.run(&home()?),
+        Command::Certificate(certificate) => certificate.run(&home()?),
         Command::Status(status) => status.run(&home()?),
         Command::Reload => running::reload(&home()?),
         Command::Stop => running::stop(&home()?),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use super::port_owner;
 use super::terminal::Look;
 use crate::accounts::{KeyFileError, StoreError};
+use crate::certificate::CertificateError;
 use crate::control::{AlreadyRunning, ChannelError, ControlError};
 use crate::private_file;
 use crate::proxy::{ListenError, ServeError};
@@ -107,11 +108,19 @@ impl From<KeyFileError> for Failure {
     }
 }
 
+impl From<CertificateError> for Failure {
+    fn from(error: CertificateError) -> Self {
+        let remedy = error.remedy();
+        Self::failed(sentence::of(error), remedy)
+    }
+}
+
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
         match error {
             ServeError::Settings(error) => error.into(),
             ServeError::Store(error) => error.into(),
+            ServeError::Certificate(error) => error.into(),
             ServeError::Listen(error) => of_listening(&error, port_owner::owner_of),
         }
     }

@@ -74,6 +74,11 @@ impl Home {
         self.data.join("clients").join(format!("{provider}.json"))
     }
 
+    /// The local certificate.
+    pub fn certificates(&self) -> PathBuf {
+        self.data.join("certificates")
+    }
+
     /// The running proxy's log.
     pub fn logs(&self) -> PathBuf {
         self.data.join("logs")

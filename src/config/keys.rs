@@ -21,6 +21,7 @@ enum Takes {
 
 const TOP: &[Key] = &[
     ("listen", Takes::Section),
+    ("certificate", Takes::Section),
     ("secrets", Takes::Section),
     ("log", Takes::Section),
     ("provider", Takes::Section),
@@ -28,10 +29,16 @@ const TOP: &[Key] = &[
 const LISTEN: &[Key] = &[
     ("imap", Takes::Text("localhost:10143")),
     ("smtp", Takes::Text("localhost:10587")),
-    ("imaps", Takes::Text("")),
-    ("smtps", Takes::Text("")),
+    ("imaps", Takes::Text("localhost:10993")),
+    ("smtps", Takes::Text("localhost:10465")),
     ("status", Takes::Text("localhost:10180")),
     ("allow_lan", Takes::Flag),
+    ("allow_from", Takes::Texts("[\"192.168.1.0/24\"]")),
+];
+const CERTIFICATE: &[Key] = &[
+    ("names", Takes::Texts("[\"mail.example.com\"]")),
+    ("file", Takes::Text("mail.pem")),
+    ("key", Takes::Text("mail.key")),
 ];
 const SECRETS: &[Key] =
     &[("key_file", Takes::Text("gatepost.key")), ("keychain", Takes::OneOf(&["auto", "off"]))];
@@ -100,6 +107,7 @@ fn keys_of(section: &str) -> Vec<Key> {
         "" => TOP.to_vec(),
         "provider" => PRESETS.map(|preset| (preset.name, Takes::Section)).to_vec(),
         "listen" => LISTEN.to_vec(),
+        "certificate" => CERTIFICATE.to_vec(),
         "secrets" => SECRETS.to_vec(),
         "log" => LOG.to_vec(),
         _ => PROVIDER.to_vec(),

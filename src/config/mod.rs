@@ -4,12 +4,14 @@
 mod client;
 mod home;
 mod keys;
+mod listen;
 mod provider;
 mod raw;
 mod resolved;
 
 pub use client::{ClientFileError, OauthClient};
 pub use home::{Home, HomeError};
+pub use listen::{CertificateConfig, Endpoint, EndpointHost, Listen, OwnCertificate};
 pub use provider::{Host, Provider, Security};
 pub use raw::ConfigError;
-pub use resolved::{Config, Endpoint, EndpointHost, Listen, Log, is_loopback};
+pub use resolved::{Config, Log, is_loopback};

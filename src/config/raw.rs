@@ -14,6 +14,7 @@ use crate::protocol::smtp::BareNewlines;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawConfig {
     pub(super) listen: RawListen,
+    pub(super) certificate: RawCertificate,
     pub(super) secrets: RawSecrets,
     pub(super) log: RawLog,
     pub(super) provider: BTreeMap<String, RawProvider>,
@@ -28,6 +29,15 @@ pub(super) struct RawListen {
     pub(super) smtps: Option<String>,
     pub(super) status: Option<String>,
     pub(super) allow_lan: Option<bool>,
+    pub(super) allow_from: Option<Vec<String>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawCertificate {
+    pub(super) names: Option<Vec<String>>,
+    pub(super) file: Option<String>,
+    pub(super) key: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,6 +1,5 @@
 //! The configuration as the program uses it.
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,8 +8,9 @@ use url::Url;
 
 use super::client::OauthClient;
 use super::home::Home;
+use super::listen::{CertificateConfig, Listen, certificate, listen};
 use super::provider::{GMAIL, Host, Preset, Provider, Security};
-use super::raw::{ConfigError, MEND, RawKeychain, RawListen, RawLog, RawProvider, Source};
+use super::raw::{ConfigError, MEND, RawKeychain, RawLog, RawProvider, Source};
 use crate::private_file;
 use crate::secret::ClientSecret;
 
@@ -19,6 +19,8 @@ use crate::secret::ClientSecret;
 pub struct Config {
     /// Where mail clients connect.
     pub listen: Listen,
+    /// The certificate that they are shown.
+    pub certificate: CertificateConfig,
     /// The one provider there is today.
     pub provider: Provider,
     /// A key that opens every account without a person (a server's).
@@ -36,51 +38,6 @@ pub struct Log {
     pub level: LevelFilter,
     /// How many files are kept; 0 is none.
     pub files: usize,
-}
-
-/// Where mail clients connect; `None` is off.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listen {
-    /// Plain IMAP.
-    pub imap: Option<Endpoint>,
-    /// Plain SMTP.
-    pub smtp: Option<Endpoint>,
-}
-
-/// A listening address. Port 0 is any free port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Endpoint {
-    /// The interface.
-    pub host: EndpointHost,
-    /// The TCP port.
-    pub port: u16,
-}
-
-/// The interface that a listener is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndpointHost {
-    /// Both 127.0.0.1 and ::1: Windows tries ::1 first.
-    Localhost,
-    /// One loopback address.
-    Ip(IpAddr),
-}
-
-impl std::fmt::Display for EndpointHost {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Localhost => f.write_str("localhost"),
-            Self::Ip(ip) => ip.fmt(f),
-        }
-    }
-}
-
-impl std::fmt::Display for Endpoint {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.host {
-            EndpointHost::Ip(IpAddr::V6(ip)) => write!(f, "[{ip}]:{}", self.port),
-            host => write!(f, "{host}:{}", self.port),
-        }
-    }
 }
 
 impl Config {
@@ -123,36 +80,16 @@ impl Config {
         let source = Source { file, text: text.trim_start_matches('\u{feff}') };
         let mut raw = source.parse()?;
         let gmail = raw.provider.remove(GMAIL.name).unwrap_or_default();
+        let listen = listen(&source, &raw.listen)?;
         Ok(Self {
-            listen: listen(&source, &raw.listen)?,
+            certificate: certificate(&source, &raw.certificate, &listen)?,
+            listen,
             provider: provider(&source, &GMAIL, gmail)?,
             log: log(&source, &raw.log)?,
             key_file: raw.secrets.key_file.as_deref().and_then(|path| relative(file, path)),
             keychain: raw.secrets.keychain != Some(RawKeychain::Off),
         })
     }
-}
-
-fn listen(source: &Source<'_>, raw: &RawListen) -> Result<Listen, ConfigError> {
-    for (key, value) in [("imaps", &raw.imaps), ("smtps", &raw.smtps)] {
-        if value.as_deref().is_some_and(|value| !value.is_empty()) {
-            let problem =
-                "TLS between mail program and Gatepost is not in this version; leave it \"\"";
-            return Err(source.error("listen", key, problem));
-        }
-    }
-    // The page is not in this version; its address must still be one, and the rule for the LAN
-    // holds without it.
-    endpoint(source, "status", raw.status.as_deref(), "localhost:10180")?;
-    let _ = raw.allow_lan;
-    let imap = endpoint(source, "imap", raw.imap.as_deref(), "localhost:10143")?;
-    let smtp = endpoint(source, "smtp", raw.smtp.as_deref(), "localhost:10587")?;
-    let port = |endpoint: Option<Endpoint>| endpoint.map(|it| it.port).filter(|port| *port > 0);
-    if port(imap).is_some() && port(imap) == port(smtp) {
-        let problem = "imap and smtp can't share a port; give one of them another";
-        return Err(source.error("listen", "smtp", problem));
-    }
-    Ok(Listen { imap, smtp })
 }
 
 fn log(source: &Source<'_>, raw: &RawLog) -> Result<Log, ConfigError> {
@@ -171,36 +108,6 @@ fn log(source: &Source<'_>, raw: &RawLog) -> Result<Log, ConfigError> {
         return Err(source.error("log", "files", problem));
     }
     Ok(Log { level, files })
-}
-
-fn endpoint(
-    source: &Source<'_>,
-    key: &str,
-    typed: Option<&str>,
-    default: &str,
-) -> Result<Option<Endpoint>, ConfigError> {
-    let typed = typed.unwrap_or(default);
-    if typed.is_empty() {
-        return Ok(None);
-    }
-    let error = |problem: String| source.error("listen", key, problem);
-    let shape = || {
-        error(format!(
-            "“{typed}” is no address; write it like \"{default}\" or \"127.0.0.1:{}\"",
-            default.rsplit(':').next().unwrap_or_default()
-        ))
-    };
-    let (host, port) = split_port(typed).ok_or_else(shape)?;
-    if host.eq_ignore_ascii_case("localhost") {
-        return Ok(Some(Endpoint { host: EndpointHost::Localhost, port }));
-    }
-    let ip: IpAddr = host.parse().map_err(|_| shape())?;
-    if !ip.is_loopback() {
-        return Err(error(format!(
-            "“{host}” is not on this machine alone; an address outside loopback needs TLS, which is not in this version; use localhost"
-        )));
-    }
-    Ok(Some(Endpoint { host: EndpointHost::Ip(ip), port }))
 }
 
 fn provider(
@@ -278,7 +185,7 @@ fn provider(
 }
 
 /// `host:port` or `[v6]:port`.
-fn split_port(text: &str) -> Option<(&str, u16)> {
+pub(super) fn split_port(text: &str) -> Option<(&str, u16)> {
     let (host, port) = text.rsplit_once(':')?;
     let host = match host.strip_prefix('[') {
         Some(inner) => inner.strip_suffix(']')?,
@@ -325,7 +232,7 @@ fn parse_duration(typed: &str) -> Option<Duration> {
 }
 
 /// A path in the configuration: relative ones start at the configuration's own folder.
-fn relative(file: &Path, path: &str) -> Option<PathBuf> {
+pub(super) fn relative(file: &Path, path: &str) -> Option<PathBuf> {
     let folder = file.parent().unwrap_or_else(|| Path::new(""));
     (!path.is_empty()).then(|| folder.join(path))
 }
@@ -373,7 +280,14 @@ mod tests {
             "[listen]\n\nimap = 5\n",
             "[listen]\nimap = \"localhost\"\n",
             "[listen]\nimap = \"0.0.0.0:10143\"\n",
-            "[listen]\nimaps = \"localhost:10993\"\n",
+            "[listen]\nimaps = \"10993\"\n",
+            "[listen]\nsmtps = \"[::]:465\"\n",
+            "[listen]\nimaps = \"localhost:1\"\nsmtp = \"127.0.0.1:1\"\n",
+            "[listen]\nallow_from = [\"192.168.1.0/24\"]\n",
+            "[listen]\nallow_lan = true\nallow_from = [\"192.168.1.0-255\"]\n",
+            "[certificate]\nnames = [\"*.example.com\"]\n",
+            "[certificate]\nfile = \"a.pem\"\n",
+            "[certificate]\nkey = \"a.key\"\n",
             "[listen]\nimap = \"localhost:1\"\nsmtp = \"127.0.0.1:1\"\n",
             "[provider.gmail]\nconnections = -1\n",
             "[provider.gmail]\ntoken_url = \"http://example.com/token\"\n",

@@ -15,6 +15,8 @@ pub mod intruder;
 pub mod line;
 pub mod sasl;
 pub mod smtp;
+mod start_tls;
 pub mod wire_log;
 
 pub use dialogue::{Dialogue, Farewell, Verdict};
+pub use start_tls::StartTls;

@@ -1,4 +1,4 @@
-//! A mail client's connection, read along where the wire log is on.
+//! A mail client's connection, plain or under TLS, read along where the wire log is on.
 
 use std::io;
 use std::pin::Pin;
@@ -6,14 +6,23 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 use super::trouble::Protocol;
 use crate::protocol::wire_log::{self, Side, WireLog};
 
 /// What a session reads from and writes to.
 pub(super) struct ClientStream {
-    stream: TcpStream,
+    channel: Channel,
     log: Option<Box<WireLog>>,
+}
+
+enum Channel {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+    /// TLS could not begin.
+    Gone,
 }
 
 impl ClientStream {
@@ -24,7 +33,36 @@ impl ClientStream {
             Protocol::Imap => Box::new(WireLog::imap()),
             Protocol::Smtp => Box::new(WireLog::smtp()),
         });
-        Self { stream, log }
+        Self { channel: Channel::Plain(stream), log }
+    }
+
+    /// True if others can't listen.
+    pub(super) fn is_tls(&self) -> bool {
+        matches!(self.channel, Channel::Tls(_))
+    }
+
+    /// True if the client begins with a TLS handshake; waits until it has sent anything. False once it
+    /// closes.
+    pub(super) async fn begins_with_tls(&self) -> io::Result<bool> {
+        /// RFC 8446 §5.1: a record of the type handshake.
+        const HANDSHAKE: u8 = 22;
+        let Channel::Plain(stream) = &self.channel else { return Ok(true) };
+        let mut first = [0];
+        Ok(stream.peek(&mut first).await? == 1 && first[0] == HANDSHAKE)
+    }
+
+    /// Begins TLS. If it fails, nothing more can be read or written.
+    pub(super) async fn begin_tls(&mut self, acceptor: TlsAcceptor) -> io::Result<()> {
+        match std::mem::replace(&mut self.channel, Channel::Gone) {
+            Channel::Plain(stream) => {
+                self.channel = Channel::Tls(Box::new(acceptor.accept(stream).await?));
+                Ok(())
+            }
+            channel => {
+                self.channel = channel;
+                Err(io::ErrorKind::InvalidInput.into())
+            }
+        }
     }
 
     fn said(&mut self, side: Side, bytes: &[u8]) {
@@ -48,7 +86,11 @@ impl AsyncRead for ClientStream {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
-        ready!(Pin::new(&mut this.stream).poll_read(cx, buffer))?;
+        ready!(match &mut this.channel {
+            Channel::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Channel::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            Channel::Gone => return Poll::Ready(Err(gone())),
+        })?;
         this.said(Side::Client, &buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }
@@ -61,16 +103,32 @@ impl AsyncWrite for ClientStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = ready!(Pin::new(&mut this.stream).poll_write(cx, bytes))?;
+        let written = ready!(match &mut this.channel {
+            Channel::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Channel::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Channel::Gone => return Poll::Ready(Err(gone())),
+        })?;
         this.said(Side::Server, &bytes[..written]);
         Poll::Ready(Ok(written))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+        match &mut self.get_mut().channel {
+            Channel::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Channel::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            Channel::Gone => Poll::Ready(Err(gone())),
+        }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        match &mut self.get_mut().channel {
+            Channel::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Channel::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            Channel::Gone => Poll::Ready(Err(gone())),
+        }
     }
+}
+
+fn gone() -> io::Error {
+    io::ErrorKind::NotConnected.into()
 }

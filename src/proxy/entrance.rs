@@ -1,5 +1,6 @@
 //! Who is this, and a signed-on connection to the provider for them.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use tokio::time::{Instant, timeout};
 use super::budget::Place;
 use super::continuity::Leg;
 use super::household::{Household, Member};
+use super::patience::Patience;
 use super::trouble::{Protocol, Trouble};
 use crate::accounts::{Account, Address, CheckError};
 use crate::protocol::sasl::Credentials;
@@ -24,6 +26,8 @@ const SIGN_ON_DEADLINE: Duration = Duration::from_secs(48);
 /// Clients that have not signed on, all listeners together: far below the usual 1,024 descriptors,
 /// and far above what mail programs open at once.
 const BEFORE_SIGN_ON: usize = 512;
+/// Those of other machines, which must not keep this machine's own out.
+const OTHERS_BEFORE_SIGN_ON: usize = 64;
 /// How long a client waits for its turn where a chosen password has to be derived; together with
 /// [`SIGN_ON_DEADLINE`] a client waits for less than its minute.
 const DERIVATION_WAIT: Duration = Duration::from_secs(5);
@@ -45,9 +49,11 @@ pub(super) struct Entrance {
     pub(super) household: Household,
     settings: watch::Receiver<Arc<Settings>>,
     places: Arc<Semaphore>,
+    places_for_others: Arc<Semaphore>,
     ahead: Arc<Semaphore>,
     /// Slow derivations run one at a time, and wait here and not on the threads that others need.
     derivation: Semaphore,
+    pub(super) patience: Patience,
     extensions: Mutex<Option<(Instant, Extensions)>>,
 }
 
@@ -80,8 +86,10 @@ impl Entrance {
             household,
             settings,
             places: Arc::new(Semaphore::new(BEFORE_SIGN_ON)),
+            places_for_others: Arc::new(Semaphore::new(OTHERS_BEFORE_SIGN_ON)),
             ahead: Arc::new(Semaphore::new(AHEAD)),
             derivation: Semaphore::new(1),
+            patience: Patience::default(),
             extensions: Mutex::new(None),
         }
     }
@@ -92,8 +100,9 @@ impl Entrance {
     }
 
     /// A place for a client that has not signed on, if there is one left.
-    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
-        self.places.clone().try_acquire_owned().ok()
+    pub(super) fn place(&self, peer: IpAddr) -> Option<OwnedSemaphorePermit> {
+        let places = if peer.is_loopback() { &self.places } else { &self.places_for_others };
+        places.clone().try_acquire_owned().ok()
     }
 
     /// Checks a user name and a local password.

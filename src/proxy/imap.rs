@@ -99,8 +99,9 @@ impl<'s> Supply for Supplies<'s> {
 /// Speaks with the client until it is let in; `None` once it is gone.
 async fn sign_on(stream: &mut ClientStream, context: &Context) -> Option<Entered> {
     let settings = context.entrance.settings();
-    let mut dialogue = SignOn::new(settings.provider.imap_capabilities);
     let mut client = Client::new(stream);
+    let capabilities = settings.provider.imap_capabilities;
+    let mut dialogue = SignOn::new(capabilities, client.start_tls(context));
     client.send(&dialogue.greeting()).await.ok()?;
     let turned_away = 'speaking: loop {
         while let Some(event) = dialogue.next_event() {
@@ -117,6 +118,12 @@ async fn sign_on(stream: &mut ClientStream, context: &Context) -> Option<Entered
                     }
                 },
                 Event::Close { reply, why } => break 'speaking TurnedAway::Answered { reply, why },
+                Event::StartTls { reply } => {
+                    if !client.begin_tls(context, &reply).await {
+                        return None;
+                    }
+                    dialogue = SignOn::new(capabilities, client.start_tls(context));
+                }
                 Event::Intruder(intruder) => break 'speaking TurnedAway::Intruder(intruder),
             }
         }

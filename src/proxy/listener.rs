@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::client_stream::ClientStream;
-use super::session::{Context, one_too_many};
-use super::trouble::Protocol;
+use super::service::Service;
+use super::session::{Context, one_too_many, say_goodbye};
+use super::trouble::{Goodbye, Protocol};
 use super::{imap, smtp};
 use crate::config::{Endpoint, EndpointHost};
 use crate::upstream::set_socket_options;
@@ -20,6 +22,9 @@ use crate::upstream::set_socket_options;
 const BACKLOG: u32 = 1024;
 /// The pause after an accept that failed, when descriptors ran out, say; others end meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// How long a client may be silent where TLS begins with the first byte: one that speaks TLS speaks at
+/// once, one that doesn't waits for a greeting.
+const TLS_BEGINS: Duration = Duration::from_secs(5);
 /// Other free ports that are tried, where one is free on one of localhost's addresses only.
 const PORT_TRIES: usize = 16;
 
@@ -31,7 +36,7 @@ pub enum ListenError {
     Taken {
         /// The port.
         port: u16,
-        /// `imap` or `smtp`.
+        /// Its key under `[listen]`.
         service: &'static str,
         /// The configuration file, where another can be set.
         config: String,
@@ -41,7 +46,7 @@ pub enum ListenError {
     Other {
         /// The address.
         endpoint: String,
-        /// `imap` or `smtp`.
+        /// Its key under `[listen]`.
         service: &'static str,
         /// Why.
         error: io::Error,
@@ -51,7 +56,7 @@ pub enum ListenError {
 /// A listener in the making: sockets that listen and are not served yet, beside those of the
 /// listener before it that it goes on with.
 pub(super) struct Bound {
-    protocol: Protocol,
+    service: Service,
     endpoint: Endpoint,
     sockets: Vec<TcpListener>,
     /// The first address, which says the port.
@@ -76,7 +81,7 @@ impl Drop for AbortOnDrop {
 impl Bound {
     /// Listens on every address of `endpoint` that `before` doesn't listen on.
     pub(super) fn bind(
-        protocol: Protocol,
+        service: Service,
         endpoint: Endpoint,
         before: Option<&Listener>,
         config: &str,
@@ -84,23 +89,23 @@ impl Bound {
         let is_kept =
             |address: &SocketAddr| before.is_some_and(|it| it.tasks.contains_key(address));
         match bind_all(endpoint, &is_kept) {
-            Ok((address, sockets)) => Ok(Self { protocol, endpoint, sockets, address }),
+            Ok((address, sockets)) => Ok(Self { service, endpoint, sockets, address }),
             Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(ListenError::Taken {
                 port: endpoint.port,
-                service: protocol.key(),
+                service: service.key(),
                 config: config.to_owned(),
             }),
             Err(error) => Err(ListenError::Other {
                 endpoint: endpoint.to_string(),
-                service: protocol.key(),
+                service: service.key(),
                 error,
             }),
         }
     }
 
     /// What is spoken on it.
-    pub(super) fn protocol(&self) -> Protocol {
-        self.protocol
+    pub(super) fn service(&self) -> Service {
+        self.service
     }
 
     /// Serves what comes; `context` makes what each session needs. Sockets of `before` that the
@@ -108,15 +113,16 @@ impl Bound {
     pub(super) fn serve(
         self,
         before: Option<Listener>,
-        context: impl Fn() -> Context + Clone + Send + Sync + 'static,
+        context: impl Fn(IpAddr) -> Option<Context> + Clone + Send + Sync + 'static,
     ) -> Listener {
-        let Self { protocol, endpoint, sockets, address } = self;
-        tracing::info!(%address, "{} is served", protocol.key());
+        let Self { service, endpoint, sockets, address } = self;
+        let whom = if endpoint.is_loopback() { "" } else { " to other machines too" };
+        tracing::info!(%address, "{} is served{whom}", service.key());
         let mut tasks = before.map(|before| before.tasks).unwrap_or_default();
         tasks.retain(|address, _| names(endpoint, *address));
         for socket in sockets {
             let Ok(address) = socket.local_addr() else { continue };
-            let task = tokio::spawn(accept(socket, protocol, context.clone()));
+            let task = tokio::spawn(accept(socket, service, context.clone()));
             tasks.insert(address, AbortOnDrop(task));
         }
         Listener { endpoint, address, tasks }
@@ -190,15 +196,19 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 async fn accept(
     socket: TcpListener,
-    service: Protocol,
-    context: impl Fn() -> Context + Send + 'static,
+    service: Service,
+    context: impl Fn(IpAddr) -> Option<Context> + Send + 'static,
 ) {
     loop {
         match socket.accept().await {
-            Ok((stream, _)) => {
-                let context = context();
+            Ok((stream, peer)) => {
+                let Some(context) = context(peer.ip().to_canonical()) else {
+                    tracing::warn!(%peer, "a machine that is not in `allow_from` was turned away");
+                    continue;
+                };
                 // Of the highest level, so that it names the session at any level of the log.
-                let span = tracing::error_span!("session", id = context.id, kind = service.key());
+                let span =
+                    tracing::error_span!("session", id = context.id, kind = service.protocol.key());
                 tokio::spawn(serve(stream, service, context).instrument(span));
             }
             Err(error) => {
@@ -209,7 +219,8 @@ async fn accept(
     }
 }
 
-async fn serve(stream: TcpStream, service: Protocol, context: Context) {
+async fn serve(stream: TcpStream, service: Service, context: Context) {
+    let protocol = service.protocol;
     if let Err(error) = set_socket_options(&stream) {
         tracing::debug!("the client is gone already ({error})");
         return;
@@ -218,17 +229,48 @@ async fn serve(stream: TcpStream, service: Protocol, context: Context) {
         peer = stream.peer_addr().ok().map(|peer| peer.to_string()),
         "client connected"
     );
-    let stream = ClientStream::new(stream, service);
+    let mut stream = ClientStream::new(stream, protocol);
+    // Under TLS these words would be none.
+    let can_be_told = !service.implicit_tls;
     if let Err(limits) = &context.seat {
         tracing::error!("a client is turned away: {limits}");
-        return one_too_many(stream, service).await;
-    }
-    match (service, context.entrance.place()) {
-        (Protocol::Imap, Some(place)) => imap::serve(stream, context, place).await,
-        (Protocol::Smtp, Some(place)) => smtp::serve(stream, context, place).await,
-        (protocol, None) => {
-            tracing::warn!("too many clients that have not signed on; this one is turned away");
+        if can_be_told {
             one_too_many(stream, protocol).await;
         }
+        return;
+    }
+    let Some(place) = context.entrance.place(context.peer) else {
+        tracing::warn!("too many clients that have not signed on; this one is turned away");
+        if can_be_told {
+            one_too_many(stream, protocol).await;
+        }
+        return;
+    };
+    if service.implicit_tls && !begin_with_tls(&mut stream, &context, protocol).await {
+        return;
+    }
+    match protocol {
+        Protocol::Imap => imap::serve(stream, context, place).await,
+        Protocol::Smtp => smtp::serve(stream, context, place).await,
+    }
+}
+
+/// Begins TLS with the first byte; false if there is nothing more to do with the client. One that
+/// speaks first without TLS, or waits for a greeting, is told what to change.
+async fn begin_with_tls(stream: &mut ClientStream, context: &Context, protocol: Protocol) -> bool {
+    let mut stopping = context.stopping.clone();
+    let is_tls = tokio::select! {
+        first = timeout(TLS_BEGINS, stream.begins_with_tls()) => first.unwrap_or(Ok(false)),
+        _ = stopping.wait_for(|stopping| *stopping) => return false,
+    };
+    match is_tls {
+        Ok(true) => context.begin_tls(stream).await,
+        Ok(false) => {
+            let words = Goodbye::NeedsTls(protocol);
+            tracing::warn!("a client was turned away: {words}");
+            say_goodbye(stream, &protocol.goodbye(words)).await;
+            false
+        }
+        Err(_) => false,
     }
 }

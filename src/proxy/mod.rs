@@ -3,14 +3,15 @@
 //! | file | its job |
 //! |---|---|
 //! | `server` | the running proxy: listeners, reload, status, shutdown |
-//! | `listener` | one listening address |
+//! | `listener`, `service` | one listening address; what is served on it |
 //! | `capacity` | how many sessions there can be |
 //! | `household` | the accounts in use: tokens, counters, and what follows: |
 //! | `budget`, `backoff` | how many connections to the provider, and how often it is asked |
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
 //! | `inside` | one account, looked at by the program's own commands |
 //! | `imap`, `smtp` | one session of a mail client |
-//! | `client_stream` | the client's connection, read along for the wire log |
+//! | `patience` | what a wrong password costs |
+//! | `client_stream` | the client's connection, plain or under TLS, read along for the wire log |
 //! | `continuity` | an IMAP session that outlives its connection to the provider |
 //! | `awake` | notices that the machine has slept, or is on another network |
 //! | `relay`, `pipe` | bytes both ways; one direction of it |
@@ -26,10 +27,12 @@ mod household;
 mod imap;
 mod inside;
 mod listener;
+mod patience;
 mod pipe;
 mod porter;
 mod relay;
 mod server;
+mod service;
 mod session;
 mod smtp;
 mod trouble;
@@ -42,4 +45,4 @@ pub use inside::{Inside, UnlockTrouble};
 pub use listener::ListenError;
 pub use server::{Reloaded, ServeError, Server, Status};
 #[cfg(test)]
-pub(crate) use trouble::{Goodbye, Protocol, Trouble, hint};
+pub(crate) use trouble::{Goodbye, Protocol, Trouble, hint, no_tls};

@@ -1,6 +1,7 @@
 //! The running proxy as a whole.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -15,9 +16,10 @@ use super::entrance::Entrance;
 use super::household::{AccountStatus, Household};
 use super::inside::Inside;
 use super::listener::{Bound, ListenError, Listener};
+use super::service::Service;
 use super::session::Context;
-use super::trouble::Protocol;
 use crate::accounts::{Keys, Store, StoreError};
+use crate::certificate::{Acceptor, CertificateError, CertificateFolder};
 use crate::config::{Config, Endpoint, Home};
 use crate::settings::{Settings, SettingsError};
 
@@ -31,6 +33,8 @@ const REFRESH: Duration = Duration::from_secs(5);
 pub struct Server {
     home: Home,
     settings: watch::Sender<Arc<Settings>>,
+    /// What TLS with mail clients is accepted with.
+    tls: watch::Sender<Option<Arc<Acceptor>>>,
     entrance: Arc<Entrance>,
     capacity: Arc<Capacity>,
     listeners: Mutex<Listeners>,
@@ -54,6 +58,9 @@ pub enum ServeError {
     /// A listening address.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The certificate for mail clients.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
     /// The accounts.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -64,7 +71,7 @@ pub enum ServeError {
 pub struct Status {
     /// Gatepost's.
     pub version: String,
-    /// `imap`, `smtp`: the address and the port in use.
+    /// `imap`, `smtp`, `imaps`, `smtps`: the address and the port in use.
     pub listeners: BTreeMap<String, String>,
     /// The accounts in the order of their addresses.
     pub accounts: Vec<AccountStatus>,
@@ -84,6 +91,7 @@ impl Server {
     /// person: the key file already has then, the keychain may take its time.
     pub fn start(home: Home, settings: Settings, keys: Keys) -> Result<Arc<Self>, ServeError> {
         let settings = Arc::new(settings);
+        let tls = watch::Sender::new(tls(&home, &settings.config)?);
         let bound = bind(&home, &settings.config, &Listeners::new())?;
         let (settings, current) = watch::channel(settings);
         let household = Household::new(Store::new(home.accounts()), keys, current.clone());
@@ -93,6 +101,7 @@ impl Server {
         let server = Arc::new(Self {
             home,
             settings,
+            tls,
             entrance,
             capacity: Arc::new(Capacity::raise()),
             listeners: Mutex::default(),
@@ -131,14 +140,16 @@ impl Server {
     /// old configuration stays in use as a whole.
     pub fn reload(&self) -> Result<Reloaded, ServeError> {
         let settings = Arc::new(Settings::load(&self.home, None)?);
+        let tls = tls(&self.home, &settings.config)?;
         let bound = bind(&self.home, &settings.config, &self.lock())?;
         self.entrance.household.rescan()?;
+        self.tls.send_replace(tls);
         let wanted = wanted(&settings.config);
         self.settings.send_replace(settings);
         self.entrance.household.take_up_settings();
         self.entrance.forget();
         self.serve(bound);
-        self.lock().retain(|key, _| wanted.iter().any(|(protocol, _)| protocol.key() == *key));
+        self.lock().retain(|key, _| wanted.iter().any(|(service, _)| service.key() == *key));
         Ok(Reloaded { accounts: self.entrance.household.all().len() })
     }
 
@@ -197,16 +208,22 @@ impl Server {
             let woke = self.woke.subscribe();
             let (alive, sessions) = (alive.clone(), self.sessions.clone());
             let capacity = self.capacity.clone();
-            let context = move || Context {
-                id: sessions.fetch_add(1, Ordering::Relaxed) + 1,
-                seat: capacity.seat(),
-                entrance: entrance.clone(),
-                stopping: stopping.clone(),
-                woke: woke.clone(),
-                _alive: alive.upgrade(),
+            let tls = self.tls.subscribe();
+            let context = move |peer: IpAddr| {
+                let is_admitted = entrance.settings().config.listen.admits(peer);
+                is_admitted.then(|| Context {
+                    id: sessions.fetch_add(1, Ordering::Relaxed) + 1,
+                    seat: capacity.seat(),
+                    entrance: entrance.clone(),
+                    stopping: stopping.clone(),
+                    woke: woke.clone(),
+                    peer,
+                    tls: tls.borrow().clone(),
+                    _alive: alive.upgrade(),
+                })
             };
             let mut listeners = self.lock();
-            let key = bound.protocol().key();
+            let key = bound.service().key();
             let before = listeners.remove(key);
             listeners.insert(key, bound.serve(before, context));
         }
@@ -217,18 +234,27 @@ impl Server {
     }
 }
 
-fn wanted(config: &Config) -> Vec<(Protocol, Endpoint)> {
-    let both = [(Protocol::Imap, config.listen.imap), (Protocol::Smtp, config.listen.smtp)];
-    both.into_iter().filter_map(|(service, endpoint)| Some((service, endpoint?))).collect()
+fn wanted(config: &Config) -> Vec<(Service, Endpoint)> {
+    let all = config.listen.all();
+    all.filter_map(|(key, endpoint)| Some((Service::of(key)?, endpoint))).collect()
+}
+
+/// What TLS with mail clients is accepted with; a certificate is made if a listener can't do without.
+fn tls(home: &Home, config: &Config) -> Result<Option<Arc<Acceptor>>, CertificateError> {
+    let needs =
+        |(service, endpoint): (Service, Endpoint)| service.implicit_tls || !endpoint.is_loopback();
+    let is_needed = wanted(config).into_iter().any(needs);
+    let folder = CertificateFolder::new(home.certificates());
+    Ok(Acceptor::load(&folder, &config.certificate, is_needed)?.map(Arc::new))
 }
 
 /// Listens on what is wanted and not there yet.
 fn bind(home: &Home, config: &Config, there: &Listeners) -> Result<Vec<Bound>, ListenError> {
     let file = home.config_file().display().to_string();
-    let bound = wanted(config).into_iter().filter_map(|(protocol, endpoint)| {
-        let before = there.get(protocol.key());
+    let bound = wanted(config).into_iter().filter_map(|(service, endpoint)| {
+        let before = there.get(service.key());
         let is_there = before.is_some_and(|listener| listener.endpoint == endpoint);
-        (!is_there).then(|| Bound::bind(protocol, endpoint, before, &file))
+        (!is_there).then(|| Bound::bind(service, endpoint, before, &file))
     });
     bound.collect()
 }

@@ -1,6 +1,7 @@
 //! What the sessions of both protocols have in common.
 
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +15,11 @@ use super::client_stream::ClientStream;
 use super::entrance::{Denied, Entrance};
 use super::household::Member;
 use super::relay::End;
-use super::trouble::{Goodbye, Protocol, Trouble, hint, signed};
-use crate::protocol::Dialogue;
+use super::trouble::{Goodbye, Protocol, Trouble, hint, no_tls, signed};
+use crate::certificate::Acceptor;
 use crate::protocol::intruder::Intruder;
 use crate::protocol::sasl::Credentials;
+use crate::protocol::{Dialogue, StartTls};
 use crate::upstream::Stream;
 
 /// How long a client may be silent before it has signed on. RFC 9051 §5.4 asks for 30 minutes after
@@ -25,9 +27,8 @@ use crate::upstream::Stream;
 const SILENCE: Duration = Duration::from_secs(180);
 /// How long a sign-on may take in all, however its bytes dribble in.
 const SIGN_ON_IN_ALL: Duration = Duration::from_secs(300);
-/// What a wrong password costs. It doesn't grow: everything comes from one address, and some
-/// clients first try an empty password, which costs nothing.
-const WRONG_PASSWORD: Duration = Duration::from_secs(1);
+/// How long a TLS handshake may take: a scanner's processor is slow.
+const HANDSHAKE: Duration = Duration::from_secs(30);
 /// How long a client may take to read the last words.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long a client that is one too many has for the one line that tells it so.
@@ -45,20 +46,57 @@ pub(super) struct Context {
     pub(super) seat: Result<Seat, Limits>,
     /// Counts the machine's awakenings.
     pub(super) woke: watch::Receiver<u64>,
+    /// Where the client is.
+    pub(super) peer: IpAddr,
+    /// What TLS with the client would be accepted with.
+    pub(super) tls: Option<Arc<Acceptor>>,
     /// Held as long as the session lives, so that the server knows when all have ended.
     pub(super) _alive: Option<mpsc::Sender<()>>,
 }
 
 impl Context {
-    /// Checks a user name and a password. A wrong one costs its second here.
+    /// Checks a user name and a password. What a wrong one costs, it costs here; an empty one, which some
+    /// mail programs try first, costs nothing.
     pub(super) async fn admit(&self, credentials: Credentials) -> Result<Arc<Member>, Denied> {
-        let answer_wrong_at = Instant::now() + WRONG_PASSWORD;
+        let begun = Instant::now();
         let is_empty = credentials.password.is_empty();
         let admitted = self.entrance.admit(credentials).await;
-        if matches!(admitted, Err(Denied::Wrong)) && !is_empty {
-            sleep_until(answer_wrong_at).await;
+        match &admitted {
+            Err(Denied::Wrong) if !is_empty => {
+                sleep_until(begun + self.entrance.patience.wrong(self.peer)).await;
+            }
+            Ok(_) => self.entrance.patience.right(self.peer),
+            Err(_) => {}
         }
         admitted
+    }
+
+    /// Whether TLS may begin on this connection, or must.
+    pub(super) fn start_tls(&self, stream: &ClientStream) -> StartTls {
+        match &self.tls {
+            _ if stream.is_tls() => StartTls::NotOffered,
+            _ if !self.peer.is_loopback() => StartTls::Required,
+            // To a client that would refuse the certificate the offer is a trap.
+            Some(acceptor) if acceptor.is_trusted() => StartTls::Offered,
+            _ => StartTls::NotOffered,
+        }
+    }
+
+    /// Begins TLS with the client; false if there is nothing more to do with it.
+    pub(super) async fn begin_tls(&self, stream: &mut ClientStream) -> bool {
+        let Some(acceptor) = &self.tls else { return false };
+        let mut stopping = self.stopping.clone();
+        let begun = tokio::select! {
+            begun = timeout(HANDSHAKE, stream.begin_tls(acceptor.acceptor())) => begun,
+            _ = stopping.wait_for(|stopping| *stopping) => return false,
+        };
+        match begun.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!("{}", no_tls(&error));
+                false
+            }
+        }
     }
 
     /// Gives the reason once the proxy stops or the account is forgotten.
@@ -102,6 +140,16 @@ impl<'c> Client<'c> {
     pub(super) fn new(stream: &'c mut ClientStream) -> Self {
         let until = Instant::now() + SIGN_ON_IN_ALL;
         Self { stream, buffer: Zeroizing::new(vec![0; 1024]), until }
+    }
+
+    /// See [`Context::start_tls`].
+    pub(super) fn start_tls(&self, context: &Context) -> StartTls {
+        context.start_tls(self.stream)
+    }
+
+    /// Answers STARTTLS and begins TLS; false if there is nothing more to do with the client.
+    pub(super) async fn begin_tls(&mut self, context: &Context, answer: &[u8]) -> bool {
+        self.send(answer).await.is_ok() && context.begin_tls(self.stream).await
     }
 
     pub(super) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -107,9 +107,9 @@ async fn swallow(
 
 /// Speaks with the client until it is let in; `None` once it is gone.
 async fn sign_on(stream: &mut ClientStream, context: &Context) -> Option<Entered> {
-    let mut dialogue = SignOn::default();
-    let mut ahead: Option<(Ahead, Instant)> = None;
     let mut client = Client::new(stream);
+    let mut dialogue = SignOn::new(client.start_tls(context));
+    let mut ahead: Option<(Ahead, Instant)> = None;
     client.send(&dialogue.greeting()).await.ok()?;
     let turned_away = 'speaking: loop {
         while let Some(event) = dialogue.next_event() {
@@ -118,7 +118,10 @@ async fn sign_on(stream: &mut ClientStream, context: &Context) -> Option<Entered
                 Event::Hello => {
                     let name = dialogue.client_name().unwrap_or(OWN_NAME).to_owned();
                     let (extensions, opened) = context.entrance.hello(&name).await;
-                    ahead = opened.map(|opened| (opened, Instant::now() + AHEAD_LIFE));
+                    // The first EHLO's, where a second one follows STARTTLS.
+                    if let Some(opened) = opened {
+                        ahead = Some((opened, Instant::now() + AHEAD_LIFE));
+                    }
                     client.send(&dialogue.greet(&extensions)).await.ok()?;
                 }
                 Event::Credentials(credentials) => {
@@ -142,6 +145,12 @@ async fn sign_on(stream: &mut ClientStream, context: &Context) -> Option<Entered
                     }
                 }
                 Event::Close { reply, why } => break 'speaking TurnedAway::Answered { reply, why },
+                Event::StartTls { reply } => {
+                    if !client.begin_tls(context, &reply).await {
+                        return None;
+                    }
+                    dialogue = SignOn::new(client.start_tls(context));
+                }
                 Event::Intruder(intruder) => break 'speaking TurnedAway::Intruder(intruder),
             }
         }

@@ -3,7 +3,9 @@
 //! None of it is ever a tagged `NO` or a `535`: mail clients answer those by asking for a password,
 //! and the person then types the wrong one over the right one.
 
-use std::fmt;
+use std::{fmt, io};
+
+use tokio_rustls::rustls;
 
 use crate::accounts::CheckError;
 use crate::protocol::dialogue::Violation;
@@ -21,7 +23,7 @@ pub(crate) enum Protocol {
 }
 
 impl Protocol {
-    /// As in the configuration and in `status`.
+    /// In the log.
     pub(crate) fn key(self) -> &'static str {
         match self {
             Self::Imap => "imap",
@@ -212,6 +214,8 @@ pub(crate) enum Goodbye<'g> {
     TooMany,
     /// It is no client of this protocol.
     OtherProtocol(Protocol),
+    /// It speaks without TLS where TLS begins with the first byte.
+    NeedsTls(Protocol),
     /// It did not sign on in time.
     Silent,
 }
@@ -220,7 +224,7 @@ impl Goodbye<'_> {
     /// SMTP's enhanced status code (RFC 3463).
     pub(crate) fn code(self) -> &'static str {
         match self {
-            Self::TooMany | Self::OtherProtocol(_) => "4.7.0",
+            Self::TooMany | Self::OtherProtocol(_) | Self::NeedsTls(_) => "4.7.0",
             Self::Silent => "4.4.2",
             _ => "4.3.2",
         }
@@ -241,6 +245,11 @@ impl fmt::Display for Goodbye<'_> {
             Self::OtherProtocol(here) => {
                 write!(f, "This port speaks {} without TLS", here.name())
             }
+            Self::NeedsTls(here) => write!(
+                f,
+                "This port speaks {} with TLS from the first byte: set the encryption to SSL/TLS, or use the port without TLS",
+                here.name()
+            ),
             Self::Silent => f.write_str("Too long without a sign-on"),
         }
     }
@@ -251,11 +260,28 @@ pub(crate) fn hint(intruder: Intruder, protocol: Protocol) -> String {
     let name = protocol.name();
     match intruder {
         Intruder::Tls => format!(
-            "a client speaks TLS to the plain {name} port: set its encryption to “None” for this account"
+            "a client speaks TLS to the plain {name} port: set its encryption to “None” for this account, or give it the port of `{}s` under [listen]",
+            protocol.key()
         ),
         Intruder::Http => {
             format!("an HTTP request came to the {name} port and was refused: this is no web page")
         }
+    }
+}
+
+/// What the log says of a client with which TLS could not begin.
+pub(crate) fn no_tls(error: &io::Error) -> String {
+    use rustls::AlertDescription::{BadCertificate, CertificateUnknown, UnknownCA};
+
+    let of_tls = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+    match of_tls {
+        Some(rustls::Error::AlertReceived(UnknownCA | BadCertificate | CertificateUnknown)) => {
+            "a mail program refuses the certificate: run `gatepost certificate trust`, and give it a name that `gatepost certificate` shows".to_owned()
+        }
+        Some(rustls::Error::PeerIncompatible(_)) => {
+            "a mail program knows no TLS that is safe, which begins with TLS 1.2: update it, or use the port without TLS on this machine".to_owned()
+        }
+        _ => format!("TLS with a mail program could not begin ({error}): it will try again"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Bytes that nobody would send: no machine panics, none grows, every sign-on ends.
 
 use gatepost::protocol::smtp::{BareNewlines, Extensions};
-use gatepost::protocol::{Dialogue, imap, smtp};
+use gatepost::protocol::{Dialogue, StartTls, imap, smtp};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -155,7 +155,7 @@ proptest! {
 
     #[test]
     fn an_imap_sign_on_ends(rubbish in rubbish(), size in 16_usize..4096) {
-        let mut machine = imap::SignOn::new("IMAP4rev1 IDLE");
+        let mut machine = imap::SignOn::new("IMAP4rev1 IDLE", StartTls::Offered);
         never_ends(&rubbish, size, |piece| {
             machine.receive(piece.unwrap_or_default());
             Some(match machine.next_event()? {
@@ -164,7 +164,9 @@ proptest! {
                     assert!(!machine.refuse().is_empty());
                     Said::Something
                 }
-                imap::Event::Close { .. } | imap::Event::Intruder(_) => {
+                imap::Event::Close { .. }
+                | imap::Event::Intruder(_)
+                | imap::Event::StartTls { .. } => {
                     machine.receive(b"a NOOP\r\n");
                     assert!(machine.next_event().is_none(), "a word behind the last");
                     Said::End
@@ -175,7 +177,7 @@ proptest! {
 
     #[test]
     fn an_smtp_sign_on_ends(rubbish in rubbish(), size in 16_usize..4096) {
-        let mut machine = smtp::SignOn::default();
+        let mut machine = smtp::SignOn::new(StartTls::Offered);
         never_ends(&rubbish, size, |piece| {
             machine.receive(piece.unwrap_or_default());
             Some(match machine.next_event()? {
@@ -188,7 +190,9 @@ proptest! {
                     assert!(!machine.refuse().is_empty());
                     Said::Something
                 }
-                smtp::Event::Close { .. } | smtp::Event::Intruder(_) => {
+                smtp::Event::Close { .. }
+                | smtp::Event::Intruder(_)
+                | smtp::Event::StartTls { .. } => {
                     machine.receive(b"NOOP\r\n");
                     assert!(machine.next_event().is_none(), "a word behind the last");
                     Said::End

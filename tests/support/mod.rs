@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+use std::io;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,10 +18,15 @@ use gatepost::proxy::{AccountStatus, Server};
 use gatepost::secret::LocalPassword;
 use gatepost::settings::Settings;
 use gatepost::sign_in::{Progress, Request, SignInError, SignedIn, sign_in};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 
 /// The account of every world.
 pub const YOU: &str = "you@gmail.com";
@@ -201,8 +207,8 @@ pub fn browser() -> reqwest::Client {
 }
 
 /// A mail client that speaks by the line.
-pub struct Client {
-    pub stream: TcpStream,
+pub struct Client<S = TcpStream> {
+    pub stream: S,
     buffer: Vec<u8>,
 }
 
@@ -213,8 +219,30 @@ impl Client {
         Self { stream, buffer: Vec::new() }
     }
 
+    /// Begins TLS with a server of this name, which `authority` (PEM) must have signed for.
+    pub async fn secure(self, authority: &str, name: &str) -> io::Result<TlsClient> {
+        assert!(self.buffer.is_empty(), "said before TLS");
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+        let config = ClientConfig::builder_with_provider(gatepost::tls::crypto())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from(name.to_owned()).unwrap();
+        let begun = TlsConnector::from(Arc::new(config)).connect(name, self.stream);
+        let stream = timeout(PATIENCE, begun).await.expect("in time")?;
+        Ok(Client { stream, buffer: Vec::new() })
+    }
+}
+
+/// The same under TLS.
+pub type TlsClient = Client<TlsStream<TcpStream>>;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Client<S> {
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.unwrap();
+        self.stream.flush().await.unwrap();
     }
 
     /// The next line without its CRLF; empty at the end of the connection.

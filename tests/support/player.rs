@@ -93,6 +93,9 @@ fn intruder(intruder: Intruder) -> Option<String> {
     Some(format!("intruder: {intruder:?}"))
 }
 
+/// What is under TLS is another connection to a sign-on.
+const TLS_BEGINS: &str = "TLS begins";
+
 struct ImapSignOn {
     settings: Settings,
     /// `None` once it was let in.
@@ -102,7 +105,7 @@ struct ImapSignOn {
 
 impl ImapSignOn {
     fn new(settings: &Settings) -> Self {
-        let machine = imap::SignOn::new(&settings.capabilities);
+        let machine = imap::SignOn::new(&settings.capabilities, settings.start_tls);
         let by_client = machine.greeting();
         Self {
             settings: settings.clone(),
@@ -134,6 +137,11 @@ impl Player for ImapSignOn {
                 }
                 imap::Event::Intruder(who) => {
                     heard.end = intruder(who);
+                    return;
+                }
+                imap::Event::StartTls { reply } => {
+                    heard.by_client.extend(reply);
+                    heard.end = Some(TLS_BEGINS.into());
                     return;
                 }
                 imap::Event::Credentials(credentials) => {
@@ -177,7 +185,7 @@ struct SmtpSignOn {
 
 impl SmtpSignOn {
     fn new(settings: &Settings) -> Self {
-        let machine = smtp::SignOn::default();
+        let machine = smtp::SignOn::new(settings.start_tls);
         let by_client = machine.greeting();
         Self {
             settings: settings.clone(),
@@ -212,6 +220,11 @@ impl Player for SmtpSignOn {
                 }
                 smtp::Event::Intruder(who) => {
                     heard.end = intruder(who);
+                    return;
+                }
+                smtp::Event::StartTls { reply } => {
+                    heard.by_client.extend(reply);
+                    heard.end = Some(TLS_BEGINS.into());
                     return;
                 }
                 smtp::Event::Credentials(credentials) => {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use gatepost::protocol::StartTls;
 use gatepost::protocol::smtp::BareNewlines;
 
 /// One file: what holds for all its scenes, and the scenes.
@@ -22,6 +23,7 @@ pub(crate) struct Settings {
     /// What the provider answers to EHLO.
     pub(crate) extensions: Vec<String>,
     pub(crate) bare_newlines: BareNewlines,
+    pub(crate) start_tls: StartTls,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -95,6 +97,7 @@ pub(crate) fn parse(text: &str) -> Result<Transcript, String> {
         capabilities: String::new(),
         extensions: Vec::new(),
         bare_newlines: BareNewlines::Refuse,
+        start_tls: StartTls::NotOffered,
     };
     let mut kind = None;
     let mut scenes: Vec<Scene> = Vec::new();
@@ -137,6 +140,13 @@ pub(crate) fn parse(text: &str) -> Result<Transcript, String> {
                     "refuse" => BareNewlines::Refuse,
                     "normalize" => BareNewlines::Normalize,
                     _ => return Err(fail("refuse or normalize")),
+                };
+            }
+            "starttls" => {
+                settings.start_tls = match value {
+                    "offered" => StartTls::Offered,
+                    "required" => StartTls::Required,
+                    _ => return Err(fail("offered or required")),
                 };
             }
             _ => return Err(fail("no such setting")),

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use tokio_rustls::rustls;
+
 use super::{Chapter, YOU, denied, every, rooms};
 use crate::accounts::{Address, AddressError, NoRandomness, PasswordError, RecordError};
 use crate::cli::check::{doors, rounds};
@@ -16,7 +18,9 @@ use crate::cli::setup::ASKING_GOOGLE;
 use crate::cli::signing_in::PROVING;
 use crate::config::{ClientFileError, HomeError};
 use crate::protocol::intruder::Intruder;
-use crate::proxy::{AccountStatus, Connections, Continuity, Limits, Protocol, Sessions, hint};
+use crate::proxy::{
+    AccountStatus, Connections, Continuity, Limits, Protocol, Sessions, hint, no_tls,
+};
 use crate::token::{ANOTHER_SIGN_IN, NOT_THE_ADDRESS};
 
 pub(super) fn chapter() -> String {
@@ -66,6 +70,12 @@ pub(super) fn chapter() -> String {
         Mistake::OutIsThere { .. } => Mistake::OutIsThere { file },
         Mistake::OutUnwritable { .. } => Mistake::OutUnwritable { file, error },
         Mistake::NoSuchFile => Mistake::NoSuchFile,
+        Mistake::OnlyFor { .. } =>
+            Mistake::OnlyFor { flag: "--out", command: "certificate export" },
+        Mistake::CertificateIsYours { .. } =>
+            Mistake::CertificateIsYours { file: Path::new("mail.pem") },
+        Mistake::NoCertificate => Mistake::NoCertificate,
+        Mistake::NotTrusted => Mistake::NotTrusted,
         Mistake::OutputUnwritable(_) => Mistake::OutputUnwritable(error),
     ]);
     chapter.heading("What is no address, and what no password");
@@ -110,6 +120,16 @@ pub(super) fn log() -> String {
         Intruder::Http => Intruder::Http,
     ] {
         chapter.line(hint(intruder, Protocol::Imap));
+    }
+    chapter.heading("Where TLS with a mail program can't begin");
+    let refused = rustls::Error::AlertReceived(rustls::AlertDescription::UnknownCA);
+    let old = rustls::PeerIncompatible::SupportedVersionsExtensionRequired;
+    for error in [
+        std::io::Error::other(refused),
+        std::io::Error::other(rustls::Error::PeerIncompatible(old)),
+        std::io::ErrorKind::TimedOut.into(),
+    ] {
+        chapter.line(no_tls(&error));
     }
     chapter.0
 }

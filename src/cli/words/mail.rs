@@ -101,6 +101,7 @@ fn goodbyes() -> Vec<Goodbye<'static>> {
         Goodbye::Broken(_) => Goodbye::Broken(Violation::ServerReply),
         Goodbye::TooMany => Goodbye::TooMany,
         Goodbye::OtherProtocol(_) => Goodbye::OtherProtocol(Protocol::Imap),
+        Goodbye::NeedsTls(_) => Goodbye::NeedsTls(Protocol::Smtp),
         Goodbye::Silent => Goodbye::Silent,
     ]
 }

@@ -9,6 +9,7 @@ use crate::accounts::{
     Address, AddressError, KeyFileError, KeychainError, NoRandomness, PasswordError, RecordError,
     StoreError,
 };
+use crate::certificate::CertificateError;
 use crate::cli::keys::{Note, SILENT};
 use crate::cli::report::{Failure, of_listening};
 use crate::cli::signing_in::told;
@@ -283,6 +284,22 @@ fn serve_errors() -> Vec<ServeError> {
         ServeError::Settings(_) => ServeError::Settings(settings_errors().remove(0)),
         ServeError::Store(_) => ServeError::Store(damaged()),
         ServeError::Listen(_) => ServeError::Listen(listen_errors().remove(0)),
+        ServeError::Certificate(_) => ServeError::Certificate(certificate_errors().remove(0)),
+    ]
+}
+
+fn certificate_errors() -> Vec<CertificateError> {
+    let file = || PathBuf::from("certificates/local.pem");
+    let reason = || "what is wrong".to_owned();
+    let open = RightsError::TooOpen { path: file(), mode: 0o644 };
+    every![CertificateError:
+        CertificateError::Damaged { .. } =>
+            CertificateError::Damaged { file: file(), reason: reason() },
+        CertificateError::Rights(_) => CertificateError::Rights(open),
+        CertificateError::Own { .. } =>
+            CertificateError::Own { file: "mail.pem".into(), reason: reason() },
+        CertificateError::NotMade(_) => CertificateError::NotMade(reason()),
+        CertificateError::Io { .. } => CertificateError::Io { file: file(), source: denied() },
     ]
 }
 

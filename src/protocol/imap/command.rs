@@ -25,6 +25,7 @@ pub(super) enum Body<'a> {
     Noop,
     Id,
     Logout,
+    StartTls,
     Login {
         user: Zeroizing<Vec<u8>>,
         password: Zeroizing<Vec<u8>>,
@@ -48,6 +49,7 @@ pub(super) fn parse(command: &[u8]) -> Result<Command<'_>, Option<&[u8]>> {
         b"NOOP" => Body::Noop,
         b"ID" => Body::Id,
         b"LOGOUT" => Body::Logout,
+        b"STARTTLS" => Body::StartTls,
         b"LOGIN" => match login(arguments) {
             Ok((_, (user, password))) => Body::Login { user, password },
             Err(_) => Body::BadArguments("LOGIN takes a user name and a password"),

@@ -5,6 +5,7 @@ use super::command::{self, Body};
 use crate::protocol::intruder::Intruder;
 use crate::protocol::line::{self, Inbox};
 use crate::protocol::sasl::{Credentials, Exchange, Mechanism, Progress};
+use crate::protocol::start_tls::{NOTHING_BEHIND, StartTls};
 
 /// A command line, literals not counted: RFC 9051 §4 asks for 8,192 at least; a SASL response may
 /// be a little longer in base64.
@@ -38,6 +39,11 @@ pub enum Event {
     },
     /// Close without a word: nobody here would understand it.
     Intruder(Intruder),
+    /// Send this, then begin TLS; a new [`SignOn`] without a greeting goes on under it.
+    StartTls {
+        /// The tagged answer.
+        reply: Vec<u8>,
+    },
 }
 
 /// The state of one connection before it has signed on.
@@ -45,6 +51,7 @@ pub struct SignOn {
     inbox: Inbox,
     state: State,
     capabilities: String,
+    start_tls: StartTls,
     commands: u32,
     bad_commands: u32,
     first_line: bool,
@@ -85,11 +92,17 @@ impl SignOn {
     ///
     /// Only `AUTH=PLAIN` is named: Outlook would pick NTLM or DIGEST-MD5 where it sees them.
     /// `IDLE` must be in the list, or Outlook never idles.
-    pub fn new(capabilities: &str) -> Self {
+    pub fn new(capabilities: &str, start_tls: StartTls) -> Self {
+        let own = match start_tls {
+            StartTls::NotOffered => "AUTH=PLAIN",
+            StartTls::Offered => "STARTTLS AUTH=PLAIN",
+            StartTls::Required => "STARTTLS LOGINDISABLED",
+        };
         Self {
             inbox: Inbox::default(),
             state: State::Command(Gathered::default()),
-            capabilities: format!("{capabilities} SASL-IR LITERAL- AUTH=PLAIN"),
+            capabilities: format!("{capabilities} SASL-IR LITERAL- {own}"),
+            start_tls,
             commands: 0,
             bad_commands: 0,
             first_line: true,
@@ -217,6 +230,21 @@ impl SignOn {
                     return None;
                 };
                 Event::Close { reply, why: None }
+            }
+            Body::StartTls if !self.start_tls.is_offered() => {
+                self.bad(tag, "STARTTLS is not offered")
+            }
+            Body::StartTls if !self.inbox.bytes().is_empty() => self.close(NOTHING_BEHIND),
+            Body::StartTls => {
+                self.state = State::Over;
+                let reply = [tag, b" OK Begin TLS now\r\n"].concat();
+                Event::StartTls { reply }
+            }
+            // A `NO` would have the client ask its person for a password, and send that in the clear.
+            Body::Login { .. } | Body::Authenticate { .. }
+                if self.start_tls == StartTls::Required =>
+            {
+                self.close("Begin TLS before signing on: set the encryption to STARTTLS")
             }
             Body::Login { user, password } => match Credentials::new(&user, &password) {
                 Ok(credentials) => self.check(tag, credentials),

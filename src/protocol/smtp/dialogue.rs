@@ -6,6 +6,7 @@ use super::command::{self, Command};
 use super::data::{BareNewlines, Data, DataSink, Seen};
 use super::extensions::{Extensions, ehlo_reply};
 use super::reply::ReplyReader;
+use crate::protocol::StartTls;
 use crate::protocol::dialogue::{self, Farewell, Verdict, Violation};
 use crate::protocol::line::trim_end;
 
@@ -173,7 +174,11 @@ impl Dialogue {
                     Some((greeting, list)) => (greeting.as_str(), list),
                     None => ("", [].as_slice()),
                 };
-                return Ok(Some(ehlo_reply(greeting, &Extensions::new(list.to_vec()))));
+                return Ok(Some(ehlo_reply(
+                    greeting,
+                    &Extensions::new(list.to_vec()),
+                    StartTls::NotOffered,
+                )));
             }
             _ => {}
         }

@@ -1,5 +1,7 @@
 //! The list that a server gives to EHLO (RFC 5321 §4.1.1.1), and what of it a mail client sees.
 
+use crate::protocol::StartTls;
+
 /// The service extensions of a server: each its keyword and parameters, as the server wrote them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Extensions(Vec<String>);
@@ -20,7 +22,7 @@ impl Extensions {
     /// with Gatepost's AUTH.
     ///
     /// PLAIN and LOGIN and no more: some clients pick the first they know, and it must work.
-    pub fn for_client(&self) -> Vec<String> {
+    pub fn for_client(&self, start_tls: StartTls) -> Vec<String> {
         const HIDDEN: [&str; 5] = ["AUTH", "STARTTLS", "CHUNKING", "BINARYMIME", "XCLIENT"];
         let hidden = |line: &String| {
             // `AUTH=LOGIN …`, which some servers add for old clients, is hidden too.
@@ -28,7 +30,12 @@ impl Extensions {
             HIDDEN.iter().any(|hidden| keyword.eq_ignore_ascii_case(hidden))
         };
         let shown = self.0.iter().filter(|line| !hidden(line)).cloned();
-        shown.chain(["AUTH PLAIN LOGIN".to_owned()]).collect()
+        let own: &[&str] = match start_tls {
+            StartTls::NotOffered => &["AUTH PLAIN LOGIN"],
+            StartTls::Offered => &["STARTTLS", "AUTH PLAIN LOGIN"],
+            StartTls::Required => &["STARTTLS"],
+        };
+        shown.chain(own.iter().map(|line| (*line).to_owned())).collect()
     }
 }
 
@@ -37,8 +44,8 @@ fn keyword_of(line: &str) -> &str {
 }
 
 /// A reply to EHLO: the greeting line and the list.
-pub(super) fn ehlo_reply(greeting: &str, extensions: &Extensions) -> Vec<u8> {
-    let lines = extensions.for_client();
+pub(super) fn ehlo_reply(greeting: &str, extensions: &Extensions, start_tls: StartTls) -> Vec<u8> {
+    let lines = extensions.for_client(start_tls);
     let mut reply = format!("250-{greeting}\r\n");
     for (index, line) in lines.iter().enumerate() {
         let separator = if index + 1 == lines.len() { ' ' } else { '-' };
@@ -64,7 +71,8 @@ mod tests {
             "SMTPUTF8",
         ]);
         assert!(gmail.has("StartTLS") && gmail.has("size") && !gmail.has("DSN"));
-        let reply = String::from_utf8(ehlo_reply("localhost", &gmail)).unwrap();
+        let reply =
+            String::from_utf8(ehlo_reply("localhost", &gmail, StartTls::NotOffered)).unwrap();
         assert_eq!(
             reply,
             "250-localhost\r\n250-SIZE 35882577\r\n250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n\

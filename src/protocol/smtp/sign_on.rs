@@ -6,6 +6,7 @@ use super::extensions::{Extensions, ehlo_reply};
 use crate::protocol::intruder::Intruder;
 use crate::protocol::line::{self, Inbox};
 use crate::protocol::sasl::{Credentials, Exchange, Mechanism, Progress, SaslError};
+use crate::protocol::start_tls::{NOTHING_BEHIND, StartTls};
 
 /// RFC 4954 §4: a line of AUTH may have 12,288 bytes.
 const MAX_LINE: usize = 12_288;
@@ -33,12 +34,18 @@ pub enum Event {
     },
     /// Close without a word: nobody here would understand it.
     Intruder(Intruder),
+    /// Send this, then begin TLS; a new [`SignOn`] without a greeting goes on under it.
+    StartTls {
+        /// The answer.
+        reply: Vec<u8>,
+    },
 }
 
 /// The state of one connection before it has signed on.
 pub struct SignOn {
     inbox: Inbox,
     state: State,
+    start_tls: StartTls,
     client_name: Option<String>,
     commands: u32,
     bad_commands: u32,
@@ -53,19 +60,19 @@ enum State {
     Over,
 }
 
-impl Default for SignOn {
-    fn default() -> Self {
+impl SignOn {
+    /// A new connection.
+    pub fn new(start_tls: StartTls) -> Self {
         Self {
             inbox: Inbox::default(),
             state: State::Commands,
+            start_tls,
             client_name: None,
             commands: 0,
             bad_commands: 0,
         }
     }
-}
 
-impl SignOn {
     /// The first line that a client sees.
     pub fn greeting(&self) -> Vec<u8> {
         b"220 localhost ESMTP Gatepost\r\n".to_vec()
@@ -121,7 +128,7 @@ impl SignOn {
     #[must_use]
     pub fn greet(&mut self, extensions: &Extensions) -> Vec<u8> {
         self.state = State::Commands;
-        ehlo_reply("localhost", extensions)
+        ehlo_reply("localhost", extensions, self.start_tls)
     }
 
     /// The driver's verdict: wrong. What it returns goes to the client, and the dialogue goes on.
@@ -149,6 +156,24 @@ impl SignOn {
                 self.take_name(name);
                 reply("250 localhost")
             }
+            Command::StartTls if !self.start_tls.is_offered() => {
+                self.bad("502 5.5.1 STARTTLS is not offered")
+            }
+            Command::StartTls if !self.inbox.bytes().is_empty() => self.close(NOTHING_BEHIND),
+            Command::StartTls => {
+                self.state = State::Over;
+                Event::StartTls { reply: b"220 2.0.0 Begin TLS now\r\n".to_vec() }
+            }
+            // RFC 3207 §4.
+            Command::Auth(..)
+            | Command::Mail
+            | Command::Rcpt
+            | Command::Data
+            | Command::Bdat(_)
+                if self.start_tls == StartTls::Required =>
+            {
+                self.bad("530 5.7.0 Issue STARTTLS first: set the encryption to STARTTLS")
+            }
             Command::Auth(mechanism, initial) => self.auth(mechanism, initial),
             Command::Rset | Command::Noop => reply("250 2.0.0 OK"),
             Command::Help => reply(
@@ -161,7 +186,6 @@ impl SignOn {
             Command::Mail | Command::Rcpt | Command::Data | Command::Bdat(_) => {
                 self.bad("530 5.7.0 Authentication required")
             }
-            Command::StartTls => self.bad("502 5.5.1 STARTTLS is not offered"),
             Command::Unknown => self.bad("500 5.5.1 Command not known"),
         }
     }

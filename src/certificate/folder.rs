@@ -1,0 +1,177 @@
+//! The local certificate on disk.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use super::issue::issue;
+use super::local::LocalCertificate;
+use crate::private_file::{self, RightsError};
+
+/// The folder `certificates` of a home.
+#[derive(Debug, Clone)]
+pub struct CertificateFolder(PathBuf);
+
+/// Why there is no usable local certificate.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// This machine's: the file is no local certificate any more.
+    #[error("{} is no certificate of Gatepost's ({reason})", file.display())]
+    Damaged {
+        /// The file.
+        file: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// This machine's: others can read the private key.
+    #[error("the local certificate can't be trusted: {0}")]
+    Rights(#[from] RightsError),
+    /// The configuration's: one's own certificate can't be used.
+    #[error("the certificate in {} can't be used ({reason})", file.display())]
+    Own {
+        /// The file that is to blame.
+        file: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// This machine's: a certificate can't be made.
+    #[error("no local certificate can be made ({0})")]
+    NotMade(String),
+    /// The system said no.
+    #[error("{} can't be used ({source})", file.display())]
+    Io {
+        /// The file.
+        file: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl CertificateError {
+    /// One thing to do.
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Damaged { .. } => {
+                "Run `gatepost certificate renew`, and then `gatepost certificate trust`.".to_owned()
+            }
+            Self::Rights(error) => error.remedy(),
+            Self::Own { .. } => {
+                "Mend `file` and `key` under [certificate] in the configuration: PEM files, the key without a password.".to_owned()
+            }
+            Self::NotMade(_) => "Set this machine's clock right, and try again.".to_owned(),
+            Self::Io { source, .. } => private_file::remedy(source).to_owned(),
+        }
+    }
+}
+
+impl CertificateFolder {
+    /// It need not be there yet.
+    pub fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// The certificate, if there is one.
+    pub fn load(&self) -> Result<Option<LocalCertificate>, CertificateError> {
+        let file = self.file();
+        let pem = match std::fs::read(&file) {
+            Ok(pem) => zeroize::Zeroizing::new(pem),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(source) => return Err(CertificateError::Io { file, source }),
+        };
+        private_file::check_owner_only(&file)?;
+        let parsed = LocalCertificate::parse(&pem);
+        parsed.map(Some).map_err(|reason| CertificateError::Damaged { file, reason })
+    }
+
+    /// The certificate; one is made if there is none.
+    pub fn load_or_make(&self, names: &[String]) -> Result<LocalCertificate, CertificateError> {
+        match self.load()? {
+            Some(certificate) => Ok(certificate),
+            None => self.make(names),
+        }
+    }
+
+    /// Makes a certificate in the place of the one that is there. Nobody trusts it yet.
+    pub fn make(&self, names: &[String]) -> Result<LocalCertificate, CertificateError> {
+        let not_made = |error: &dyn std::fmt::Display| CertificateError::NotMade(error.to_string());
+        let pem = issue(names, SystemTime::now()).map_err(|error| not_made(&error))?;
+        let certificate =
+            LocalCertificate::parse(pem.as_bytes()).map_err(|error| not_made(&error))?;
+        self.write(&self.file(), pem.as_bytes())?;
+        Ok(certificate)
+    }
+
+    /// Keeps in mind that this certificate is trusted wherever this person's programs look.
+    pub fn set_trusted(&self, certificate: &LocalCertificate) -> Result<(), CertificateError> {
+        self.write(&self.mark(), certificate.fingerprint().as_bytes())
+    }
+
+    /// Whether it is.
+    pub fn is_trusted(&self, certificate: &LocalCertificate) -> bool {
+        let mark = std::fs::read_to_string(self.mark());
+        mark.is_ok_and(|mark| mark == certificate.fingerprint())
+    }
+
+    fn write(&self, file: &Path, contents: &[u8]) -> Result<(), CertificateError> {
+        let written = private_file::create_private_dir(&self.0)
+            .and_then(|()| private_file::write_atomically(file, contents));
+        written.map_err(|source| CertificateError::Io { file: file.to_owned(), source })
+    }
+
+    /// The key, the certificates, the authority: see [`issue`].
+    fn file(&self) -> PathBuf {
+        self.0.join("local.pem")
+    }
+
+    /// The fingerprint of the authority that is trusted.
+    fn mark(&self) -> PathBuf {
+        self.0.join("trusted")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, CertificateFolder) {
+        let home = tempfile::tempdir().unwrap();
+        let folder = CertificateFolder::new(home.path().join("certificates"));
+        (home, folder)
+    }
+
+    #[test]
+    fn it_is_made_once_and_trust_is_for_the_one_that_is_there() {
+        let (_home, folder) = folder();
+        assert!(folder.load().unwrap().is_none());
+        let made = folder.load_or_make(&[]).unwrap();
+        let again = folder.load_or_make(&["other.example".to_owned()]).unwrap();
+        assert_eq!(made.fingerprint(), again.fingerprint());
+        assert!(!folder.is_trusted(&made));
+        folder.set_trusted(&made).unwrap();
+        assert!(folder.is_trusted(&made));
+        let renewed = folder.make(&["other.example".to_owned()]).unwrap();
+        assert!(renewed.names().contains(&"other.example".to_owned()));
+        assert!(!folder.is_trusted(&renewed));
+    }
+
+    #[test]
+    fn a_damaged_one_is_named_and_kept() {
+        let (_home, folder) = folder();
+        folder.make(&[]).unwrap();
+        private_file::write_atomically(&folder.file(), b"nothing").unwrap();
+        let error = folder.load_or_make(&[]).map(drop).unwrap_err();
+        assert!(matches!(error, CertificateError::Damaged { .. }), "{error}");
+        assert_eq!(std::fs::read(folder.file()).unwrap(), b"nothing");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_key_is_its_owners_alone() {
+        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        let (_home, folder) = folder();
+        folder.make(&[]).unwrap();
+        assert_eq!(std::fs::metadata(folder.file()).unwrap().mode() & 0o7777, 0o600);
+        std::fs::set_permissions(folder.file(), std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(folder.load(), Err(CertificateError::Rights(_))));
+    }
+}

@@ -1,0 +1,224 @@
+//! TLS between mail clients and the proxy: the ports with implicit TLS, STARTTLS, and what becomes of
+//! a certificate that changes.
+
+// A test that can't go on says so and fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod support;
+
+use std::time::{Duration, Instant};
+
+use gatepost::certificate::{CertificateFolder, LocalCertificate};
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use support::{Client, TlsClient, World};
+
+/// What the tests add to a world's configuration.
+const IMPLICIT: &str = "imaps = \"127.0.0.1:0\"\nsmtps = \"127.0.0.1:0\"\n";
+
+/// A world in whose configuration `listen` stands behind `[listen]`, and `rest` at the end.
+async fn world(listen: &str, rest: &str) -> World {
+    let mut world = World::new().await;
+    configure(&world, listen, rest);
+    world.restart().await;
+    world
+}
+
+fn configure(world: &World, listen: &str, rest: &str) {
+    let config = std::fs::read_to_string(world.home.config_file()).unwrap();
+    let config = config.replace("[listen]\n", &format!("[listen]\n{listen}"));
+    std::fs::write(world.home.config_file(), format!("{config}{rest}")).unwrap();
+}
+
+fn folder(world: &World) -> CertificateFolder {
+    CertificateFolder::new(world.home.certificates())
+}
+
+fn certificate(world: &World) -> LocalCertificate {
+    folder(world).load().unwrap().expect("a certificate")
+}
+
+async fn connect(world: &World, listener: &str) -> Client {
+    Client::connect(&world.server().status().listeners[listener]).await
+}
+
+/// A client of the port with implicit TLS, which trusts the local certificate.
+async fn secured(world: &World, listener: &str, name: &str) -> std::io::Result<TlsClient> {
+    connect(world, listener).await.secure(certificate(world).authority_pem(), name).await
+}
+
+/// `certificate trust`, but for the stores.
+fn trust(world: &World) {
+    let certificate = folder(world).load_or_make(&[]).unwrap();
+    folder(world).set_trusted(&certificate).unwrap();
+    world.server().reload().unwrap();
+}
+
+#[tokio::test]
+async fn the_ports_with_implicit_tls_serve_whoever_trusts_the_certificate() {
+    let world = world(IMPLICIT, "[certificate]\nnames = [\"mail.home.test\"]\n").await;
+    for name in ["localhost", "127.0.0.1", "::1", "mail.home.test"] {
+        let mut client = secured(&world, "imaps", name).await.unwrap();
+        let greeting = client.line().await;
+        assert!(greeting.contains("AUTH=PLAIN") && !greeting.contains("STARTTLS"), "{greeting}");
+        assert!(client.log_in(world.password.expose()).await.starts_with("in OK"));
+        client.send("a STARTTLS\r\n").await;
+        assert!(client.line().await.starts_with("a BAD"));
+        client.send("b NOOP\r\n").await;
+        client.until("b OK").await;
+    }
+    for name in ["other.home.test", "127.0.0.2", "gmail.com"] {
+        assert!(secured(&world, "imaps", name).await.is_err(), "{name}");
+    }
+    let mut client = secured(&world, "smtps", "localhost").await.unwrap();
+    client.reply().await;
+    client.ask("EHLO test").await;
+    assert!(client.sign_on(world.password.expose()).await.starts_with("235"));
+    assert!(client.ask("MAIL FROM:<you@gmail.com>").await.starts_with("250"));
+    assert!(client.ask("RCPT TO:<you@gmail.com>").await.starts_with("250"));
+    assert!(client.ask("DATA").await.starts_with("354"));
+    assert!(client.ask("Subject: under TLS\r\n\r\nx\r\n.").await.starts_with("250"));
+}
+
+#[tokio::test]
+async fn starttls_is_offered_once_the_certificate_is_trusted() {
+    let world = World::new().await;
+    let mut client = connect(&world, "imap").await;
+    assert!(!client.line().await.contains("STARTTLS"));
+    client.send("a STARTTLS\r\n").await;
+    assert!(client.line().await.starts_with("a BAD"));
+    assert!(folder(&world).load().unwrap().is_none(), "nothing needed one");
+
+    trust(&world);
+    let authority = certificate(&world);
+    let mut client = connect(&world, "imap").await;
+    assert!(client.line().await.contains(" STARTTLS AUTH=PLAIN]"));
+    client.send("a STARTTLS\r\n").await;
+    assert_eq!(client.line().await, "a OK Begin TLS now");
+    let mut client = client.secure(authority.authority_pem(), "localhost").await.unwrap();
+    client.send("b CAPABILITY\r\n").await;
+    let list = client.until("* CAPABILITY").await;
+    assert!(list.contains("AUTH=PLAIN") && !list.contains("STARTTLS"), "{list}");
+    client.until("b OK").await;
+    assert!(client.log_in(world.password.expose()).await.starts_with("in OK"));
+
+    let mut client = connect(&world, "smtp").await;
+    client.reply().await;
+    client.send("EHLO test\r\n").await;
+    client.until("250-STARTTLS").await;
+    assert_eq!(client.reply().await, "250 AUTH PLAIN LOGIN");
+    assert!(client.ask("STARTTLS").await.starts_with("220"));
+    let mut client = client.secure(authority.authority_pem(), "localhost").await.unwrap();
+    client.send("EHLO test\r\n").await;
+    assert!(!client.line().await.contains("STARTTLS"));
+    assert_eq!(client.reply().await, "250 AUTH PLAIN LOGIN");
+    assert!(client.sign_on(world.password.expose()).await.starts_with("235"));
+
+    // Without TLS as before.
+    world.signed_on().await;
+    world.smtp_signed_on().await;
+}
+
+// CVE-2011-0411: what somebody else put behind STARTTLS is not taken for what was said under TLS.
+#[tokio::test]
+async fn nothing_may_follow_starttls_before_tls_has_begun() {
+    let world = World::new().await;
+    trust(&world);
+    let mut client = connect(&world, "imap").await;
+    client.line().await;
+    client.send("a STARTTLS\r\nb NOOP\r\n").await;
+    assert!(client.line().await.starts_with("* BYE Nothing may follow STARTTLS"));
+    assert_eq!(client.rest().await, "");
+
+    let mut client = connect(&world, "smtp").await;
+    client.reply().await;
+    client.send("STARTTLS\r\nMAIL FROM:<you@gmail.com>\r\n").await;
+    assert!(client.line().await.starts_with("421 4.7.0 Nothing may follow STARTTLS"));
+    assert_eq!(client.rest().await, "");
+
+    // A moment later it is no TLS.
+    let mut client = connect(&world, "imap").await;
+    client.line().await;
+    client.send("a STARTTLS\r\n").await;
+    client.line().await;
+    client.send("b NOOP\r\n").await;
+    assert!(!client.rest().await.contains("b OK"));
+}
+
+#[tokio::test]
+async fn a_client_without_tls_is_told_what_to_change() {
+    let world = world(IMPLICIT, "").await;
+    let start = Instant::now();
+    for (listener, said) in [("imaps", "a LOGIN a b\r\n"), ("smtps", "EHLO test\r\n")] {
+        let mut client = connect(&world, listener).await;
+        client.send(said).await;
+        assert!(client.line().await.ends_with("or use the port without TLS"));
+    }
+    assert!(start.elapsed() < Duration::from_secs(3), "one that speaks is not waited for");
+    // Mail clients wait for the greeting.
+    for (listener, begin) in [("imaps", "* BYE This port speaks IMAP"), ("smtps", "421 4.7.0 ")] {
+        let mut client = connect(&world, listener).await;
+        let told = client.line().await;
+        assert!(
+            told.starts_with(begin) && told.contains("set the encryption to SSL/TLS"),
+            "{told}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn ones_own_certificate_is_taken_up_when_it_changes_and_sessions_go_on() {
+    let world = World::new().await;
+    let [first, second] = [(); 2].map(|()| own());
+    let (file, key) = (world.folder.path().join("own.pem"), world.folder.path().join("own.key"));
+    let write = |(certificate, secret): &(String, String)| {
+        std::fs::write(&file, certificate).unwrap();
+        std::fs::write(&key, secret).unwrap();
+    };
+    write(&first);
+    configure(&world, IMPLICIT, "[certificate]\nfile = \"own.pem\"\nkey = \"own.key\"\n");
+    world.server().reload().unwrap();
+    // It is trusted, as far as Gatepost can know.
+    let mut client = connect(&world, "imap").await;
+    assert!(client.line().await.contains(" STARTTLS "));
+    let secured = async |authority: &str| {
+        connect(&world, "imaps").await.secure(authority, "mail.example.com").await
+    };
+    let mut session = secured(&first.0).await.unwrap();
+    session.line().await;
+    assert!(session.log_in(world.password.expose()).await.starts_with("in OK"));
+
+    write(&second);
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    secured(&second.0).await.unwrap();
+    assert!(secured(&first.0).await.is_err());
+    // Half of a change, or none at all that can be read: the one from before serves.
+    std::fs::write(&key, "nothing").unwrap();
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    secured(&second.0).await.unwrap();
+    session.send("a NOOP\r\n").await;
+    session.until("a OK").await;
+
+    let refused = world.server().reload().unwrap_err().to_string();
+    assert!(refused.contains("own.key") && refused.contains("can't be used"), "{refused}");
+    secured(&second.0).await.unwrap();
+    std::fs::write(&key, &first.1).unwrap();
+    let refused = world.server().reload().unwrap_err().to_string();
+    assert!(refused.contains("it is the key of another certificate"), "{refused}");
+}
+
+/// A certificate for mail.example.com and its key, as PEM.
+fn own() -> (String, String) {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(vec!["mail.example.com".to_owned()]).unwrap();
+    (cert.pem(), signing_key.serialize_pem())
+}
+
+#[tokio::test]
+async fn a_damaged_certificate_is_told_and_nothing_is_changed() {
+    let world = world(IMPLICIT, "").await;
+    std::fs::write(world.home.certificates().join("local.pem"), "nothing").unwrap();
+    let refused = world.server().reload().unwrap_err().to_string();
+    assert!(refused.contains("is no certificate of Gatepost's"), "{refused}");
+    assert!(world.server().status().listeners.contains_key("imaps"));
+    world.signed_on().await;
+}
