@@ -202,7 +202,7 @@ async fn accept(
     loop {
         match socket.accept().await {
             Ok((stream, peer)) => {
-                let Some(context) = context(peer.ip().to_canonical()) else {
+                let Some(context) = context(origin(&stream, peer)) else {
                     tracing::warn!(%peer, "a machine that is not in `allow_from` was turned away");
                     continue;
                 };
@@ -216,6 +216,15 @@ async fn accept(
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
+    }
+}
+
+/// Where a client is. One of this machine may come to the address that other machines use; then it
+/// comes from that address.
+fn origin(stream: &TcpStream, peer: SocketAddr) -> IpAddr {
+    match stream.local_addr() {
+        Ok(here) if here.ip() == peer.ip() => Ipv4Addr::LOCALHOST.into(),
+        _ => peer.ip().to_canonical(),
     }
 }
 

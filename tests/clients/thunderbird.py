@@ -1,7 +1,9 @@
 """Thunderbird on a screen of its own (Xvfb), driven by its remote control: Marionette, JSON over TCP.
 
-Its account is there from the start, with HOST, IMAP_PORT and SMTP_PORT; or, with AUTOCONFIG, Thunderbird
-sets it up itself, by a file in the folder `isp` in the folder that this names.
+Its account is there from the start, with HOST, IMAP_PORT and SMTP_PORT, and with SECURITY, the number that
+Thunderbird has for the connection's security (0 none, 2 STARTTLS, 3 SSL/TLS); or, with AUTOCONFIG, Thunderbird
+sets it up itself, by a file in the folder `isp` in the folder that this names. DOMAINS are names of this
+machine.
 
 It is kept running: tasks come on standard input, one a line, and each is answered by `done` or by
 `failed` and why. Otherwise it is like the other scripts here; see support/mail_client.rs. Whatever
@@ -95,6 +97,7 @@ def preferences():
         "offline.startup_state": 2,
         "network.manage-offline-status": False,
         "network.proxy.type": 0,
+        "network.dns.localDomains": os.environ.get("DOMAINS", ""),
         "app.update.disabledForTesting": True,
         "extensions.update.enabled": False,
         "datareporting.policy.dataSubmissionEnabled": False,
@@ -115,6 +118,7 @@ def preferences():
 
 def account():
     host, address = os.environ["HOST"], os.environ["ADDRESS"]
+    security = int(os.environ.get("SECURITY", "0"))
     return {
         "mail.accountmanager.accounts": "account1",
         "mail.accountmanager.defaultaccount": "account1",
@@ -125,8 +129,8 @@ def account():
         "mail.server.server1.hostname": host,
         "mail.server.server1.port": int(os.environ["IMAP_PORT"]),
         "mail.server.server1.userName": address,
-        # “Connection security: None”, “Password, transmitted insecurely”.
-        "mail.server.server1.socketType": 0,
+        "mail.server.server1.socketType": security,
+        # “Normal password”, or “Password, transmitted insecurely”.
         "mail.server.server1.authMethod": 3,
         "mail.server.server1.storeContractID": "@mozilla.org/msgstore/maildirstore;1",
         "mail.server.server1.check_new_mail": False,
@@ -139,7 +143,7 @@ def account():
         "mail.smtpserver.smtp1.hostname": host,
         "mail.smtpserver.smtp1.port": int(os.environ["SMTP_PORT"]),
         "mail.smtpserver.smtp1.username": address,
-        "mail.smtpserver.smtp1.try_ssl": 0,
+        "mail.smtpserver.smtp1.try_ssl": security,
         "mail.smtpserver.smtp1.authMethod": 3,
     }
 
@@ -155,7 +159,7 @@ def screen(log):
 
 
 def thunderbird(display, profile, log):
-    profile.mkdir()
+    profile.mkdir(exist_ok=True)
     (profile / "user.js").write_text(preferences())
     environment = {
         "PATH": os.environ["PATH"], "HOME": os.getcwd(), "DISPLAY": ":" + display,

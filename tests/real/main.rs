@@ -26,6 +26,7 @@ mod hundred_sessions;
 mod idle;
 mod intruders;
 mod keychain;
+mod local_tls;
 mod logs;
 mod mail_clients;
 mod many_clients;

@@ -29,15 +29,21 @@ struct System {
 
 const SYSTEMS: [System; 4] = [
     // Debian, Ubuntu, Alpine.
-    System { folder: "/usr/local/share/ca-certificates", command: &["update-ca-certificates"] },
+    System {
+        folder: "/usr/local/share/ca-certificates",
+        command: &["/usr/sbin/update-ca-certificates"],
+    },
     // Fedora, RHEL.
-    System { folder: "/etc/pki/ca-trust/source/anchors", command: &["update-ca-trust", "extract"] },
+    System {
+        folder: "/etc/pki/ca-trust/source/anchors",
+        command: &["/usr/bin/update-ca-trust", "extract"],
+    },
     // openSUSE.
-    System { folder: "/etc/pki/trust/anchors", command: &["update-ca-certificates"] },
+    System { folder: "/etc/pki/trust/anchors", command: &["/usr/sbin/update-ca-certificates"] },
     // Arch.
     System {
         folder: "/etc/ca-certificates/trust-source/anchors",
-        command: &["update-ca-trust", "extract"],
+        command: &["/usr/bin/update-ca-trust", "extract"],
     },
 ];
 

@@ -17,6 +17,7 @@ use super::{
     bed::{ADDRESS, Bed},
     gatepost::{Home, Proxy, configuration},
     leaks::{self, Secret},
+    machine::Machine,
     mail_client::Settings,
     messages,
     servers::Keyring,
@@ -72,6 +73,8 @@ pub(crate) struct Scene {
     pub(crate) bed: Bed,
     /// What the keychain has held.
     kept: Vec<String>,
+    /// The machine that Gatepost is on, where it isn't this one.
+    machine: Option<Arc<Machine>>,
 }
 
 impl Scene {
@@ -91,7 +94,7 @@ impl Scene {
         let password = sign_in(&home, ADDRESS, setting.password);
         let proxy = Some(home.run());
         let kept = keyring.iter().map(Keyring::secret).collect();
-        Self { proxy, home, password, others: Vec::new(), keyring, bed, kept }
+        Self { proxy, home, password, others: Vec::new(), keyring, bed, kept, machine: None }
     }
 
     /// The running proxy.
@@ -121,6 +124,14 @@ impl Scene {
     /// Waits for the end of the proxy, which the test has brought about itself.
     pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
         self.proxy.take().expect("it ran").wait_for_end()
+    }
+
+    /// From now on Gatepost is started on this machine.
+    pub(crate) fn move_to(&mut self, machine: &Arc<Machine>) {
+        let through = machine.through();
+        let words: Vec<&str> = through.iter().map(String::as_str).collect();
+        self.home.start_through(&words);
+        self.machine = Some(machine.clone());
     }
 
     /// What the running proxy has logged so far.

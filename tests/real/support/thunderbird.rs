@@ -42,12 +42,18 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it with an account, and waits until it is there.
     pub(crate) fn start(settings: &Settings, folder: &Path) -> Self {
+        Self::start_with(settings, folder, &[])
+    }
+
+    /// The same, with more in the script's environment.
+    pub(crate) fn start_with(settings: &Settings, folder: &Path, more: &[(&str, &str)]) -> Self {
         let Settings { imap, smtp, address, password, .. } = settings;
         let mut script = script();
         script
             .env("HOST", imap.ip().to_string())
             .env("IMAP_PORT", imap.port().to_string())
-            .env("SMTP_PORT", smtp.port().to_string());
+            .env("SMTP_PORT", smtp.port().to_string())
+            .envs(more.iter().copied());
         Self::begin(script, address, password, folder)
     }
 
