@@ -12,8 +12,8 @@
 //! | `protocol` | IMAP, SMTP and SASL as pure state machines: no I/O, no clock, no log |
 //! | `config` | `config.toml` as typed, then as used; where things lie on disk |
 //! | `accounts` | the record of an account and its sealed grant |
-//! | `tls`, `mail_client` | whose certificates are trusted; a mail client of Gatepost's own |
-//! | `certificate` | the certificate that mail clients are shown |
+//! | `tls` | whose certificates are trusted |
+//! | `certificate`, `mail_client` | the certificate that mail clients are shown; a mail client of Gatepost's own |
 //! | `upstream`, `token` | connections to the provider; access tokens and their life |
 //! | `settings` | the configuration in use, and what is made from it |
 //! | `proxy`, `sign_in` | serving mail clients; getting a grant from a person |

@@ -14,7 +14,7 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::folder::{CertificateError, CertificateFolder};
-use super::local::LocalCertificate;
+use super::local::{LocalCertificate, names_of};
 use crate::config::{CertificateConfig, OwnCertificate};
 use crate::tls;
 
@@ -146,6 +146,12 @@ impl Acceptor {
             }
         }
     }
+}
+
+/// A name that a certificate of the person's own is for.
+pub fn name_of(own: &OwnCertificate) -> Option<String> {
+    let name = names_of(&CertificateDer::from_pem_file(&own.file).ok()?)?.into_iter().next()?;
+    Some(name.replace('*', "mail"))
 }
 
 /// What a person should know of a certificate that is in use.

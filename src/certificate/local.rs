@@ -127,7 +127,7 @@ impl Leaf {
 }
 
 /// The names in a certificate (RFC 5280 §4.2.1.6).
-fn names_of(certificate: &CertificateDer<'_>) -> Option<Vec<String>> {
+pub(super) fn names_of(certificate: &CertificateDer<'_>) -> Option<Vec<String>> {
     let certificate = Certificate::from_der(certificate).ok()?;
     let (_, SubjectAltName(names)) =
         certificate.tbs_certificate().get_extension::<SubjectAltName>().ok()??;

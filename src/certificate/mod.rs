@@ -11,7 +11,7 @@ mod issue;
 mod local;
 mod trust;
 
-pub use acceptor::Acceptor;
+pub use acceptor::{Acceptor, name_of};
 pub use folder::{CertificateError, CertificateFolder};
 pub use local::LocalCertificate;
 pub use trust::{TrustError, TrustStore};

@@ -75,6 +75,8 @@ pub(crate) enum Ailment<'a> {
     PortSilent { place: &'a str, why: &'a str },
     /// Another program takes it.
     OtherProgram { place: &'a str },
+    /// TLS can't begin there.
+    LocalTls { place: &'a str, why: &'a str },
     /// The program's own mail client is refused.
     NotLetIn { words: &'a str },
     /// What else a mail program is told.
@@ -130,6 +132,7 @@ impl Ailment<'_> {
             Self::ConnectionsInUse { .. } => "connections_in_use",
             Self::PortSilent { .. } => "no_connection",
             Self::OtherProgram { .. } => "other_program",
+            Self::LocalTls { .. } => "local_tls",
             Self::NotLetIn { .. } => "not_let_in",
             Self::Words { .. } => "words",
             Self::ServerOff { .. } => "server_off",
@@ -235,6 +238,9 @@ impl Ailment<'_> {
                 format!("Nothing answers at {place} ({why}).")
             }
             Self::OtherProgram { place } => format!("What answers at {place} is not Gatepost."),
+            Self::LocalTls { place, why } => format!(
+                "A mail program that trusts whom this system trusts can't begin TLS at {place} ({why})."
+            ),
             Self::NotLetIn { words } | Self::Words { words } => sentence::of(words),
             Self::ServerOff { service } => format!(
                 "A message to yourself needs IMAP and SMTP, and the configuration switches {service} off."
@@ -337,6 +343,7 @@ impl Ailment<'_> {
             Self::OtherProgram { .. } => {
                 "Set another port under [listen] in the configuration, and in the mail program.".into()
             }
+            Self::LocalTls { .. } => "Run `gatepost certificate trust`.".into(),
             Self::NotLetIn { .. } => {
                 "End the running Gatepost with `gatepost stop`, and start it anew.".into()
             }

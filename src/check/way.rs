@@ -127,6 +127,7 @@ fn failed(check: Check, error: &MailError) -> Finding {
     let ailment = match error {
         MailError::NoConnection(place, why) => Ailment::PortSilent { place, why },
         MailError::OtherProgram(place) => Ailment::OtherProgram { place },
+        MailError::NoTls(place, why) => Ailment::LocalTls { place, why },
         MailError::WrongPassword(words) => Ailment::NotLetIn { words },
         MailError::Words(words) => Ailment::Words { words },
     };

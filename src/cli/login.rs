@@ -116,8 +116,9 @@ impl Login {
         let places = Places::of(&config.listen, running);
         if self.json {
             let server = |place: &Option<Place>| {
-                let Place { host, port } = place.as_ref()?;
-                Some(json!({"host": host, "port": port, "security": "none"}))
+                let Place { host, port, tls } = place.as_ref()?;
+                let security = if *tls { "tls" } else { "none" };
+                Some(json!({"host": host, "port": port, "security": security}))
             };
             let mut event = json!({
                 "event": "signed_in", "address": address.as_str(),

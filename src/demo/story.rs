@@ -211,7 +211,8 @@ impl Story {
         let (host, port) = address.rsplit_once(':').ok_or("it is not served")?;
         let host = host.trim_matches(['[', ']']).to_owned();
         let (port, user) = (port.parse().map_err(text)?, YOU.to_owned());
-        Ok(Door { host, port, user, password: password.clone() })
+        let password = password.clone();
+        Ok(Door { host, port, implicit_tls: false, tls_name: None, user, password })
     }
 
     async fn sign_on(&self) -> Outcome<MailClient> {

@@ -153,6 +153,20 @@ fn a_trusted_certificate_is_accepted_by_its_names_and_for_no_other() {
         let refused = curl(scene, &machine, "imaps", imaps, ANOTHER_NAME);
         assert_eq!(refused.status.code(), Some(60), "{}", process::said(&refused));
 
+        // The doctor goes by STARTTLS as well, and reads and sends.
+        let stdin = format!("{}\n", scene.password);
+        let check = ["check", "--json", "--send", "--password-stdin"];
+        let output = scene.home.gatepost(&check, stdin.as_bytes());
+        let found = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && found.contains("round_trip"), "{found}");
+        let log = fs::read_to_string(scene.home.folder().join("logs/wire.log")).unwrap();
+        assert!(log.contains("tls OK Begin TLS now"), "{log}");
+        machine.run("rm /usr/local/share/ca-certificates/gatepost-*; update-ca-certificates");
+        let output = scene.home.gatepost(&check, stdin.as_bytes());
+        let found = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!output.status.success() && found.contains("\"local_tls\""), "{found}");
+        gatepost(scene, &["certificate", "trust"]);
+
         // One made anew is trusted by nobody, and the old one no longer stands there.
         gatepost(scene, &["certificate", "renew"]);
         let left = on(&machine, &["sh", "-c", "ls /usr/local/share/ca-certificates"], b"");

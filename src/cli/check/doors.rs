@@ -19,10 +19,18 @@ pub(super) struct Doors {
     smtp: Result<Door, Check>,
 }
 
+/// How a mail program sees all doors.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen<'s> {
+    /// It finds them by their name.
+    pub(super) are_found: bool,
+    /// The name in a certificate of the person's own.
+    pub(super) tls_name: Option<&'s str>,
+}
+
 impl Doors {
-    /// The doors of `address`, after what was found out about it from within. `are_found`: a mail
-    /// program finds them by their name.
-    pub(super) fn of(address: &str, places: &Places, are_found: bool, examined: &Examined) -> Self {
+    /// The doors of `address`, after what was found out about it from within.
+    pub(super) fn of(address: &str, places: &Places, seen: Seen<'_>, examined: &Examined) -> Self {
         let door = |place: &Option<Place>, own: &[Check]| {
             let is_before = |found: &&Finding| {
                 found.is_stuck() && (ACCOUNT.contains(&found.check) || own.contains(&found.check))
@@ -30,9 +38,11 @@ impl Doors {
             if let Some(stuck) = examined.findings.iter().find(is_before) {
                 return Err(stuck.check);
             }
-            let Place { host, port } = place.clone().filter(|_| are_found).ok_or(Check::Ports)?;
+            let place = place.clone().filter(|_| seen.are_found).ok_or(Check::Ports)?;
+            let Place { host, port, tls } = place;
             let password = examined.pass.clone().ok_or(Check::Unlocked)?;
-            Ok(Door { host, port, user: address.to_owned(), password })
+            let (user, tls_name) = (address.to_owned(), seen.tls_name.map(str::to_owned));
+            Ok(Door { host, port, implicit_tls: tls, tls_name, user, password })
         };
         Self {
             imap: door(&places.imap, &[Check::ImapSignOn, Check::Reading]),

@@ -138,10 +138,9 @@ fn listen(home: &Home) -> Result<(Finding, Arc<Server>), Failure> {
     };
     let settings = Settings::load(home, None)?;
     let listen = settings.config.listen.clone();
-    let on = [("IMAP", listen.imap), ("SMTP", listen.smtp)];
-    let on: Vec<_> = on
-        .into_iter()
-        .filter_map(|(service, endpoint)| Some(format!("{service} at {}", endpoint?)))
+    let on: Vec<_> = listen
+        .all()
+        .map(|(key, endpoint)| format!("{} at {endpoint}", key.to_uppercase()))
         .collect();
     match start(settings)? {
         Ok(server) => {
@@ -154,6 +153,8 @@ fn listen(home: &Home) -> Result<(Finding, Arc<Server>), Failure> {
             let any = |endpoint: Option<Endpoint>| endpoint.map(|it| Endpoint { port: 0, ..it });
             settings.config.listen.imap = any(listen.imap);
             settings.config.listen.smtp = any(listen.smtp);
+            settings.config.listen.imaps = any(listen.imaps);
+            settings.config.listen.smtps = any(listen.smtps);
             Ok((taken, start(settings)??))
         }
         Err(error) => Err(error.into()),

@@ -1,11 +1,12 @@
 //! The rounds of the doctor, in the order of the way: this machine, the way to Google, each account, and
 //! the way of a mail client.
 
-use super::doors::Doors;
+use super::doors::{Doors, Seen};
 use super::machine;
 use super::proxy::Proxy;
 use super::told::Told;
 use crate::accounts::{Address, Record};
+use crate::certificate;
 use crate::check::{self, Ailment, Check, Finding};
 use crate::cli::report::{Failure, say};
 use crate::cli::settings::{Place, Places};
@@ -116,7 +117,9 @@ impl Rounds<'_> {
             Some(name) => check::own_name(name).await,
             None => None,
         };
-        let are_found = nameless.is_none();
+        let own = settings.config.certificate.own.as_ref();
+        let tls_name = own.and_then(certificate::name_of);
+        let seen = Seen { are_found: nameless.is_none(), tls_name: tls_name.as_deref() };
         match (nameless, proxy) {
             (Some(nameless), _) => notes.take(nameless),
             (None, Proxy::Running(_)) => notes.take(ports(&places)),
@@ -124,7 +127,7 @@ impl Rounds<'_> {
         }
         for record in records {
             notes.told.heading(record.address().as_str());
-            self.account(record, proxy, &places, are_found, notes).await?;
+            self.account(record, proxy, &places, seen, notes).await?;
         }
         Ok(())
     }
@@ -134,7 +137,7 @@ impl Rounds<'_> {
         record: &Record,
         proxy: &Proxy,
         places: &Places,
-        are_found: bool,
+        seen: Seen<'_>,
         notes: &mut Notes<'_>,
     ) -> Result<(), Failure> {
         let address = record.address().as_str();
@@ -145,7 +148,7 @@ impl Rounds<'_> {
         let under_way = UnderWay::begin(format!("Looking at {address}"));
         let examined = proxy.examine(address, password, notes.stuck()).await?;
         drop(under_way);
-        let doors = Doors::of(address, places, are_found, &examined);
+        let doors = Doors::of(address, places, seen, &examined);
         let was_read = examined.findings.iter().any(|found| found.check == Check::Reading);
         examined.findings.into_iter().for_each(|found| notes.take(found));
         let mut stuck = None;

@@ -54,7 +54,7 @@ pub(super) fn profile(Both { imap, smtp }: Both<'_>, address: &Address) -> Strin
       <key>IncomingMailServerPortNumber</key>
       <integer>{imap_port}</integer>
       <key>IncomingMailServerUseSSL</key>
-      <false/>
+      <{imap_ssl}/>
       <key>IncomingMailServerUsername</key>
       <string>{address}</string>
       <key>OutgoingMailServerAuthentication</key>
@@ -64,7 +64,7 @@ pub(super) fn profile(Both { imap, smtp }: Both<'_>, address: &Address) -> Strin
       <key>OutgoingMailServerPortNumber</key>
       <integer>{smtp_port}</integer>
       <key>OutgoingMailServerUseSSL</key>
-      <false/>
+      <{smtp_ssl}/>
       <key>OutgoingMailServerUsername</key>
       <string>{address}</string>
       <key>OutgoingPasswordSameAsIncomingPassword</key>
@@ -79,6 +79,8 @@ pub(super) fn profile(Both { imap, smtp }: Both<'_>, address: &Address) -> Strin
         imap_port = imap.port,
         smtp_host = escape(&smtp.host),
         smtp_port = smtp.port,
+        imap_ssl = imap.tls,
+        smtp_ssl = smtp.tls,
     )
 }
 
@@ -111,7 +113,7 @@ mod tests {
 
     use roxmltree::{Document, Node, ParsingOptions};
 
-    use super::super::places::tests::{ODD, address, usual};
+    use super::super::places::tests::{ODD, address, usual, with_tls};
     use super::*;
 
     fn made_for(of: &str) -> String {
@@ -139,6 +141,15 @@ mod tests {
     #[test]
     fn the_file_for_gmail() {
         insta::assert_snapshot!(made_for("you@gmail.com"));
+    }
+
+    #[test]
+    fn tls_is_switched_on_where_nothing_else_is() {
+        let places = with_tls();
+        let entries = read(&profile(places.both("").unwrap(), &address("you@gmail.com")));
+        let on =
+            entries.iter().filter(|((_, key), value)| key.ends_with("UseSSL") && *value == "true");
+        assert_eq!(on.count(), 2);
     }
 
     #[test]

@@ -78,8 +78,7 @@ impl Settings {
         if let Some(words) = self.program.next_step(self.out.as_deref(), address) {
             say(&format!("\n{words}"));
         }
-        let listeners = [config.listen.imap, config.listen.smtp];
-        if listeners.into_iter().flatten().any(|listener| listener.port == 0) {
+        if config.listen.all().any(|(_, listener)| listener.port == 0) {
             say(
                 "\nThe ports are those of the running Gatepost and change with each start: give `imap` and `smtp` fixed ones under [listen] in the configuration.",
             );

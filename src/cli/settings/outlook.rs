@@ -35,13 +35,13 @@ IMAPServer={imap_host}
 IMAPUserName={address}
 IMAPUseSPA=0
 IMAPPort={imap_port}
-IMAPUseSSL=0
+IMAPUseSSL={imap_ssl}
 SMTPServer={smtp_host}
 SMTPUseAuth=1
 SMTPAuthMethod=0
 SMTPUseSPA=0
 SMTPPort={smtp_port}
-SMTPSecureConnection=0
+SMTPSecureConnection={smtp_ssl}
 ConnectionType=0
 
 [IMAP_I_Mail]
@@ -73,6 +73,8 @@ RootFolder=PT_UNICODE,0x1101
         imap_port = imap.port,
         smtp_host = smtp.host,
         smtp_port = smtp.port,
+        imap_ssl = u8::from(imap.tls),
+        smtp_ssl = u8::from(smtp.tls),
     );
     Ok(lines.replace('\n', "\r\n"))
 }
@@ -109,7 +111,7 @@ fn check(address: &Address) -> Result<(), Failure> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::places::tests::{ODD, address, usual};
+    use super::super::places::tests::{ODD, address, usual, with_tls};
     use super::*;
 
     fn made_for(of: &str) -> Result<String, Failure> {
@@ -137,6 +139,15 @@ mod tests {
         let file = made_for("you@gmail.com").unwrap();
         assert!(file.is_ascii() && !file.replace("\r\n", "").contains(['\r', '\n']));
         insta::assert_snapshot!(file.replace("\r\n", "\n"));
+    }
+
+    #[test]
+    fn tls_is_switched_on_where_nothing_else_is() {
+        let places = with_tls();
+        let file = profile(places.both("").unwrap(), &address("you@gmail.com")).unwrap();
+        let account = &read(&file)["Account1"];
+        assert_eq!(account["IMAPPort"], "10993");
+        assert_eq!([account["IMAPUseSSL"], account["SMTPSecureConnection"]], ["1", "1"]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::cli::mistake::Mistake;
 use crate::cli::report::Failure;
-use crate::config::{Endpoint, Listen};
+use crate::config::{Endpoint, EndpointHost, Listen};
 use crate::proxy::Status;
 use crate::sentence;
 
@@ -18,6 +18,15 @@ pub(in crate::cli) struct Places {
 pub(in crate::cli) struct Place {
     pub(in crate::cli) host: String,
     pub(in crate::cli) port: u16,
+    /// TLS from the first byte; where the port without is on, that one is named.
+    pub(in crate::cli) tls: bool,
+}
+
+impl Place {
+    /// What a mail program calls its encryption.
+    fn encryption(&self) -> &'static str {
+        if self.tls { "SSL/TLS" } else { "None" }
+    }
 }
 
 impl std::fmt::Display for Place {
@@ -29,13 +38,23 @@ impl std::fmt::Display for Place {
 impl Places {
     /// As configured, with the ports that a running proxy has in use.
     pub(in crate::cli) fn of(listen: &Listen, running: Option<&Status>) -> Self {
-        let place = |service: &str, endpoint: Option<Endpoint>| {
+        let place = |service: &str, endpoint: Option<Endpoint>, tls: bool| {
             let Endpoint { host, port } = endpoint?;
             let in_use = running.and_then(|status| status.listeners.get(service));
             let in_use = in_use.and_then(|address| address.rsplit(':').next()?.parse().ok());
-            Some(Place { host: host.to_string(), port: in_use.unwrap_or(port) })
+            // All addresses are none to connect to.
+            let host = match host {
+                EndpointHost::Ip(ip) if ip.is_unspecified() => EndpointHost::Localhost,
+                host => host,
+            };
+            Some(Place { host: host.to_string(), port: in_use.unwrap_or(port), tls })
         };
-        Self { imap: place("imap", listen.imap), smtp: place("smtp", listen.smtp) }
+        let imaps = || place("imaps", listen.imaps, true);
+        let smtps = || place("smtps", listen.smtps, true);
+        Self {
+            imap: place("imap", listen.imap, false).or_else(imaps),
+            smtp: place("smtp", listen.smtp, false).or_else(smtps),
+        }
     }
 
     /// What a person enters, a row each. `password` is what there is to say of it.
@@ -43,12 +62,13 @@ impl Places {
         let row = |what: &str, value: &str| format!("  {what:<18}{value}");
         let servers = [("Incoming (IMAP)", &self.imap), ("Outgoing (SMTP)", &self.smtp)];
         let server = |(what, place): (&str, &Option<Place>)| {
-            let Place { host, port } = place.as_ref()?;
+            let Place { host, port, .. } = place.as_ref()?;
+            let encryption = place.as_ref()?.encryption();
             let port = match port {
                 0 => "a port that `gatepost status` tells once Gatepost runs".to_owned(),
                 port => format!("port {port}"),
             };
-            Some(row(what, &format!("{host}, {port}, encryption: None")))
+            Some(row(what, &format!("{host}, {port}, encryption: {encryption}")))
         };
         let mut rows: Vec<_> = servers.into_iter().filter_map(server).collect();
         rows.push(row("User name", user_name));
@@ -115,6 +135,12 @@ pub(super) mod tests {
         places("", &[])
     }
 
+    /// As they are where only the ports with TLS are on.
+    pub(in crate::cli::settings) fn with_tls() -> Places {
+        let tls = "imaps = \"localhost:10993\"\nsmtps = \"localhost:10465\"\n";
+        places(&format!("[listen]\nimap = \"\"\nsmtp = \"\"\n{tls}"), &[])
+    }
+
     pub(in crate::cli::settings) fn address(text: &str) -> Address {
         Address::parse(text).unwrap()
     }
@@ -144,6 +170,13 @@ pub(super) mod tests {
         insta::assert_snapshot!(rows(&running), @r"
           Incoming (IMAP)   127.0.0.1, port 4143, encryption: None
           Outgoing (SMTP)   ::1, port 4587, encryption: None
+          User name         you@gmail.com
+          Password          secret
+        ");
+        let tls = places("[listen]\nimap = \"\"\nimaps = \"0.0.0.0:993\"\nallow_lan = true\n", &[]);
+        insta::assert_snapshot!(rows(&tls), @r"
+          Incoming (IMAP)   localhost, port 993, encryption: SSL/TLS
+          Outgoing (SMTP)   localhost, port 10587, encryption: None
           User name         you@gmail.com
           Password          secret
         ");

@@ -27,12 +27,13 @@ pub(super) fn autoconfig(Both { imap, smtp }: Both<'_>, address: &Address) -> St
     )
 }
 
-fn server(direction: &str, kind: &str, Place { host, port }: &Place) -> String {
+fn server(direction: &str, kind: &str, Place { host, port, tls }: &Place) -> String {
+    let security = if *tls { "SSL" } else { "plain" };
     format!(
         r#"    <{direction}Server type="{kind}">
       <hostname>{}</hostname>
       <port>{port}</port>
-      <socketType>plain</socketType>
+      <socketType>{security}</socketType>
       <authentication>password-cleartext</authentication>
       <username>%EMAILADDRESS%</username>
     </{direction}Server>"#,
@@ -65,7 +66,7 @@ fn domain(address: &Address) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::places::tests::{ODD, address, usual};
+    use super::super::places::tests::{ODD, address, usual, with_tls};
     use super::*;
 
     #[test]
@@ -73,6 +74,12 @@ mod tests {
         let places = usual();
         let both = places.both("").unwrap();
         insta::assert_snapshot!(autoconfig(both, &address("You@Gmail.com")));
+    }
+
+    #[test]
+    fn tls_is_switched_on_where_nothing_else_is() {
+        let file = autoconfig(with_tls().both("").unwrap(), &address("you@gmail.com"));
+        assert_eq!(file.matches("<socketType>SSL</socketType>").count(), 2);
     }
 
     #[test]

@@ -167,25 +167,25 @@ const OUTLOOK_MAC: &str =
 
 const THUNDERBIRD: &str =
     "  Add a mail account and choose to configure it manually, with the settings above.
-  Connection security: None. Authentication method: Password, transmitted
-  insecurely (which is within your computer).";
+  Connection security: None (or SSL/TLS, if the settings say so). Authentication
+  method: Password, transmitted insecurely (which is within your computer).";
 
 const APPLE: &str =
     "  Mail › Add Account… › Other Mail Account…, and the settings above. Afterwards, in
-  Settings › Accounts › Server Settings, for both servers: the port, no TLS/SSL,
-  and “Allow insecure authentication” ticked.";
+  Settings › Accounts › Server Settings, for both servers: the port, no TLS/SSL
+  (but where the settings say so), and “Allow insecure authentication” ticked.";
 
 const OTHER: &str = "  Whatever speaks IMAP or SMTP with a password, on this computer: enter the
-  settings above. No TLS, SSL or STARTTLS; the authentication is by password
+  settings above; TLS only where they say so. The authentication is by password
   (“normal”, PLAIN or LOGIN).";
 
 fn device(address: &Address) -> String {
     format!(
-        "  A device that stands on the network by itself can't reach Gatepost, which
-  listens on this computer alone. Scan software on this computer can, with the
-  settings for SMTP above: no TLS or SSL, authentication PLAIN or LOGIN. If its
-  field is too short for the password, choose one yourself; it is the first line
-  of the input of
+        "  Scan software on this computer: the settings for SMTP above, authentication
+  PLAIN or LOGIN. A device that stands on the network by itself reaches Gatepost
+  by TLS alone, and once `allow_lan` in the configuration lets it; the README tells
+  how, under “TLS, and other machines”. If the device's field is too short for the
+  password, choose one yourself; it is the first line of the input of
   gatepost password {address} --new --password-stdin"
     )
 }

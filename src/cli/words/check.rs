@@ -71,6 +71,8 @@ fn ailments(host: &Host) -> Vec<Ailment<'_>> {
         Ailment::ConnectionsInUse { .. } => Ailment::ConnectionsInUse { limit: 12 },
         Ailment::PortSilent { .. } => Ailment::PortSilent { place, why: "connection refused" },
         Ailment::OtherProgram { .. } => Ailment::OtherProgram { place },
+        Ailment::LocalTls { .. } =>
+            Ailment::LocalTls { place, why: "invalid peer certificate: UnknownIssuer" },
         Ailment::NotLetIn { .. } =>
             Ailment::NotLetIn { words: "Wrong user name or local password" },
         Ailment::Words { .. } => Ailment::Words { words: "Gatepost is stopping" },

@@ -2,10 +2,8 @@
 //! Outlook does, knows nothing but a password, and says what it saw. The demo and the self-check read
 //! and send with it.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, ready};
+mod line;
+
 use std::time::Duration;
 
 use async_imap::error::Error as ImapError;
@@ -14,15 +12,13 @@ use async_imap::types::Fetch;
 use futures_util::TryStreamExt;
 use lettre::message::header::ContentType;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::extension::ClientId;
+use lettre::{Message, transport::smtp};
 
 use crate::secret::LocalPassword;
 use crate::sentence;
-
-/// What is kept of a server's words, in bytes.
-const KEPT: usize = 2048;
+use line::{Heard, Line, Spoken};
 
 /// Where a mail program connects, and as whom.
 #[derive(Debug, Clone)]
@@ -31,6 +27,10 @@ pub struct Door {
     pub host: String,
     /// The TCP port.
     pub port: u16,
+    /// TLS begins with the first byte. Where it doesn't, STARTTLS is used if the server offers it.
+    pub implicit_tls: bool,
+    /// The name that the certificate must be for, where it isn't `host`.
+    pub tls_name: Option<String>,
     /// The user name: the account's address.
     pub user: String,
     /// The local password.
@@ -46,6 +46,9 @@ pub enum MailError {
     /// What answers is not Gatepost.
     #[error("what answers at {0} is not Gatepost")]
     OtherProgram(String),
+    /// A mail program that trusts whom the system trusts would refuse the certificate.
+    #[error("TLS can't begin at {0} ({1})")]
+    NoTls(String, String),
     /// A tagged NO to the LOGIN, or SMTP's 535: a mail program would ask its person for a password.
     #[error("{0}")]
     WrongPassword(String),
@@ -63,24 +66,22 @@ impl Door {
 
 /// A mail client that has signed on by IMAP.
 pub struct MailClient {
-    session: async_imap::Session<Overheard>,
+    session: async_imap::Session<Line>,
     heard: Heard,
 }
 
 /// A mail client in IDLE.
 pub struct Waiting {
-    idle: Handle<Overheard>,
+    idle: Handle<Line>,
     heard: Heard,
 }
 
 impl MailClient {
     /// Connects and signs on with LOGIN.
     pub async fn sign_on(door: &Door) -> Result<Self, MailError> {
-        let connected = TcpStream::connect((door.host.as_str(), door.port)).await;
-        let stream =
-            connected.map_err(|error| MailError::NoConnection(door.place(), error.to_string()))?;
-        let heard = Heard::default();
-        let mut client = async_imap::Client::new(Overheard { stream, heard: heard.clone() });
+        let line = Line::open(door, Spoken::Imap).await?;
+        let heard = line.heard();
+        let mut client = async_imap::Client::new(line);
         let greeting = client.read_response().await;
         if greeting.is_err() || !heard.greeting_is_gatepost() {
             return Err(match heard.last_words() {
@@ -158,11 +159,13 @@ impl Waiting {
 
 /// Signs on for sending, and leaves.
 pub async fn try_sending(door: &Door) -> Result<(), MailError> {
-    match transport(door).test_connection().await {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(MailError::Words("the server does not answer to NOOP".into())),
-        Err(error) => Err(smtp_error(door, &error)),
+    let mut client = signed_on(door).await?;
+    if !client.test_connected().await {
+        return Err(MailError::Words("the server does not answer to NOOP".into()));
     }
+    // What it says to that changes nothing.
+    let _ = client.quit().await;
+    Ok(())
 }
 
 /// Sends a mail from the door's account to itself.
@@ -176,52 +179,35 @@ pub async fn send_to_oneself(door: &Door, subject: &str, text: &str) -> Result<(
         .header(ContentType::TEXT_PLAIN)
         .body(text.to_owned())
         .map_err(|error| words(&error))?;
-    transport(door).send(message).await.map(drop).map_err(|error| smtp_error(door, &error))
+    let mut client = signed_on(door).await?;
+    let sent = client.send(message.envelope(), &message.formatted()).await;
+    sent.map_err(|error| smtp_error(&error))?;
+    // It is taken.
+    let _ = client.quit().await;
+    Ok(())
 }
 
-fn transport(door: &Door) -> AsyncSmtpTransport<Tokio1Executor> {
-    // “Dangerous” is lettre's word for no TLS: this stretch lies within the machine.
-    AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(&door.host)
-        .port(door.port)
-        .credentials(Credentials::new(door.user.clone(), door.password.expose().to_owned()))
-        .authentication(vec![Mechanism::Plain])
-        .build()
+async fn signed_on(door: &Door) -> Result<AsyncSmtpConnection, MailError> {
+    let line = Box::new(Line::open(door, Spoken::Smtp).await?);
+    let connected = AsyncSmtpConnection::connect_with_transport(line, &ClientId::default()).await;
+    let mut client = connected.map_err(|error| smtp_error(&error))?;
+    let credentials = Credentials::new(door.user.clone(), door.password.expose().to_owned());
+    let admitted = client.auth(&[Mechanism::Plain], &credentials).await;
+    admitted.map_err(|error| smtp_error(&error))?;
+    Ok(client)
 }
 
-fn smtp_error(door: &Door, error: &lettre::transport::smtp::Error) -> MailError {
+fn smtp_error(error: &smtp::Error) -> MailError {
     let why =
         std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
     match error.status().map(|code| code.to_string()) {
         Some(code) if code == "535" => MailError::WrongPassword(format!("{code} {why}")),
         Some(code) => MailError::Words(format!("{code} {why}")),
-        None if is_refused(error) => MailError::NoConnection(door.place(), why),
         None => MailError::Words(why),
     }
 }
 
-fn is_refused(error: &lettre::transport::smtp::Error) -> bool {
-    let source = std::error::Error::source(error);
-    let io = source.and_then(|source| source.downcast_ref::<io::Error>());
-    io.is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-}
-
-/// The end of what a server said, since async-imap keeps a BYE's words to itself.
-#[derive(Debug, Clone, Default)]
-struct Heard(Arc<Mutex<Vec<u8>>>);
-
 impl Heard {
-    fn more(&self, bytes: &[u8]) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.extend_from_slice(bytes);
-        let surplus = kept.len().saturating_sub(KEPT);
-        kept.drain(..surplus);
-    }
-
-    fn lines(&self) -> Vec<String> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        String::from_utf8_lossy(&kept).lines().map(str::to_owned).collect()
-    }
-
     fn greeting_is_gatepost(&self) -> bool {
         self.lines().first().is_some_and(|line| line.ends_with("Gatepost ready"))
     }
@@ -244,43 +230,5 @@ impl Heard {
             ImapError::No(_) | ImapError::Bad(_) => self.refusal(),
             error => error.to_string(),
         }))
-    }
-}
-
-/// A connection whose server's last words are kept.
-#[derive(Debug)]
-struct Overheard {
-    stream: TcpStream,
-    heard: Heard,
-}
-
-impl AsyncRead for Overheard {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
-        self.heard.more(buf.filled().get(before..).unwrap_or_default());
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Overheard {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
