@@ -4,6 +4,7 @@
 use std::{
     fs,
     net::{IpAddr, SocketAddr},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::Arc,
@@ -174,6 +175,37 @@ fn a_trusted_certificate_is_accepted_by_its_names_and_for_no_other() {
         assert!(!openssl(&machine, imaps, "localhost", None).status.success());
         assert!(!scene.imap().command("a1", "CAPABILITY").join(" ").contains("STARTTLS"));
     });
+}
+
+/// One who may not change the system's list, and whom nobody can ask for a password.
+#[test]
+fn a_certificate_that_is_not_trusted_everywhere_is_told_loudly_and_not_offered() {
+    const GAMES: &str = "5";
+    let folder = tempfile::tempdir().unwrap();
+    let (home, program) = (folder.path().join("home"), folder.path().join("gatepost"));
+    fs::create_dir(&home).unwrap();
+    fs::copy(env!("CARGO_BIN_EXE_gatepost"), &program).unwrap();
+    std::os::unix::fs::chown(&home, Some(5), Some(60)).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let gatepost = |arguments: &[&str]| {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid", GAMES, "--regid", "60", "--clear-groups"]).arg(&program);
+        command.args(arguments).arg("--home").arg(&home);
+        process::run(command.env_clear().env("HOME", &home).env("PATH", "/usr/bin:/bin"), b"", SOON)
+    };
+    let output = gatepost(&["certificate", "trust"]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for words in [
+        "not trusted by the system's list of authorities (it can be changed by root only)",
+        "gatepost certificate export | sudo tee /usr/local/share/ca-certificates/gatepost-",
+        "The certificate is not trusted everywhere, so STARTTLS is not offered.",
+    ] {
+        assert!(said.contains(words), "{said}");
+    }
+    let output = gatepost(&["certificate", "show", "--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(shown["trusted"], false, "{shown}");
 }
 
 #[test]
