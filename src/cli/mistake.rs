@@ -20,6 +20,8 @@ pub(super) enum Mistake<'m> {
     FolderUnwritable { folder: &'m Path, error: &'m io::Error },
     /// `GATEPOST_LOG`.
     NoLevel { variable: &'m str, typed: &'m str },
+    /// `run --background`: neither that it serves nor why not.
+    SilentStart,
     /// `run`, and the demo.
     SignalsUnheard(&'m io::Error),
 
@@ -109,6 +111,7 @@ impl Mistake<'_> {
             Self::NoLevel { variable, typed } => {
                 format!("{variable} is “{typed}”, which is no level of the log.")
             }
+            Self::SilentStart => "Gatepost did not start, and did not say why.".into(),
             Self::SignalsUnheard(error) => format!("Gatepost can't wait for Ctrl-C ({error})."),
             Self::NoAddress { typed, why } => format!("“{typed}” is no address: {why}."),
             Self::NoAccount { typed } => format!("There is no account {typed}."),
@@ -186,6 +189,7 @@ impl Mistake<'_> {
             Self::CantStart(_) | Self::SignalsUnheard(_) => {
                 "End a program that you don't need, and try again.".into()
             }
+            Self::SilentStart => "Try `gatepost run`, which shows what happens.".into(),
             Self::FolderUnwritable { error, .. } => private_file::remedy(error).into(),
             Self::NoLevel { variable, .. } => {
                 format!("Set {variable} to off, error, warn, info, debug or trace.")
@@ -287,6 +291,7 @@ impl Mistake<'_> {
             | Self::NoSuchFile => Exit::Usage,
             Self::CantStart(_)
             | Self::FolderUnwritable { .. }
+            | Self::SilentStart
             | Self::SignalsUnheard(_)
             | Self::TerminalUnfit(_)
             | Self::ClientNotKept { .. }

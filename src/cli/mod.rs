@@ -1,5 +1,6 @@
 //! The commands, one file each, and what they say when something is wrong.
 
+mod background;
 mod check;
 mod completions;
 mod demo;

@@ -8,8 +8,11 @@
 mod support;
 
 mod accounts;
+mod background;
 mod demo;
 mod mistakes;
+#[cfg(unix)]
+mod notified;
 mod running;
 
 use std::io::{BufRead, BufReader, Write};

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Chapter, YOU, denied, every, rooms};
 use crate::accounts::{Address, AddressError, NoRandomness, PasswordError, RecordError};
+use crate::cli::background::{STARTING, Told as Background};
 use crate::cli::check::{doors, rounds};
 use crate::cli::demo::PLAYING;
 use crate::cli::keys;
@@ -29,6 +30,7 @@ pub(super) fn chapter() -> String {
         Mistake::FolderUnwritable { .. } =>
             Mistake::FolderUnwritable { folder: Path::new("accounts"), error },
         Mistake::NoLevel { .. } => Mistake::NoLevel { variable: "GATEPOST_LOG", typed: "loud" },
+        Mistake::SilentStart => Mistake::SilentStart,
         Mistake::SignalsUnheard(_) => Mistake::SignalsUnheard(error),
         Mistake::NoAddress { .. } => Mistake::NoAddress { typed: "you", why: AddressError::NotOneAt },
         Mistake::NoAccount { .. } => Mistake::NoAccount { typed },
@@ -75,6 +77,12 @@ pub(super) fn chapter() -> String {
     for why in rooms::password_errors() {
         chapter.failure(Mistake::PasswordUnfit(why));
     }
+    chapter.heading("A start without a window");
+    for told in
+        every![Background: Background::Serving { .. } => Background::Serving { process: 4711 }]
+    {
+        chapter.line(told);
+    }
     chapter.heading("What is pasted while `login` waits");
     chapter.line(NOT_THE_ADDRESS).line(ANOTHER_SIGN_IN);
     chapter.0
@@ -82,7 +90,7 @@ pub(super) fn chapter() -> String {
 
 pub(super) fn under_way() -> String {
     let mut chapter = Chapter::default();
-    let own = [PLAYING, PROVING, ASKING_GOOGLE, REVOKING, ASKING, STOPPING, RENEWING];
+    let own = [PLAYING, PROVING, ASKING_GOOGLE, REVOKING, ASKING, STARTING, STOPPING, RENEWING];
     let checking = [rounds::THE_WAY, doors::READING, doors::SENDING, doors::MAILING];
     for words in own.into_iter().chain([keys::WAITING, keys::DERIVING]).chain(checking) {
         assert!(!words.ends_with('.'), "{words}");
