@@ -14,6 +14,8 @@ mod mistakes;
 #[cfg(unix)]
 mod notified;
 mod running;
+#[cfg(target_os = "linux")]
+mod service;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

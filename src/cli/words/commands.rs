@@ -13,6 +13,7 @@ use crate::cli::mistake::Mistake;
 use crate::cli::password::RENEWING;
 use crate::cli::run::Hint;
 use crate::cli::running::{ASKING, STOPPING, account_line};
+use crate::cli::service::Told as Service;
 use crate::cli::setup::ASKING_GOOGLE;
 use crate::cli::signing_in::PROVING;
 use crate::config::{ClientFileError, HomeError};
@@ -56,6 +57,17 @@ pub(super) fn chapter() -> String {
         Mistake::GrantUnopened(_) => Mistake::GrantUnopened(&RecordError::BrokenSeal),
         Mistake::GrantNotEnded { .. } =>
             Mistake::GrantNotEnded { why: "Google's sign-in server can't be reached (no route)." },
+        Mistake::NoService => Mistake::NoService,
+        Mistake::NoSystemd => Mistake::NoSystemd,
+        Mistake::NoUserManager { .. } =>
+            Mistake::NoUserManager { why: "Failed to connect to bus: No medium found" },
+        Mistake::ServiceRefused { .. } =>
+            Mistake::ServiceRefused { by: "systemd", why: "Access denied" },
+        Mistake::UnitUnwritable { .. } =>
+            Mistake::UnitUnwritable { file: Path::new("gatepost.service"), error },
+        Mistake::LineTooLong { .. } => Mistake::LineTooLong { length: 283, longest: 260 },
+        Mistake::ServiceNotStarted => Mistake::ServiceNotStarted,
+        Mistake::PathUnfit { .. } => Mistake::PathUnfit { path: Path::new("/srv/line\nbreak") },
         Mistake::NothingToStop => Mistake::NothingToStop,
         Mistake::NotReloaded { .. } =>
             Mistake::NotReloaded { why: "config.toml, line 1, lissen: no such key; did you mean “listen”?" },
@@ -83,6 +95,23 @@ pub(super) fn chapter() -> String {
     {
         chapter.line(told);
     }
+    chapter.heading("The start at log-in");
+    for told in every![Service<'_>:
+        Service::Installed => Service::Installed,
+        Service::InstalledBeside { .. } => Service::InstalledBeside { process: 4711 },
+        Service::Replaced { .. } => Service::Replaced { command: "/usr/bin/gatepost run" },
+        Service::Removed => Service::Removed,
+        Service::NothingThere => Service::NothingThere,
+        Service::State { .. } => Service::State { enabled: true, running: true },
+        Service::Journal => Service::Journal,
+        Service::LogFile { .. } => Service::LogFile { file: Path::new("logs/gatepost.log") },
+        Service::Linger { .. } => Service::Linger { on: false },
+        Service::Flash => Service::Flash,
+    ] {
+        chapter.line(told);
+    }
+    chapter.line(Service::State { enabled: false, running: false });
+    chapter.line(Service::Linger { on: true });
     chapter.heading("What is pasted while `login` waits");
     chapter.line(NOT_THE_ADDRESS).line(ANOTHER_SIGN_IN);
     chapter.0
