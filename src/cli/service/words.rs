@@ -55,7 +55,7 @@ impl fmt::Display for Told<'_> {
             Self::Journal => f.write_str("What it logs: `journalctl --user -u gatepost`."),
             Self::LogFile { file } => write!(f, "What it logs: {}", file.display()),
             Self::Linger { on: false } => f.write_str(
-                "It runs while you are logged in; after `loginctl enable-linger`, systemd runs your services from the start of the computer on, whether you are logged in or not.",
+                "It runs while you are logged in; `loginctl enable-linger` has systemd run your services without that, from the start of the computer on.",
             ),
             Self::Linger { on: true } => f.write_str(
                 "It runs whether you are logged in or not: you linger (`loginctl disable-linger` ends that).",
