@@ -34,8 +34,9 @@ windows_cargo() {
     local cargo=(cargo "$@")
     # Debian's clippy belongs to Debian's compiler.
     [ "$1" != clippy ] || cargo=(/usr/bin/cargo-clippy "$@")
-    # The flag -Z is for nightly compilers, or for those who say that they know.
-    RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 \
+    # The flag -Z is for nightly compilers, or for those who say that they know. insta, where the
+    # snapshots lie, would ask cargo, which isn't there where the tests run; so it is built in.
+    RUSTC=/usr/bin/rustc RUSTC_BOOTSTRAP=1 INSTA_WORKSPACE_ROOT=$PWD \
         CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER=x86_64-w64-mingw32-gcc \
         "${cargo[@]}"
 }
