@@ -272,6 +272,47 @@ fn a_credential_opens_the_accounts() {
     });
 }
 
+/// What the unit for a server forbids by filters; its namespaces are not a person's to make.
+#[test]
+fn it_serves_under_the_filters_of_the_servers_unit() {
+    /// For the machine's own systemd alone.
+    const OF_THE_MACHINE: [&str; 10] = [
+        "After=",
+        "Ambient",
+        "Capability",
+        "LoadCredential",
+        "Private",
+        "ProcSubset",
+        "Protect",
+        "StateDirectory",
+        "User=",
+        "Wants=",
+    ];
+    within(LIMIT, || {
+        let person = Person::new();
+        // Without the odd characters, which are another test's.
+        let program = person.folder.path().join("gatepost");
+        fs::copy(&person.program, &program).unwrap();
+        give(&program);
+        let unit = include_str!("../../config/systemd/system/gatepost.service");
+        let is_left = |line: &&str| !OF_THE_MACHINE.iter().any(|key| line.starts_with(key));
+        let unit: String = unit.lines().filter(is_left).flat_map(|line| [line, "\n"]).collect();
+        assert!(unit.contains("\nSystemCallFilter=~@privileged @resources\n"));
+        let unit = unit.replace("/usr/bin/gatepost", program.to_str().unwrap());
+        fs::write(person.own_unit(), unit.replace("/var/lib/gatepost", &person.home("other")))
+            .unwrap();
+        give(&person.own_unit());
+        person.manager.systemctl(&["daemon-reload"]);
+        let does = |verb: &str| person.manager.systemctl(&[verb, UNIT]).status.success();
+        assert!(does("start"));
+        person.does("other", &["status"]);
+        let about = fs::read_to_string(format!("/proc/{}/status", person.process())).unwrap();
+        assert!(about.contains("Seccomp:\t2\n") && about.contains("NoNewPrivs:\t1\n"), "{about}");
+        assert!(does("reload") && does("stop"));
+        assert_eq!(person.manager.shows(UNIT, "Result"), "success");
+    });
+}
+
 /// An account that the key file opens.
 fn keep_account(home: &Path, key_file: &KeyFile) {
     let address = Address::parse("you@gmail.com").unwrap();
