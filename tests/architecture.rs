@@ -19,7 +19,7 @@ const FLOORS: &[&[&str]] = &[
     &["tls", "accounts", "mail_client"],
     &["config"],
     &["protocol"],
-    &["private_file", "secret", "sentence"],
+    &["private_file", "secret", "sentence", "service_manager"],
 ];
 
 /// Rooms that may use even less than their floor allows: only these.

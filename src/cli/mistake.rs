@@ -20,6 +20,8 @@ pub(super) enum Mistake<'m> {
     FolderUnwritable { folder: &'m Path, error: &'m io::Error },
     /// `GATEPOST_LOG`.
     NoLevel { variable: &'m str, typed: &'m str },
+    /// `run --background`: neither that it serves nor why not.
+    SilentStart,
     /// `run`, and the demo.
     SignalsUnheard(&'m io::Error),
 
@@ -72,6 +74,28 @@ pub(super) enum Mistake<'m> {
     /// `logout`: Google did not end it. `why` is a whole sentence.
     GrantNotEnded { why: &'m str },
 
+    /// `service status`.
+    NoService,
+    /// `service`: this system is another.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "a word of Linux"))]
+    NoSystemd,
+    /// `service`: nobody is there to ask.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "a word of Linux"))]
+    NoUserManager { why: &'m str },
+    /// `service`: the system's own start at log-in said no.
+    ServiceRefused { by: &'m str, why: &'m str },
+    /// `service`: the file that the start at log-in stands in.
+    #[cfg_attr(windows, allow(dead_code, reason = "it stands in the registry"))]
+    UnitUnwritable { file: &'m Path, error: &'m io::Error },
+    /// `service install`: more than Windows heeds.
+    #[cfg_attr(not(windows), allow(dead_code, reason = "a word of Windows"))]
+    LineTooLong { length: usize, longest: usize },
+    /// `service install`: it is set up, and does not serve.
+    #[cfg_attr(windows, allow(dead_code, reason = "what is wrong is known there"))]
+    ServiceNotStarted,
+    /// `service install`: a path that no such file can hold.
+    PathUnfit { path: &'m Path },
+
     /// `stop`.
     NothingToStop,
     /// `reload`: what was wrong, as the running proxy tells it.
@@ -103,12 +127,14 @@ impl Mistake<'_> {
             Self::NoHome(_) => "This system does not say where your files lie.".into(),
             Self::CantStart(error) => format!("The program can't start ({error})."),
             Self::FolderUnwritable { folder: path, error }
+            | Self::UnitUnwritable { file: path, error }
             | Self::OutUnwritable { file: path, error } => {
                 format!("{} can't be written ({error}).", path.display())
             }
             Self::NoLevel { variable, typed } => {
                 format!("{variable} is “{typed}”, which is no level of the log.")
             }
+            Self::SilentStart => "Gatepost did not start, and did not say why.".into(),
             Self::SignalsUnheard(error) => format!("Gatepost can't wait for Ctrl-C ({error})."),
             Self::NoAddress { typed, why } => format!("“{typed}” is no address: {why}."),
             Self::NoAccount { typed } => format!("There is no account {typed}."),
@@ -154,6 +180,20 @@ impl Mistake<'_> {
             Self::GrantPasswordWrong => "This is not the local password of the account.".into(),
             Self::GrantUnopened(error) => format!("The grant can't be opened: {error}."),
             Self::GrantNotEnded { why } => format!("The grant could not be ended: {why}"),
+            Self::NoService => "Gatepost does not start by itself.".into(),
+            Self::NoSystemd => "There is no systemd here to start Gatepost when you log in.".into(),
+            Self::NoUserManager { why } => format!("Your systemd can't be reached ({why})."),
+            Self::ServiceRefused { by, why } => format!("{by} did not do it ({why})."),
+            Self::LineTooLong { length, longest } => format!(
+                "The paths of Gatepost are too long for Windows' start at log-in: {length} characters, and {longest} are allowed."
+            ),
+            Self::ServiceNotStarted => {
+                "Gatepost is set up to start when you log in, but it does not serve now.".into()
+            }
+            Self::PathUnfit { path } => format!(
+                "{} has characters that a start at log-in can't hold.",
+                path.display().to_string().replace(char::is_control, "?")
+            ),
             Self::NothingToStop => "Gatepost is not running here.".into(),
             Self::NotReloaded { why } => format!("{why}."),
             Self::StrangeAnswer => {
@@ -186,6 +226,7 @@ impl Mistake<'_> {
             Self::CantStart(_) | Self::SignalsUnheard(_) => {
                 "End a program that you don't need, and try again.".into()
             }
+            Self::SilentStart => "Try `gatepost run`, which shows what happens.".into(),
             Self::FolderUnwritable { error, .. } => private_file::remedy(error).into(),
             Self::NoLevel { variable, .. } => {
                 format!("Set {variable} to off, error, warn, info, debug or trace.")
@@ -236,6 +277,22 @@ impl Mistake<'_> {
             }
             Self::GrantUnopened(_) => "Add --keep-grant, which forgets the account here without asking Google.".into(),
             Self::GrantNotEnded { .. } => format!("Try again later; at once, {KEEP_GRANT}."),
+            Self::NoService => "Let it with `gatepost service install`.".into(),
+            Self::NoSystemd => {
+                "Have whatever starts your programs run `gatepost run --background`.".into()
+            }
+            Self::NoUserManager { .. } => {
+                "Log in as yourself, on the screen or by SSH and not by `su` or `sudo`, and try again.".into()
+            }
+            Self::ServiceRefused { .. } => {
+                "Mend that and try again; until then all is as it was.".into()
+            }
+            Self::UnitUnwritable { error, .. } => private_file::remedy(error).into(),
+            Self::LineTooLong { .. } => "Move Gatepost to a folder with a shorter path.".into(),
+            Self::ServiceNotStarted => {
+                "Run `gatepost run` yourself once, which says what is wrong.".into()
+            }
+            Self::PathUnfit { .. } => "Move it to a path of ordinary characters.".into(),
             Self::NothingToStop => "Nothing to do.".into(),
             Self::NotReloaded { .. } => {
                 "Mend that and reload again; until then all stays as it was.".into()
@@ -284,9 +341,11 @@ impl Mistake<'_> {
             | Self::NothingIsServed
             | Self::ServerOff { .. }
             | Self::OutIsThere { .. }
+            | Self::PathUnfit { .. }
             | Self::NoSuchFile => Exit::Usage,
             Self::CantStart(_)
             | Self::FolderUnwritable { .. }
+            | Self::SilentStart
             | Self::SignalsUnheard(_)
             | Self::TerminalUnfit(_)
             | Self::ClientNotKept { .. }
@@ -295,6 +354,13 @@ impl Mistake<'_> {
             | Self::GrantPasswordWrong
             | Self::GrantUnopened(_)
             | Self::GrantNotEnded { .. }
+            | Self::NoService
+            | Self::NoSystemd
+            | Self::NoUserManager { .. }
+            | Self::ServiceRefused { .. }
+            | Self::LineTooLong { .. }
+            | Self::UnitUnwritable { .. }
+            | Self::ServiceNotStarted
             | Self::NothingToStop
             | Self::StrangeAnswer
             | Self::PortsUnknown

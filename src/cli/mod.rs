@@ -1,5 +1,6 @@
 //! The commands, one file each, and what they say when something is wrong.
 
+mod background;
 mod check;
 mod completions;
 mod demo;
@@ -15,6 +16,7 @@ mod port_owner;
 mod report;
 mod run;
 mod running;
+mod service;
 mod settings;
 mod setup;
 mod signing_in;
@@ -70,6 +72,7 @@ enum Command {
     /// Sign in to Google, once
     Login(login::Login),
     Run(run::Run),
+    Service(service::Service),
     /// Renew the local password of an account
     Password(password::Password),
     Check(check::Check),
@@ -110,6 +113,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Setup(setup) => setup.run(home()?),
         Command::Login(login) => login.run(&home()?),
         Command::Run(run) => run.run(home()?),
+        Command::Service(service) => service.run(&home()?),
         Command::Password(password) => password.run(&home()?),
         Command::Check(check) => check.run(&home()?),
         Command::Settings(settings) => settings.run(&home()?),

@@ -3,6 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use serde::{Deserialize, Serialize};
+
 use super::port_owner;
 use super::terminal::Look;
 use crate::accounts::{KeyFileError, StoreError};
@@ -14,7 +16,7 @@ use crate::settings::SettingsError;
 use crate::tls::TlsError;
 
 /// What a command that did not do its work says.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Failure {
     pub(super) sentence: String,
     pub(super) remedy: String,
@@ -22,7 +24,7 @@ pub(super) struct Failure {
 }
 
 /// The exit codes that scripts rely on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Exit {
     Failed = 1,
     Usage = 2,

@@ -1,4 +1,4 @@
-//! `gatepost run`: serve, in the foreground.
+//! `gatepost run`: serve, in the foreground or without a window.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,20 +9,28 @@ use clap::Args;
 use super::log::Log;
 use super::mistake::Mistake;
 use super::report::{Failure, say};
-use super::{block_on, keys, signing_in};
+use super::{background, block_on, keys, signing_in};
 use crate::accounts::Address;
 use crate::config::{Config, Home};
 use crate::control::{Channel, InstanceLock};
 use crate::private_file;
 use crate::proxy::{Limits, Server};
+use crate::service_manager;
 use crate::settings::Settings;
 
-/// Serve your mail programs, in the foreground, until Ctrl-C or `gatepost stop`
+/// Serve your mail programs, until Ctrl-C or `gatepost stop`
 #[derive(Args, Default)]
-#[command(after_help = "Examples:
+#[command(after_help = "\
+With --background it leaves once it serves, or says why it does not.
+
+Examples:
   gatepost run                              serve
+  gatepost run --background                 and give the terminal back
   gatepost run --log-wire you@gmail.com     and write down what your mail program says")]
 pub(super) struct Run {
+    /// Go on without a window or a terminal; `gatepost stop` ends it
+    #[arg(long)]
+    background: bool,
     /// Write what this account's mail programs say and hear to logs/wire.log, without passwords and mail
     #[arg(long, value_name = "ADDRESS")]
     log_wire: Option<String>,
@@ -31,27 +39,33 @@ pub(super) struct Run {
 impl Run {
     pub(super) fn run(self, home: Home) -> Result<ExitCode, Failure> {
         let log_wire = self.log_wire.as_deref().map(signing_in::address).transpose()?;
-        let settings = Settings::load(&home, None)?;
-        // Held to the end: nobody else writes what this process reads, or its log.
-        let _lock = InstanceLock::take(&home)?;
-        let log = Log::start(&settings.config.log, &home.logs(), log_wire.clone())?;
-        run(home, settings, log, log_wire)
+        if self.background {
+            let process = background::start(&home, log_wire.as_ref())?;
+            say(&background::Told::Serving { process }.to_string());
+            return Ok(ExitCode::SUCCESS);
+        }
+        if !background::is_it() {
+            run(home, log_wire, || say("ready"))?;
+        } else if let Err(failure) = run(home, log_wire, background::say_ready) {
+            background::say_failed(&failure);
+            return Err(failure);
+        }
+        Ok(ExitCode::SUCCESS)
     }
 }
 
-fn run(
-    home: Home,
-    settings: Settings,
-    log: Log,
-    log_wire: Option<Address>,
-) -> Result<ExitCode, Failure> {
+/// Serves to the end; `ready` is done once every listener accepts.
+fn run(home: Home, log_wire: Option<Address>, ready: fn()) -> Result<(), Failure> {
+    let settings = Settings::load(&home, None)?;
+    // Held to the end: nobody else writes what this process reads, or its log.
+    let _lock = InstanceLock::take(&home)?;
+    let log = Log::start(&settings.config.log, &home.logs(), log_wire.clone())?;
     // One that was killed left its address behind; nobody is to knock there.
     let _ = private_file::remove(&home.control_file());
     private_file::create_private_dir(&home.accounts()).map_err(|error| {
         Failure::from(Mistake::FolderUnwritable { folder: &home.accounts(), error: &error })
     })?;
-    block_on(serve(home, settings, log, log_wire))?;
-    Ok(ExitCode::SUCCESS)
+    block_on(serve(home, settings, log, log_wire, ready))
 }
 
 async fn serve(
@@ -59,6 +73,7 @@ async fn serve(
     settings: Settings,
     log: Log,
     log_wire: Option<Address>,
+    ready: fn(),
 ) -> Result<(), Failure> {
     let signals =
         Signals::listen().map_err(|error| Failure::from(Mistake::SignalsUnheard(&error)))?;
@@ -77,12 +92,14 @@ async fn serve(
             hint_of_new_start(&begun.config, &now.config);
         }
     });
-    say("ready");
-    notify(Stage::Ready);
+    ready();
+    service_manager::ready(&in_short(&server));
+    let beating = tokio::spawn(beat(server.clone()));
     until_stopped(&server, &mut channel, signals).await;
     tracing::info!("stopping; sessions come to rest");
-    notify(Stage::Stopping);
+    service_manager::stopping();
     server.stop().await;
+    beating.abort();
     changed.abort();
     tracing::info!("stopped");
     Ok(())
@@ -181,29 +198,26 @@ async fn until_stopped(server: &Arc<Server>, channel: &mut Channel, mut signals:
     }
 }
 
-/// What a service manager is told.
-#[derive(Debug, Clone, Copy)]
-enum Stage {
-    Ready,
-    Stopping,
-}
-
-/// Tells systemd, where it has asked to be told.
-#[cfg(unix)]
-fn notify(stage: Stage) {
-    let state = match stage {
-        Stage::Ready => sd_notify::NotifyState::Ready,
-        Stage::Stopping => sd_notify::NotifyState::Stopping,
-    };
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::debug!("systemd can't be told ({error})");
+/// Tells the service manager that all goes on, as often as it wants to hear it: on the runtime that serves
+/// the mail clients, and only once the locks were to be had that they need.
+async fn beat(server: Arc<Server>) {
+    let Some(pulse) = service_manager::pulse() else { return };
+    loop {
+        tokio::time::sleep(pulse).await;
+        service_manager::alive(&in_short(&server));
     }
 }
 
-/// Windows' service manager is not told by a program in the foreground.
-#[cfg(windows)]
-fn notify(stage: Stage) {
-    tracing::debug!(?stage, "no service manager to tell");
+/// The state of things in a line, without anybody's address: every user of the machine can read it.
+fn in_short(server: &Server) -> String {
+    let accounts = server.status().accounts;
+    let (mut imap, mut smtp) = (0, 0);
+    for account in &accounts {
+        imap += account.sessions.imap;
+        smtp += account.sessions.smtp;
+    }
+    let plural = if accounts.len() == 1 { "" } else { "s" };
+    format!("{} account{plural}; {imap} IMAP and {smtp} SMTP sessions", accounts.len())
 }
 
 pub(super) enum Signal {

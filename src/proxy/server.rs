@@ -19,6 +19,7 @@ use super::session::Context;
 use super::trouble::Protocol;
 use crate::accounts::{Keys, Store, StoreError};
 use crate::config::{Config, Endpoint, Home};
+use crate::service_manager::Reloading;
 use crate::settings::{Settings, SettingsError};
 
 /// How long sessions have to come to rest when the proxy stops.
@@ -130,6 +131,7 @@ impl Server {
     /// Reads the configuration and the accounts again. Sessions go on. If anything is wrong, the
     /// old configuration stays in use as a whole.
     pub fn reload(&self) -> Result<Reloaded, ServeError> {
+        let _told = Reloading::begin();
         let settings = Arc::new(Settings::load(&self.home, None)?);
         let bound = bind(&self.home, &settings.config, &self.lock())?;
         self.entrance.household.rescan()?;

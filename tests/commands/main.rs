@@ -8,9 +8,14 @@
 mod support;
 
 mod accounts;
+mod background;
 mod demo;
 mod mistakes;
+#[cfg(unix)]
+mod notified;
 mod running;
+#[cfg(target_os = "linux")]
+mod service;
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

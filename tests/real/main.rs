@@ -33,6 +33,7 @@ mod outages;
 mod outlook;
 mod round_trip;
 mod running;
+mod service;
 mod sign_in;
 mod sign_on_imap;
 mod sign_on_smtp;

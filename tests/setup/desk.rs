@@ -13,6 +13,14 @@ use super::terminal::Terminal;
 /// The subject of the mail that is there.
 pub(super) const SUBJECT: &str = "Lunch on Friday?";
 
+/// As much of a systemd as a start at log-in needs.
+const SYSTEMD: &str = "\
+case $* in
+    *FragmentPath*) printf 'UnitFileState=\\nActiveState=inactive\\nFragmentPath=\\n' ;;
+    *LoadState*) echo LoadState=loaded ;;
+    *' restart '*) gatepost run --background ;;
+esac";
+
 /// A newcomer's computer: an empty home, and Google as it would be.
 pub(super) struct Desk {
     pub(super) google: StandIn,
@@ -39,10 +47,8 @@ impl Desk {
         if std::fs::hard_link(env!("CARGO_BIN_EXE_gatepost"), &program).is_err() {
             std::fs::copy(env!("CARGO_BIN_EXE_gatepost"), &program).unwrap();
         }
-        let opener = desk.path(".cargo/bin/xdg-open");
-        std::fs::write(&opener, "#!/bin/sh\nprintf '%s\\n' \"$1\" >> \"$HOME/opened\"\n").unwrap();
-        std::fs::set_permissions(&opener, std::os::unix::fs::PermissionsExt::from_mode(0o755))
-            .unwrap();
+        desk.install("xdg-open", "printf '%s\\n' \"$1\" >> \"$HOME/opened\"");
+        desk.install("systemctl", SYSTEMD);
         std::fs::write(desk.path(".config/gatepost/ca.pem"), desk.google.ca_pem()).unwrap();
         let config = format!(
             "[listen]\nimap = \"localhost:{}\"\nsmtp = \"localhost:{}\"\nstatus = \"\"\n[secrets]\nkeychain = \"off\"\n{}",
@@ -52,6 +58,14 @@ impl Desk {
         );
         std::fs::write(desk.path(".config/gatepost/config.toml"), config).unwrap();
         desk
+    }
+
+    /// A program of the computer's own.
+    fn install(&self, name: &str, script: &str) {
+        let program = self.path(".cargo/bin").join(name);
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
     }
 
     pub(super) fn path(&self, below: &str) -> PathBuf {
@@ -155,6 +169,13 @@ impl Desk {
             assert!(start.elapsed() < PATIENCE, "no page of Google's was opened");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        // What its systemd has started, if it has.
+        let _ = self.command("stop").output();
     }
 }
 

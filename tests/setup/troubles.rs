@@ -124,7 +124,7 @@ async fn who_leaves_goes_on_where_they_were() {
     // The new Outlook can't; whoever has no other yet may come back.
     person.until("Which program?");
     person.choose(7);
-    person.until("Show how Gatepost starts");
+    person.until("Let Gatepost start by itself");
     person.types("n");
     person.enter();
     let last = person.until("Start it right here, now?");
@@ -355,4 +355,27 @@ async fn without_a_folder_of_downloads_the_pages_go_where_they_are_said_to() {
     assert!(folder.join("index.html").is_file() && folder.join("privacy.html").is_file());
     person.press(b"\x1b");
     assert_eq!(person.end().0, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_systemd_it_may_be_started_by_hand() {
+    let desk = Desk::new().await;
+    std::fs::remove_file(desk.path(".cargo/bin/systemctl")).unwrap();
+    let mut person = desk.setup(&[YOU, "--no-sign-in", "--for", "new-outlook"]);
+    person.until("Enter goes on:");
+    person.enter();
+    person.until("Let Gatepost start by itself");
+    person.enter();
+    let screen = person.until("Start it right here, now?");
+    for wanted in ["There is no systemd here", "The start at log-in: `gatepost service install`"] {
+        assert!(screen.contains(wanted), "{wanted}:\n{screen}");
+    }
+    assert!(!desk.path(".config/systemd").exists());
+    person.enter();
+    person.until("ready");
+    person.press(b"\x03");
+    assert_eq!(person.end().0, 0);
+    // A script is told by the exit code.
+    let told = desk.told(&[YOU, "--no-sign-in", "--for", "new-outlook", "--at-login"]);
+    assert!(told.contains("There is no systemd here") && told.ends_with("[exit 1]\n\n"), "{told}");
 }

@@ -5,7 +5,7 @@ mod outlook;
 mod places;
 mod thunderbird;
 mod words;
-mod xml;
+pub(super) mod xml;
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -24,7 +24,6 @@ use crate::settings::SettingsError;
 
 pub(super) use places::{Place, Places};
 pub(super) use words::{FIRST_OF_ALL, MailProgram};
-pub(super) use xml::escape;
 
 /// Show what to enter in a mail program, or write a file that sets it up
 #[derive(Args)]

@@ -3,7 +3,6 @@
 
 mod address;
 mod ask;
-mod at_login;
 mod client;
 mod consent;
 mod console;
@@ -24,7 +23,7 @@ use super::mistake::Mistake;
 use super::report::{Exit, Failure, put, say};
 use super::settings::{MailProgram, Places};
 use super::terminal::{Look, Mark};
-use super::{login, run, running};
+use super::{login, run, running, service};
 use crate::accounts::{Address, Record, Store};
 use crate::config::{Config, Home};
 use crate::secret::LocalPassword;
@@ -77,7 +76,7 @@ pub(super) struct Setup {
     /// Write the file that sets the mail program up here; nothing may be there yet
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Show how Gatepost starts by itself when you log in
+    /// Let Gatepost start by itself when you log in, and now
     #[arg(long)]
     at_login: bool,
     /// Serve mail programs in the end, as `gatepost run` does
@@ -185,9 +184,9 @@ impl Walk<'_> {
             None => None,
         };
         step(6, "Start by itself");
-        self.at_login()?;
+        let starts = self.at_login()?;
         self.summary(&address, way, places.as_ref());
-        self.finish(proved)
+        self.finish(proved && starts)
     }
 
     /// Without a person: whatever would be asked must have been answered, before anything is done.
@@ -300,22 +299,18 @@ impl Walk<'_> {
         places.rows(address.as_str(), &password)
     }
 
-    fn at_login(&self) -> Step<()> {
-        let wanted = match self.person {
-            true => {
-                self.setup.at_login || yes("Show how Gatepost starts by itself when you log in?")?
-            }
-            false => self.setup.at_login,
-        };
-        if wanted {
-            let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("gatepost"));
-            say(&format!("\n{}", at_login::words(&program, self.home)));
-            if self.person {
-                say("");
-                ask::enter("Enter goes on:")?;
-            }
+    /// The sixth step. False if it was to be done and could not.
+    fn at_login(&mut self) -> Step<bool> {
+        let wanted = self.setup.at_login
+            || self.person && yes("Let Gatepost start by itself when you log in?")?;
+        if !wanted {
+            return Ok(true);
         }
-        Ok(())
+        let Err(failure) = service::install(self.home) else { return Ok(true) };
+        tell(&failure);
+        let again = self.command("service install");
+        self.left_out.push(format!("The start at log-in: `{again}`."));
+        Ok(false)
     }
 
     fn summary(&self, address: &Address, way: Option<&str>, places: Option<&Places>) {

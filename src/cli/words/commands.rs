@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::{Chapter, YOU, denied, every, rooms};
 use crate::accounts::{Address, AddressError, NoRandomness, PasswordError, RecordError};
+use crate::cli::background::{STARTING, Told as Background};
 use crate::cli::check::{doors, rounds};
 use crate::cli::demo::PLAYING;
 use crate::cli::keys;
@@ -12,6 +13,7 @@ use crate::cli::mistake::Mistake;
 use crate::cli::password::RENEWING;
 use crate::cli::run::Hint;
 use crate::cli::running::{ASKING, STOPPING, account_line};
+use crate::cli::service::Told as Service;
 use crate::cli::setup::ASKING_GOOGLE;
 use crate::cli::signing_in::PROVING;
 use crate::config::{ClientFileError, HomeError};
@@ -29,6 +31,7 @@ pub(super) fn chapter() -> String {
         Mistake::FolderUnwritable { .. } =>
             Mistake::FolderUnwritable { folder: Path::new("accounts"), error },
         Mistake::NoLevel { .. } => Mistake::NoLevel { variable: "GATEPOST_LOG", typed: "loud" },
+        Mistake::SilentStart => Mistake::SilentStart,
         Mistake::SignalsUnheard(_) => Mistake::SignalsUnheard(error),
         Mistake::NoAddress { .. } => Mistake::NoAddress { typed: "you", why: AddressError::NotOneAt },
         Mistake::NoAccount { .. } => Mistake::NoAccount { typed },
@@ -54,6 +57,17 @@ pub(super) fn chapter() -> String {
         Mistake::GrantUnopened(_) => Mistake::GrantUnopened(&RecordError::BrokenSeal),
         Mistake::GrantNotEnded { .. } =>
             Mistake::GrantNotEnded { why: "Google's sign-in server can't be reached (no route)." },
+        Mistake::NoService => Mistake::NoService,
+        Mistake::NoSystemd => Mistake::NoSystemd,
+        Mistake::NoUserManager { .. } =>
+            Mistake::NoUserManager { why: "Failed to connect to bus: No medium found" },
+        Mistake::ServiceRefused { .. } =>
+            Mistake::ServiceRefused { by: "systemd", why: "Access denied" },
+        Mistake::UnitUnwritable { .. } =>
+            Mistake::UnitUnwritable { file: Path::new("gatepost.service"), error },
+        Mistake::LineTooLong { .. } => Mistake::LineTooLong { length: 283, longest: 260 },
+        Mistake::ServiceNotStarted => Mistake::ServiceNotStarted,
+        Mistake::PathUnfit { .. } => Mistake::PathUnfit { path: Path::new("/srv/line\nbreak") },
         Mistake::NothingToStop => Mistake::NothingToStop,
         Mistake::NotReloaded { .. } =>
             Mistake::NotReloaded { why: "config.toml, line 1, lissen: no such key; did you mean “listen”?" },
@@ -75,6 +89,29 @@ pub(super) fn chapter() -> String {
     for why in rooms::password_errors() {
         chapter.failure(Mistake::PasswordUnfit(why));
     }
+    chapter.heading("A start without a window");
+    for told in
+        every![Background: Background::Serving { .. } => Background::Serving { process: 4711 }]
+    {
+        chapter.line(told);
+    }
+    chapter.heading("The start at log-in");
+    for told in every![Service<'_>:
+        Service::Installed => Service::Installed,
+        Service::InstalledBeside { .. } => Service::InstalledBeside { process: 4711 },
+        Service::Replaced { .. } => Service::Replaced { command: "/usr/bin/gatepost run" },
+        Service::Removed => Service::Removed,
+        Service::NothingThere => Service::NothingThere,
+        Service::State { .. } => Service::State { enabled: true, running: true },
+        Service::Journal => Service::Journal,
+        Service::LogFile { .. } => Service::LogFile { file: Path::new("logs/gatepost.log") },
+        Service::Linger { .. } => Service::Linger { on: false },
+        Service::Flash => Service::Flash,
+    ] {
+        chapter.line(told);
+    }
+    chapter.line(Service::State { enabled: false, running: false });
+    chapter.line(Service::Linger { on: true });
     chapter.heading("What is pasted while `login` waits");
     chapter.line(NOT_THE_ADDRESS).line(ANOTHER_SIGN_IN);
     chapter.0
@@ -82,7 +119,7 @@ pub(super) fn chapter() -> String {
 
 pub(super) fn under_way() -> String {
     let mut chapter = Chapter::default();
-    let own = [PLAYING, PROVING, ASKING_GOOGLE, REVOKING, ASKING, STOPPING, RENEWING];
+    let own = [PLAYING, PROVING, ASKING_GOOGLE, REVOKING, ASKING, STARTING, STOPPING, RENEWING];
     let checking = [rounds::THE_WAY, doors::READING, doors::SENDING, doors::MAILING];
     for words in own.into_iter().chain([keys::WAITING, keys::DERIVING]).chain(checking) {
         assert!(!words.ends_with('.'), "{words}");
