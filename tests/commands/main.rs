@@ -55,7 +55,8 @@ fn run_with(home: &Path, arguments: &[&str], stdin: &str) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// The exit code and what a person reads, with the home's path left out.
+/// The exit code and what a person reads, with the home's path left out, and what each system says in
+/// words of its own.
 fn told(home: &Path, arguments: &[&str]) -> String {
     told_with(home, arguments, "")
 }
@@ -63,12 +64,15 @@ fn told(home: &Path, arguments: &[&str]) -> String {
 /// The same, with something on stdin.
 fn told_with(home: &Path, arguments: &[&str], stdin: &str) -> String {
     let output = run_with(home, arguments, stdin);
-    let text = String::from_utf8_lossy(&output.stderr).replace(&home.display().to_string(), "HOME");
-    format!(
-        "$ gatepost {}\n{text}[exit {}]\n",
-        arguments.join(" "),
-        output.status.code().unwrap_or(-1)
-    )
+    let code = output.status.code().unwrap_or(-1);
+    let text = String::from_utf8_lossy(&output.stderr);
+    let told = format!("$ gatepost {}\n{text}[exit {code}]\n", arguments.join(" "));
+    let mut told = told.replace(&home.display().to_string(), "HOME").replace("HOME\\", "HOME/");
+    for missing in ["no such file", "no such folder/file"] {
+        let words = std::fs::read(home.join(missing)).unwrap_err().to_string();
+        told = told.replace(words.split(" (os error").next().unwrap(), "what the system says");
+    }
+    told
 }
 
 /// An account that somebody signed in to once.

@@ -12,7 +12,7 @@ fn a_level_that_is_none_is_refused() {
 }
 
 #[test]
-fn a_busy_port_and_a_second_instance_are_named() {
+fn a_busy_port_is_named_with_its_owner() {
     let folder = tempfile::tempdir().unwrap();
     let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = other.local_addr().unwrap().port();
@@ -25,7 +25,13 @@ fn a_busy_port_and_a_second_instance_are_named() {
     let owner = format!("(process {})", std::process::id());
     assert!(said.contains(&format!("Port {port} (imap) is taken by")), "{said}");
     assert!(said.contains(&owner) && said.contains("config.toml"), "{said}");
-    drop(other);
+}
+
+#[test]
+fn a_second_instance_is_named_and_the_first_one_stops() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "[listen]\nimap = \"127.0.0.1:0\"\nsmtp = \"\"\n";
+    std::fs::write(folder.path().join("config.toml"), config).unwrap();
     let mut first = Proxy::start(folder.path());
     let output = run(folder.path(), &["run"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();

@@ -19,11 +19,11 @@ fn with_keyring() -> Setting {
     Setting { keyring: true, ..Setting::default() }
 }
 
-fn account(scene: &Scene) -> Value {
+pub(crate) fn account(scene: &Scene) -> Value {
     scene.home.status()["accounts"][0].clone()
 }
 
-fn assert_opens(scene: &Scene) {
+pub(crate) fn assert_opens(scene: &Scene) {
     let is_ready = || account(scene)["state"] == "ready";
     assert!(process::until(SOON, is_ready), "{}\n{}", account(scene), scene.log());
 }

@@ -43,4 +43,5 @@ mod ten_clients;
 mod thunderbird;
 mod token_life;
 mod upstream_tls;
+mod windows;
 mod wrong_password;

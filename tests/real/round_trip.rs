@@ -11,7 +11,7 @@ use crate::support::{
 
 const LIMIT: Duration = Duration::from_secs(120);
 
-fn send_three_and_read_them_back(scene: &mut Scene) {
+pub(crate) fn send_three_and_read_them_back(scene: &mut Scene) {
     // The last is big enough for several buffers to fill up.
     let mails = [(1, 900, 1), (2, 5000, 200_000), (3, 5000, 4_000_000)]
         .map(|(number, longest, attachment)| mail(ADDRESS, number, longest, attachment));

@@ -8,6 +8,10 @@ use std::{
     time::Duration,
 };
 
+use gatepost::accounts::{
+    Address, Grant, GrantFacts, KeyFile, NewPassword, Record, Store, StoreError,
+};
+use gatepost::secret::RefreshToken;
 use serde_json::Value;
 
 use super::support::{
@@ -236,6 +240,90 @@ fn the_unit_of_a_package_is_used_as_it_is() {
         assert_eq!(person.manager.shows(UNIT, "UnitFileState"), "disabled");
         assert!(packaged.exists());
     });
+}
+
+/// As the unit for a server has it: what systemd hands over opens the accounts at the start.
+#[test]
+fn a_credential_opens_the_accounts() {
+    within(LIMIT, || {
+        let person = Person::new();
+        let key = person.folder.path().join("key");
+        let key_file = KeyFile::create(&key).unwrap();
+        keep_account(&person.folder.path().join("other"), &key_file);
+        let more = person.own_unit().with_file_name("gatepost.service.d");
+        fs::create_dir(&more).unwrap();
+        let credential = format!("[Service]\nLoadCredential=gatepost.key:{}\n", key.display());
+        fs::write(more.join("key.conf"), credential).unwrap();
+        for path in [&key, &more, &person.folder.path().join("other")] {
+            give(path);
+        }
+
+        let state = || {
+            let status = person.gatepost("other", &["status", "--json"]);
+            let status: Value = serde_json::from_slice(&status.stdout).unwrap();
+            status["accounts"][0]["state"].clone()
+        };
+        person.does("other", &["service", "install"]);
+        assert_ne!(state(), "locked");
+        fs::remove_file(more.join("key.conf")).unwrap();
+        person.manager.systemctl(&["daemon-reload"]);
+        person.manager.systemctl(&["restart", UNIT]);
+        assert_eq!(state(), "locked");
+    });
+}
+
+/// What the unit for a server forbids by filters; its namespaces are not a person's to make.
+#[test]
+fn it_serves_under_the_filters_of_the_servers_unit() {
+    /// For the machine's own systemd alone.
+    const OF_THE_MACHINE: [&str; 10] = [
+        "After=",
+        "Ambient",
+        "Capability",
+        "LoadCredential",
+        "Private",
+        "ProcSubset",
+        "Protect",
+        "StateDirectory",
+        "User=",
+        "Wants=",
+    ];
+    within(LIMIT, || {
+        let person = Person::new();
+        // Without the odd characters, which are another test's.
+        let program = person.folder.path().join("gatepost");
+        fs::copy(&person.program, &program).unwrap();
+        give(&program);
+        let unit = include_str!("../../config/systemd/system/gatepost.service");
+        let is_left = |line: &&str| !OF_THE_MACHINE.iter().any(|key| line.starts_with(key));
+        let unit: String = unit.lines().filter(is_left).flat_map(|line| [line, "\n"]).collect();
+        assert!(unit.contains("\nSystemCallFilter=~@privileged @resources\n"));
+        let unit = unit.replace("/usr/bin/gatepost", program.to_str().unwrap());
+        fs::write(person.own_unit(), unit.replace("/var/lib/gatepost", &person.home("other")))
+            .unwrap();
+        give(&person.own_unit());
+        person.manager.systemctl(&["daemon-reload"]);
+        let does = |verb: &str| person.manager.systemctl(&[verb, UNIT]).status.success();
+        assert!(does("start"));
+        person.does("other", &["status"]);
+        let about = fs::read_to_string(format!("/proc/{}/status", person.process())).unwrap();
+        assert!(about.contains("Seccomp:\t2\n") && about.contains("NoNewPrivs:\t1\n"), "{about}");
+        assert!(does("reload") && does("stop"));
+        assert_eq!(person.manager.shows(UNIT, "Result"), "success");
+    });
+}
+
+/// An account that the key file opens.
+fn keep_account(home: &Path, key_file: &KeyFile) {
+    let address = Address::parse("you@gmail.com").unwrap();
+    let facts =
+        GrantFacts { sign_in_name: "you@gmail.com".to_owned(), granted: 1, grant_expires: None };
+    let grant = Grant { refresh_token: RefreshToken::new("1//token") };
+    let password = NewPassword::generate().unwrap();
+    let record =
+        Record::create(&address, "gmail", facts, &grant, &password, Some(key_file)).unwrap();
+    let store = Store::new(home.join("accounts"));
+    store.update(&address, |_| Ok::<_, StoreError>(Some(record))).unwrap();
 }
 
 /// `systemd-analyze` without anything that runs.

@@ -19,6 +19,7 @@ use serde_json::Value;
 use super::{
     bed::{ADDRESS, Bed},
     process,
+    windows::Windows,
 };
 
 /// How long a command that asks nobody may take.
@@ -44,6 +45,8 @@ struct Started {
     /// What stands before it on the command line: programs that start others elsewhere, as somebody
     /// else, or at another time.
     through: Vec<String>,
+    /// How it is told of a path.
+    path: fn(&Path) -> String,
 }
 
 /// What `gatepost login --json` came to.
@@ -80,16 +83,45 @@ impl Home {
         provider: &str,
         environment: Vec<(String, String)>,
     ) -> Arc<Self> {
+        let started = Started {
+            program: env!("CARGO_BIN_EXE_gatepost").into(),
+            through: Vec::new(),
+            path: |path| path.display().to_string(),
+        };
+        Self::of(bed, name, provider, environment, started)
+    }
+
+    /// The same for the program that was built for Windows.
+    pub(crate) fn on_windows(
+        bed: &Bed,
+        name: &str,
+        provider: &str,
+        windows: &Windows,
+    ) -> Arc<Self> {
+        let started = Started {
+            program: windows.program().to_owned(),
+            through: vec![Windows::RUNNER.to_owned()],
+            path: Windows::path,
+        };
+        let authority = Windows::path(&bed.authority());
+        let provider = format!("ca_file = {authority:?}\n{provider}");
+        Self::of(bed, name, &provider, windows.environment(), started)
+    }
+
+    fn of(
+        bed: &Bed,
+        name: &str,
+        provider: &str,
+        environment: Vec<(String, String)>,
+        started: Started,
+    ) -> Arc<Self> {
         let home = Self {
             folder: bed.scratch(name),
             said: bed.scratch(&format!("{name}-said")),
             runs: AtomicUsize::new(0),
             level_is_configured: AtomicBool::new(false),
             environment,
-            started: Mutex::new(Started {
-                program: env!("CARGO_BIN_EXE_gatepost").into(),
-                through: Vec::new(),
-            }),
+            started: Mutex::new(started),
         };
         home.configure(&configuration(bed, provider));
         Arc::new(home)
@@ -132,7 +164,7 @@ impl Home {
         command.args(["--pdeathsig", "KILL"]);
         let started = self.started.lock().expect("no panic");
         command.args(&started.through).arg(&started.program);
-        command.args(arguments).arg("--home").arg(&self.folder);
+        command.args(arguments).arg("--home").arg((started.path)(&self.folder));
         // Nothing of this machine's own: no configuration, keychain or proxy.
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", &self.said);
         command.envs(self.environment.iter().cloned());

@@ -17,6 +17,7 @@ pub(crate) mod servers;
 pub(crate) mod thunderbird;
 pub(crate) mod trial;
 pub(crate) mod user_manager;
+pub(crate) mod windows;
 pub(crate) mod wire;
 
 use std::{

@@ -21,6 +21,7 @@ use super::{
     mail_client::Settings,
     messages,
     servers::Keyring,
+    windows::Windows,
     wire::Wire,
     within,
 };
@@ -41,6 +42,8 @@ pub(crate) struct Setting {
     pub(crate) token_life: Option<Duration>,
     /// In the session of a person whose keyring is unlocked; else there is no keychain.
     pub(crate) keyring: bool,
+    /// With the program for Windows in Wine, and Windows' keychain; needs `tests/windows/run`.
+    pub(crate) windows: bool,
 }
 
 impl Setting {
@@ -84,12 +87,13 @@ impl Scene {
             bed.google.set_token_life(life);
         }
         let keyring = setting.keyring.then(|| Keyring::unlocked(&bed.scratch("session")));
+        let with_keychain = format!("{}\n[secrets]\nkeychain = \"auto\"\n", setting.provider);
         let home = match &keyring {
-            None => Home::new(&bed, "home", setting.provider),
-            Some(keyring) => {
-                let keychain = format!("{}\n[secrets]\nkeychain = \"auto\"\n", setting.provider);
-                Home::in_session(&bed, "home", &keychain, keyring.environment())
+            _ if setting.windows => {
+                Home::on_windows(&bed, "home", &with_keychain, &Windows::prepared())
             }
+            None => Home::new(&bed, "home", setting.provider),
+            Some(keyring) => Home::in_session(&bed, "home", &with_keychain, keyring.environment()),
         };
         let password = sign_in(&home, ADDRESS, setting.password);
         let proxy = Some(home.run());

@@ -1,0 +1,110 @@
+//! The program for Windows, in Wine, between the same servers and clients: everything that a person
+//! does with it there, in one go. `tests/windows/run` builds it and runs this.
+//!
+//! What Wine can't tell of Windows is in `docs/platforms.md`.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::{
+    keychain::{account, assert_opens},
+    round_trip::send_three_and_read_them_back,
+    support::{
+        bed::ADDRESS,
+        clients::CLIENTS,
+        mail_client::{Settings, Task},
+        process::said,
+        scene::{Scene, Setting},
+        trial::Trial,
+        windows::Windows,
+    },
+};
+
+/// Wine takes its time with each command.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Where Wine keeps what programs give to Windows' Credential Manager.
+const CREDENTIALS: &str = r"HKEY_CURRENT_USER\Software\Wine\Credential Manager";
+
+#[test]
+#[ignore = "needs Wine: run tests/windows/run"]
+fn the_journey() {
+    let setting = Setting { smtp: true, windows: true, ..Setting::default() };
+    setting.play(LIMIT, |scene| {
+        // Somebody has signed in without a browser, and Gatepost runs.
+        assert_opens(scene);
+        assert_eq!(account(scene)["opens_with"], json!(["password", "keychain"]));
+        assert!(keys_kept() > 0, "not by the keychain");
+
+        send_three_and_read_them_back(scene);
+        curl_does_what_it_can(scene);
+        a_second_one_is_refused(scene);
+        the_configuration_is_read_again(scene);
+        check_finds_nothing_wrong(scene);
+
+        // `stop`, and another start: nobody signs on, and the account is open.
+        scene.restart();
+        assert_opens(scene);
+        assert_eq!(account(scene)["sessions"], json!({"imap": 0, "smtp": 0}));
+        drop(scene.signed_on());
+
+        the_local_password_is_renewed(scene);
+        the_grant_is_given_back(scene);
+    });
+}
+
+fn curl_does_what_it_can(scene: &Scene) {
+    let curl = CLIENTS.iter().find(|client| client.name == "curl").expect("a row of the table");
+    let plain = scene.bed.plain_dovecot();
+    let mut trial = Trial::prepare(&Settings::direct(&plain, ADDRESS));
+    let folder = scene.bed.scratch("curl");
+    let mut session = curl.program.open(&scene.settings(), &folder);
+    for task in Task::ALL.iter().filter(|task| curl.tasks.contains(task)) {
+        if let Err(words) = trial.try_out(curl, &mut *session, &folder, *task) {
+            panic!("{}: {words}", task.word());
+        }
+    }
+}
+
+fn a_second_one_is_refused(scene: &Scene) {
+    let output = scene.home.gatepost(&["run"], b"");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    assert!(said(&output).contains("already"), "{}", said(&output));
+}
+
+/// It goes the whole way, from the disk over the clock to a mail program of its own.
+fn check_finds_nothing_wrong(scene: &Scene) {
+    let output = scene.home.gatepost(&["check", "--send", "--json"], b"");
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    assert!(said(&output).contains(r#""check":"sending""#), "{}", said(&output));
+}
+
+fn the_configuration_is_read_again(scene: &Scene) {
+    let output = scene.home.gatepost(&["reload"], b"");
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+/// The keychain opens the account for it: the old one isn't asked for.
+fn the_local_password_is_renewed(scene: &mut Scene) {
+    let output = scene.home.gatepost(&["password", ADDRESS, "--new", "--json"], b"");
+    assert!(output.status.success(), "{}", said(&output));
+    let event: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
+    scene.password = event["password"].as_str().expect("a password").to_owned();
+    drop(scene.signed_on());
+}
+
+fn the_grant_is_given_back(scene: &Scene) {
+    let before = keys_kept();
+    let output = scene.home.gatepost(&["logout", ADDRESS], b"");
+    assert!(output.status.success(), "{}", said(&output));
+    assert_eq!(scene.bed.google.revocations(), 1);
+    assert_eq!(keys_kept(), before - 1);
+}
+
+/// How many keys of this account Windows' Credential Manager holds; a run that was broken off left one.
+fn keys_kept() -> usize {
+    let entry = format!("{CREDENTIALS}\\Generic: annaexample@gmail.com ");
+    let held = Windows::prepared().registry(CREDENTIALS);
+    held.lines().filter(|line| line.starts_with(&entry)).count()
+}
