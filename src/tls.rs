@@ -69,10 +69,10 @@ pub fn timeless_config(ca_file: Option<&Path>) -> Result<Arc<ClientConfig>, TlsE
 
 /// True if the platform's verifier takes this certificate of a server's for this name, now.
 pub fn accepts(certificate: &CertificateDer<'_>, name: &str) -> bool {
-    let (Ok(verifier), Ok(name)) = (verifier(None), ServerName::try_from(name)) else {
+    let (Ok(trust), Ok(name)) = (Trust::of(None), ServerName::try_from(name)) else {
         return false;
     };
-    verifier.verify_server_cert(certificate, &[], &name, &[], UnixTime::now()).is_ok()
+    trust.verify_server_cert(certificate, &[], &name, &[], UnixTime::now()).is_ok()
 }
 
 fn witnessed(
@@ -87,8 +87,8 @@ fn witnessed(
     Ok((Arc::new(config), witness))
 }
 
-/// A verifier that trusts as the others do, and remembers who signed the certificate that a server showed, whether it
-/// was accepted or not.
+/// A verifier that trusts as the others do, and remembers who signed the certificate that a server
+/// showed, whether it was accepted or not.
 #[derive(Debug)]
 pub struct Witness {
     trust: Trust,
