@@ -85,7 +85,12 @@ fn watchdog() -> Option<Duration> {
 /// Windows' service manager is not told by a program that a person's log-in starts.
 #[cfg(not(unix))]
 fn tell(words: &[Word<'_>]) {
-    tracing::trace!(?words, "there is no service manager to tell");
+    for word in words {
+        match word {
+            Word::Status(line) => tracing::trace!(line, "no service manager to tell"),
+            stage => tracing::trace!(?stage, "no service manager to tell"),
+        }
+    }
 }
 
 #[cfg(not(unix))]

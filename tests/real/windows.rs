@@ -14,7 +14,7 @@ use crate::{
         bed::ADDRESS,
         clients::CLIENTS,
         mail_client::{Settings, Task},
-        process::said,
+        process::{said, until},
         scene::{Scene, Setting},
         trial::Trial,
         windows::Windows,
@@ -23,9 +23,13 @@ use crate::{
 
 /// Wine takes its time with each command.
 const LIMIT: Duration = Duration::from_secs(300);
+const SOON: Duration = Duration::from_secs(30);
 
 /// Where Wine keeps what programs give to Windows' Credential Manager.
 const CREDENTIALS: &str = r"HKEY_CURRENT_USER\Software\Wine\Credential Manager";
+
+/// What Windows starts when this person logs in.
+const RUN: &str = r"HKEY_CURRENT_USER\Software\Microsoft\Windows\CurrentVersion\Run";
 
 #[test]
 #[ignore = "needs Wine: run tests/windows/run"]
@@ -49,6 +53,7 @@ fn the_journey() {
         assert_eq!(account(scene)["sessions"], json!({"imap": 0, "smtp": 0}));
         drop(scene.signed_on());
 
+        scene.while_stopped(it_starts_at_log_in);
         the_local_password_is_renewed(scene);
         the_grant_is_given_back(scene);
     });
@@ -83,6 +88,36 @@ fn check_finds_nothing_wrong(scene: &Scene) {
 fn the_configuration_is_read_again(scene: &Scene) {
     let output = scene.home.gatepost(&["reload"], b"");
     assert!(output.status.success(), "{}", said(&output));
+}
+
+/// The Run key, which Wine heeds as Windows does.
+fn it_starts_at_log_in(scene: &mut Scene) {
+    let gatepost = |arguments: &[&str]| scene.home.gatepost(arguments, b"");
+    let succeeds = |arguments: &[&str]| {
+        let output = gatepost(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+        said(&output)
+    };
+    let is_running = || gatepost(&["status"]).status.success();
+    assert!(!is_running());
+
+    succeeds(&["service", "install"]);
+    let line = Windows::prepared().registry(RUN);
+    let folder = Windows::path(scene.home.folder());
+    assert!(line.contains("gatepost.exe") && line.contains("run --background"), "{line}");
+    assert!(line.contains(&folder), "{line}");
+    assert!(is_running(), "it was to start at once");
+    assert!(succeeds(&["service", "status"]).contains("serves now"));
+    succeeds(&["stop"]);
+    assert!(!is_running());
+
+    Windows::prepared().log_in();
+    assert!(until(SOON, is_running), "nothing started at the log-in");
+    assert_opens(scene);
+    succeeds(&["service", "uninstall"]);
+    assert!(!is_running(), "it was to end at once");
+    let line = Windows::prepared().registry(RUN);
+    assert!(!line.contains("gatepost"), "{line}");
 }
 
 /// The keychain opens the account for it: the old one isn't asked for.

@@ -4,7 +4,7 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -54,5 +54,16 @@ impl Windows {
         query.args(["reg", "query", key, "/s"]).envs(self.environment());
         let output = process::run(&mut query, b"", PATIENCE);
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The person logs in: what is to start then, does.
+    pub(crate) fn log_in(&self) {
+        let mut boot = Command::new(Self::RUNNER);
+        // What it starts goes on, and would keep a pipe open.
+        let null = || Stdio::null();
+        boot.arg("wineboot").envs(self.environment());
+        let boot = boot.stdin(null()).stdout(null()).stderr(null()).spawn();
+        let status = process::wait(&mut boot.expect("Wine"), PATIENCE);
+        assert!(status.is_some_and(|status| status.success()), "{status:?}");
     }
 }
