@@ -3,7 +3,7 @@
 //!
 //! What Wine can't tell of Windows is in `docs/platforms.md`.
 
-use std::time::Duration;
+use std::{process::Command, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -14,7 +14,7 @@ use crate::{
         bed::ADDRESS,
         clients::CLIENTS,
         mail_client::{Settings, Task},
-        process::{said, until},
+        process::{run as run_process, said, until},
         scene::{Scene, Setting},
         trial::Trial,
         windows::Windows,
@@ -53,6 +53,7 @@ fn the_journey() {
         assert_eq!(account(scene)["sessions"], json!({"imap": 0, "smtp": 0}));
         drop(scene.signed_on());
 
+        the_certificate_is_trusted(scene);
         scene.while_stopped(it_starts_at_log_in);
         the_local_password_is_renewed(scene);
         the_grant_is_given_back(scene);
@@ -88,6 +89,39 @@ fn check_finds_nothing_wrong(scene: &Scene) {
 fn the_configuration_is_read_again(scene: &Scene) {
     let output = scene.home.gatepost(&["reload"], b"");
     assert!(output.status.success(), "{}", said(&output));
+}
+
+/// By the list of authorities that this user has; and STARTTLS is offered at once.
+fn the_certificate_is_trusted(scene: &Scene) {
+    let run = |arguments: &[&str]| {
+        let output = scene.home.gatepost(arguments, b"");
+        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+        output
+    };
+    let shown = || -> Value {
+        let output = run(&["certificate", "show", "--json"]);
+        serde_json::from_slice(&output.stdout).expect("one JSON object")
+    };
+    let output = run(&["certificate", "trust"]);
+    assert!(said(&output).contains("trusted by Windows' list of authorities"), "{}", said(&output));
+    let before = shown();
+    assert_eq!(before["stores"][0]["trusted"], true, "{before}");
+    let authority = scene.bed.scratch("authority").join("ca.pem");
+    run(&["certificate", "export", "--out", &Windows::path(&authority)]);
+    let openssl = |name: &str| {
+        let mut command = Command::new("openssl");
+        command.args(["s_client", "-brief", "-verify_return_error", "-starttls", "imap"]);
+        command.args(["-connect", &scene.proxy().imap.to_string(), "-verify_hostname", name]);
+        run_process(command.arg("-CAfile").arg(&authority), b"", SOON)
+    };
+    let output = openssl("localhost");
+    assert!(output.status.success(), "{}", said(&output));
+    assert!(!openssl("other.example").status.success());
+
+    run(&["certificate", "renew"]);
+    let after = shown();
+    assert_ne!(after["sha256"], before["sha256"]);
+    assert_eq!(after["stores"][0]["trusted"], false, "{after}");
 }
 
 /// The Run key, which Wine heeds as Windows does.

@@ -1,18 +1,21 @@
-# What compiles for Windows on Debian; .ci/windows, .ci/release and tests/windows/run read it in, from
-# the project's folder.
+# What compiles for other systems on Debian; .ci/windows, .ci/macos, .ci/release and tests/windows/run read
+# it in, from the project's folder.
 #
-# The standard library for Windows is built from the source that Debian has beside its own compiler,
-# so that Debian's packages are all it takes: rustup's toolchains don't bring that library along. The
-# cargo in use stays the one in PATH.
+# The standard libraries for them are built from the source that Debian has beside its own compiler, so
+# that Debian's packages are all it takes: rustup's toolchains don't bring those libraries along. The cargo
+# in use stays the one in PATH.
 
-# The compiler, the source of its library, and a linker and C compiler (for aws-lc).
-windows_packages=(rustc-web rust-web-src gcc-mingw-w64-x86-64-win32)
+# The compiler, and the source of its library.
+rust_packages=(rustc-web rust-web-src)
+# The same with a linker and a C compiler (for aws-lc).
+windows_packages=("${rust_packages[@]}" gcc-mingw-w64-x86-64-win32)
 
-# A folder of its own: a cargo that changed its compiler would build all of target/ anew.
+# A folder of its own for each: a cargo that changed its compiler would build all of target/ anew.
 windows_target=target/windows
+macos_target=target/macos
 
 # Installs what is missing of these Debian packages, or says how.
-windows_needs() {
+needs() {
     local package missing=()
     for package; do
         dpkg-query --show --showformat '${db:Status-Status}' "$package" 2> /dev/null |
@@ -29,8 +32,8 @@ windows_needs() {
     bash -s -- "${missing[@]}" < tests/servers/install.sh
 }
 
-# Runs a command of cargo's for Windows: windows_cargo build --release
-windows_cargo() {
+# Runs a command of cargo's with Debian's compiler: debian_cargo build --release
+debian_cargo() {
     local cargo=(cargo "$@")
     # Debian's clippy belongs to Debian's compiler.
     [ "$1" != clippy ] || cargo=(/usr/bin/cargo-clippy "$@")
@@ -41,5 +44,6 @@ windows_cargo() {
         "${cargo[@]}"
 }
 
-# What windows_cargo needs besides, before a `--`.
+# What debian_cargo needs besides, before a `--`.
 windows_flags=(--target-dir "$windows_target" -Z build-std --target x86_64-pc-windows-gnu)
+macos_flags=(--target-dir "$macos_target" -Z build-std --target aarch64-apple-darwin)
