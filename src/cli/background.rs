@@ -66,6 +66,7 @@ pub(super) fn start(home: &Home, log_wire: Option<&Address>) -> Result<u32, Fail
         command.current_dir(root);
     }
     of_its_own(&mut command);
+    hand_nothing_on();
 
     let _sign = UnderWay::begin(STARTING);
     let mut child = command.spawn().map_err(|error| Failure::from(Mistake::CantStart(&error)))?;
@@ -122,4 +123,20 @@ fn of_its_own(command: &mut Command) {
 fn of_its_own(command: &mut Command) {
     const CREATE_NO_WINDOW: u32 = 0x0800_0000;
     std::os::windows::process::CommandExt::creation_flags(command, CREATE_NO_WINDOW);
+}
+
+/// Rust's files and pipes are closed to what is started here, but for those that it is given.
+#[cfg(unix)]
+fn hand_nothing_on() {}
+
+/// What Windows lets a process inherit, the processes that it starts inherit too, and that is so of its
+/// standard streams: whoever reads them to their end would wait for the end of the one in the background.
+/// So each gives way to a copy that isn't inherited, and is closed.
+#[cfg(windows)]
+fn hand_nothing_on() {
+    use filedescriptor::{FileDescriptor, StdioDescriptor};
+    // Where there is no stream, there is nothing to hand on.
+    let _ = FileDescriptor::redirect_stdio(&std::io::stdin(), StdioDescriptor::Stdin);
+    let _ = FileDescriptor::redirect_stdio(&std::io::stdout(), StdioDescriptor::Stdout);
+    let _ = FileDescriptor::redirect_stdio(&std::io::stderr(), StdioDescriptor::Stderr);
 }

@@ -3,7 +3,11 @@
 //!
 //! What Wine can't tell of Windows is in `docs/platforms.md`.
 
-use std::{process::Command, time::Duration};
+use std::{
+    fs::File,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
@@ -14,7 +18,7 @@ use crate::{
         bed::ADDRESS,
         clients::CLIENTS,
         mail_client::{Settings, Task},
-        process::{run as run_process, said, until},
+        process::{run as run_process, said, tail, until, wait},
         scene::{Scene, Setting},
         trial::Trial,
         windows::Windows,
@@ -135,7 +139,12 @@ fn it_starts_at_log_in(scene: &mut Scene) {
     let is_running = || gatepost(&["status"]).status.success();
     assert!(!is_running());
 
-    succeeds(&["service", "install"]);
+    // Into a file: in Wine, what is started keeps the standard error of Linux, whatever Windows' is.
+    let file = scene.home.said().join("service-install");
+    let mut install = scene.home.command(&["service", "install"]);
+    install.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&file).expect("ours"));
+    let installed = wait(&mut install.spawn().expect("Wine"), SOON);
+    assert!(installed.is_some_and(|status| status.success()), "{}", tail(&file));
     let line = Windows::prepared().registry(RUN);
     let folder = Windows::path(scene.home.folder());
     assert!(line.contains("gatepost.exe") && line.contains("run --background"), "{line}");
