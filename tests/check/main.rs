@@ -289,7 +289,9 @@ fn without_numbers(text: &str) -> String {
             digits.push(letter);
             continue;
         }
-        kept.push_str(if digits.len() > 3 { "N" } else { &digits });
+        // A process id may be a small number too.
+        let is_id = !digits.is_empty() && kept.ends_with("process ");
+        kept.push_str(if is_id || digits.len() > 3 { "N" } else { &digits });
         digits.clear();
         kept.push(letter);
     }
