@@ -38,8 +38,10 @@ enum Source {
 
 struct Looked {
     at: Instant,
-    /// The files as they were when they were last read; nothing for Gatepost's own.
+    /// The files as they were when they were last read well; nothing for Gatepost's own.
     stamps: Stamps,
+    /// What was last told of them.
+    told: Option<String>,
 }
 
 /// When a file was last written, and its length.
@@ -95,7 +97,7 @@ impl Acceptor {
             .with_cert_resolver(shown.clone());
         server.ticketer = Ticketer::new().map_err(failed)?;
         let acceptor = TlsAcceptor::from(Arc::new(server));
-        let looked = Mutex::new(Looked { at: Instant::now(), stamps });
+        let looked = Mutex::new(Looked { at: Instant::now(), stamps, told: None });
         Ok(Some(Self { source, shown, acceptor, looked }))
     }
 
@@ -130,8 +132,11 @@ impl Acceptor {
                 if looked.stamps == now {
                     return;
                 }
-                looked.stamps = now;
-                read_own(own)
+                let read = read_own(own);
+                if read.is_ok() {
+                    looked.stamps = now;
+                }
+                read
             }
         };
         match key {
@@ -140,9 +145,14 @@ impl Acceptor {
                     tracing::info!("mail programs are shown another certificate from now on");
                 }
                 *self.shown.lock() = key;
+                looked.told = None;
             }
             Err(error) => {
-                tracing::warn!("{error}; the one from before stays in use. {}", error.remedy())
+                let words = Some(error.to_string());
+                if looked.told != words {
+                    tracing::warn!("{error}; the one from before stays in use. {}", error.remedy());
+                    looked.told = words;
+                }
             }
         }
     }

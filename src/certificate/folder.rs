@@ -85,25 +85,43 @@ impl CertificateFolder {
 
     /// The certificate; one is made if there is none.
     pub fn load_or_make(&self, names: &[String]) -> Result<LocalCertificate, CertificateError> {
-        match self.load()? {
-            Some(certificate) => Ok(certificate),
-            None => self.make(names),
+        if let Some(certificate) = self.load()? {
+            return Ok(certificate);
+        }
+        let (pem, certificate) = new(names)?;
+        match self.write(&self.file(), pem.as_bytes(), private_file::create_atomically) {
+            // Another process was faster.
+            Err(CertificateError::Io { file, source })
+                if source.kind() == io::ErrorKind::AlreadyExists =>
+            {
+                self.load()?.ok_or(CertificateError::Io { file, source })
+            }
+            written => written.map(|()| certificate),
         }
     }
 
     /// Makes a certificate in the place of the one that is there. Nobody trusts it yet.
     pub fn make(&self, names: &[String]) -> Result<LocalCertificate, CertificateError> {
-        let not_made = |error: &dyn std::fmt::Display| CertificateError::NotMade(error.to_string());
-        let pem = issue(names, SystemTime::now()).map_err(|error| not_made(&error))?;
-        let certificate =
-            LocalCertificate::parse(pem.as_bytes()).map_err(|error| not_made(&error))?;
-        self.write(&self.file(), pem.as_bytes())?;
+        let (pem, certificate) = new(names)?;
+        self.write(&self.file(), pem.as_bytes(), private_file::write_atomically)?;
         Ok(certificate)
+    }
+
+    /// Writes the authority's certificate into a file, for the system's own commands; gives its path.
+    pub fn authority_file(
+        &self,
+        certificate: &LocalCertificate,
+    ) -> Result<PathBuf, CertificateError> {
+        let file = self.0.join("authority.pem");
+        let pem = certificate.authority_pem().as_bytes();
+        self.write(&file, pem, private_file::write_atomically)?;
+        Ok(file)
     }
 
     /// Keeps in mind that this certificate is trusted wherever this person's programs look.
     pub fn set_trusted(&self, certificate: &LocalCertificate) -> Result<(), CertificateError> {
-        self.write(&self.mark(), certificate.fingerprint().as_bytes())
+        let mark = certificate.fingerprint();
+        self.write(&self.mark(), mark.as_bytes(), private_file::write_atomically)
     }
 
     /// Whether it is.
@@ -112,9 +130,13 @@ impl CertificateFolder {
         mark.is_ok_and(|mark| mark == certificate.fingerprint())
     }
 
-    fn write(&self, file: &Path, contents: &[u8]) -> Result<(), CertificateError> {
-        let written = private_file::create_private_dir(&self.0)
-            .and_then(|()| private_file::write_atomically(file, contents));
+    fn write(
+        &self,
+        file: &Path,
+        contents: &[u8],
+        how: fn(&Path, &[u8]) -> io::Result<()>,
+    ) -> Result<(), CertificateError> {
+        let written = private_file::create_private_dir(&self.0).and_then(|()| how(file, contents));
         written.map_err(|source| CertificateError::Io { file: file.to_owned(), source })
     }
 
@@ -127,6 +149,15 @@ impl CertificateFolder {
     fn mark(&self) -> PathBuf {
         self.0.join("trusted")
     }
+}
+
+fn new(
+    names: &[String],
+) -> Result<(zeroize::Zeroizing<String>, LocalCertificate), CertificateError> {
+    let not_made = |error: &dyn std::fmt::Display| CertificateError::NotMade(error.to_string());
+    let pem = issue(names, SystemTime::now()).map_err(|error| not_made(&error))?;
+    let certificate = LocalCertificate::parse(pem.as_bytes()).map_err(|error| not_made(&error))?;
+    Ok((pem, certificate))
 }
 
 #[cfg(test)]

@@ -343,7 +343,7 @@ impl Ailment<'_> {
             Self::OtherProgram { .. } => {
                 "Set another port under [listen] in the configuration, and in the mail program.".into()
             }
-            Self::LocalTls { .. } => "Run `gatepost certificate trust`.".into(),
+            Self::LocalTls { .. } => "Run `gatepost certificate trust`; if the certificate is your own, let this system trust its issuer.".into(),
             Self::NotLetIn { .. } => {
                 "End the running Gatepost with `gatepost stop`, and start it anew.".into()
             }

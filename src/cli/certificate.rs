@@ -14,7 +14,7 @@ use super::terminal::{Look, Mark};
 use super::{block_on, log, settings};
 use crate::certificate::{CertificateFolder, LocalCertificate, TrustStore};
 use crate::config::{Config, Home};
-use crate::control::{Request, Running};
+use crate::control::{Answer, Request, Running};
 use crate::sentence;
 use crate::settings::SettingsError;
 
@@ -74,6 +74,9 @@ impl Certificate {
         let folder = CertificateFolder::new(home.certificates());
         if let (Some(own), true) = (&config.certificate.own, self.what != What::Show) {
             return Err(Mistake::CertificateIsYours { file: &own.file }.into());
+        }
+        if self.what != What::Show && is_by_sudo() {
+            return Err(Mistake::BySudo.into());
         }
         let names = &config.certificate.names;
         match self.what {
@@ -147,7 +150,13 @@ fn show(folder: &CertificateFolder, config: &Config, as_json: bool) -> Result<()
     );
     row(
         "STARTTLS",
-        if is_trusted { "offered" } else { "not offered: it is not trusted everywhere" },
+        match (is_trusted, stores.iter().all(|(has, _)| *has)) {
+            (true, true) => "offered",
+            (true, false) => {
+                "offered, but not trusted everywhere: run `gatepost certificate trust`"
+            }
+            (false, _) => "not offered before `gatepost certificate trust`",
+        },
     );
     let look = Look::of_stdout();
     for (has, store) in &stores {
@@ -169,12 +178,13 @@ fn trust(
     certificate: &LocalCertificate,
 ) -> Result<(), Failure> {
     let look = Look::of_stderr();
+    let file = folder.authority_file(certificate)?;
     let mut is_everywhere = true;
     for store in TrustStore::all() {
         if let (Some(question), false) = (store.question(), store.has(certificate)) {
             say(question);
         }
-        match store.add(certificate) {
+        match store.add(certificate, &file) {
             Ok(()) => say(&format!("{} trusted by {}", look.mark(Mark::Good), store.name())),
             Err(error) => {
                 is_everywhere = false;
@@ -188,14 +198,16 @@ fn trust(
         return Err(Mistake::NotTrusted.into());
     }
     folder.set_trusted(certificate)?;
-    take_up(home);
+    take_up(home)?;
     say(TRUSTED);
     Ok(())
 }
 
 fn renew(home: &Home, folder: &CertificateFolder, names: &[String]) -> Result<(), Failure> {
     // One that can't be read any more can't be taken out of anything either.
-    if let Ok(Some(old)) = folder.load() {
+    let old = folder.load().ok().flatten();
+    folder.make(names)?;
+    if let Some(old) = old {
         for store in TrustStore::all() {
             if let Err(error) = store.remove(&old) {
                 let (name, reason) = (store.name(), sentence::plain(&error.reason));
@@ -204,16 +216,24 @@ fn renew(home: &Home, folder: &CertificateFolder, names: &[String]) -> Result<()
             }
         }
     }
-    folder.make(names)?;
-    take_up(home);
+    take_up(home)?;
     say(RENEWED);
     Ok(())
 }
 
 /// A proxy that runs uses it from now on.
-fn take_up(home: &Home) {
-    if let Ok(running) = Running::find(home) {
-        // It does so at its next start in any case.
-        let _ = block_on(async { Ok(running.ask(Request::Reload).await?) });
+fn take_up(home: &Home) -> Result<(), Failure> {
+    let Ok(running) = Running::find(home) else { return Ok(()) };
+    match block_on(async { Ok(running.ask(Request::Reload).await?) })? {
+        Answer::Failed(why) => Err(Mistake::NotReloaded { why: &why }.into()),
+        _ => Ok(()),
     }
+}
+
+/// By `sudo` it would be root's certificate that is made and trusted, or files of this person's that only
+/// root can read.
+fn is_by_sudo() -> bool {
+    let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|it| it == value);
+    let is_sudo = std::env::var_os("SUDO_UID").is_some() && !is("SUDO_UID", "0");
+    cfg!(unix) && is_sudo && is("USER", "root")
 }

@@ -121,6 +121,8 @@ pub(super) enum Mistake<'m> {
     OnlyFor { flag: &'m str, command: &'m str },
     /// `certificate`: the configuration names one of the person's own.
     CertificateIsYours { file: &'m Path },
+    /// `certificate` as root, in another person's place.
+    BySudo,
     /// `certificate show`: there is none.
     NoCertificate,
     /// `certificate trust`: not by every store. What each says was told before.
@@ -227,6 +229,7 @@ impl Mistake<'_> {
                 "Mail programs are shown your own certificate in {}, which Gatepost leaves alone.",
                 file.display()
             ),
+            Self::BySudo => "By sudo, this would be root's certificate and not yours.".into(),
             Self::NoCertificate => "There is no local certificate: nothing has needed one yet.".into(),
             Self::NotTrusted => {
                 "The certificate is not trusted everywhere, so STARTTLS is not offered.".into()
@@ -334,6 +337,7 @@ impl Mistake<'_> {
             Self::CertificateIsYours { .. } => {
                 "See to it that mail programs trust it; take `file` out of [certificate] to have Gatepost's.".into()
             }
+            Self::BySudo => "Run it without sudo, which it asks for itself where it must.".into(),
             Self::NoCertificate => "Make one with `gatepost certificate trust`.".into(),
             Self::NotTrusted => "Do what stands above, and run `gatepost certificate trust` again.".into(),
             Self::NoSuchFile => "Leave --out out, and enter the settings yourself.".into(),
@@ -366,6 +370,7 @@ impl Mistake<'_> {
             | Self::OutIsThere { .. }
             | Self::OnlyFor { .. }
             | Self::CertificateIsYours { .. }
+            | Self::BySudo
             | Self::PathUnfit { .. }
             | Self::NoSuchFile => Exit::Usage,
             Self::CantStart(_)

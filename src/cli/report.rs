@@ -138,6 +138,9 @@ pub(super) fn of_listening(error: &ListenError, owner_of: fn(u16) -> Option<Stri
                 format!("Set `{service}` under [listen] in {config} to another port."),
             )
         }
+        ListenError::Ours { .. } => {
+            Failure::failed(sentence::of(error), "Run `gatepost stop`, and start it again.")
+        }
         ListenError::Other { service, .. } => Failure::failed(
             sentence::of(error),
             format!("Set `{service}` under [listen] in the configuration to another address."),

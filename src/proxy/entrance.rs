@@ -11,6 +11,7 @@ use super::budget::Place;
 use super::continuity::Leg;
 use super::household::{Household, Member};
 use super::patience::Patience;
+use super::places::Places;
 use super::trouble::{Protocol, Trouble};
 use crate::accounts::{Account, Address, CheckError};
 use crate::protocol::sasl::Credentials;
@@ -23,11 +24,6 @@ use crate::upstream::{ImapSession, SmtpGreeted, SmtpSession, Stream, UpstreamErr
 /// Mail clients give up on a LOGIN after a minute; Outlook does by default. This leaves them time
 /// to read the answer.
 const SIGN_ON_DEADLINE: Duration = Duration::from_secs(48);
-/// Clients that have not signed on, all listeners together: far below the usual 1,024 descriptors,
-/// and far above what mail programs open at once.
-const BEFORE_SIGN_ON: usize = 512;
-/// Those of other machines, which must not keep this machine's own out.
-const OTHERS_BEFORE_SIGN_ON: usize = 64;
 /// How long a client waits for its turn where a chosen password has to be derived; together with
 /// [`SIGN_ON_DEADLINE`] a client waits for less than its minute.
 const DERIVATION_WAIT: Duration = Duration::from_secs(5);
@@ -48,11 +44,12 @@ const EXTENSIONS_LIFE: Duration = Duration::from_secs(600);
 pub(super) struct Entrance {
     pub(super) household: Household,
     settings: watch::Receiver<Arc<Settings>>,
-    places: Arc<Semaphore>,
-    places_for_others: Arc<Semaphore>,
+    pub(super) places: Places,
     ahead: Arc<Semaphore>,
     /// Slow derivations run one at a time, and wait here and not on the threads that others need.
     derivation: Semaphore,
+    /// Other machines wait here first: this one's own programs find at most one of them before them.
+    derivation_for_others: Semaphore,
     pub(super) patience: Patience,
     extensions: Mutex<Option<(Instant, Extensions)>>,
 }
@@ -85,10 +82,10 @@ impl Entrance {
         Self {
             household,
             settings,
-            places: Arc::new(Semaphore::new(BEFORE_SIGN_ON)),
-            places_for_others: Arc::new(Semaphore::new(OTHERS_BEFORE_SIGN_ON)),
+            places: Places::new(),
             ahead: Arc::new(Semaphore::new(AHEAD)),
             derivation: Semaphore::new(1),
+            derivation_for_others: Semaphore::new(1),
             patience: Patience::default(),
             extensions: Mutex::new(None),
         }
@@ -99,14 +96,12 @@ impl Entrance {
         self.settings.borrow().clone()
     }
 
-    /// A place for a client that has not signed on, if there is one left.
-    pub(super) fn place(&self, peer: IpAddr) -> Option<OwnedSemaphorePermit> {
-        let places = if peer.is_loopback() { &self.places } else { &self.places_for_others };
-        places.clone().try_acquire_owned().ok()
-    }
-
-    /// Checks a user name and a local password.
-    pub(super) async fn admit(&self, credentials: Credentials) -> Result<Arc<Member>, Denied> {
+    /// Checks a user name and a local password, which came from there.
+    pub(super) async fn admit(
+        &self,
+        credentials: Credentials,
+        peer: IpAddr,
+    ) -> Result<Arc<Member>, Denied> {
         let storage = |error: CheckError| {
             tracing::error!("{error}");
             Denied::Trouble(Trouble::storage(&error))
@@ -122,7 +117,14 @@ impl Entrance {
             return Ok(member);
         }
         let checked = if account.is_slow() {
-            let Ok(Ok(_turn)) = timeout(DERIVATION_WAIT, self.derivation.acquire()).await else {
+            let turn = async {
+                let others = match peer.is_loopback() {
+                    true => None,
+                    false => Some(self.derivation_for_others.acquire().await),
+                };
+                (others, self.derivation.acquire().await)
+            };
+            let Ok((_others, Ok(_turn))) = timeout(DERIVATION_WAIT, turn).await else {
                 return Err(Denied::Trouble(Trouble::too_many_checks()));
             };
             let checked = tokio::task::spawn_blocking(move || check(&account, &credentials)).await;

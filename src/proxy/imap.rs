@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit, watch};
+use tokio::sync::{SemaphorePermit, watch};
 
 use super::client_stream::ClientStream;
 use super::continuity::{self, Continued, Leg, Supply};
 use super::entrance::{Denied, OpenImap};
 use super::household::{Member, Presence};
+use super::places::Seated;
 use super::session::{Client, Context, Read, TurnedAway, finish, not_served};
 use super::trouble::{Protocol, Trouble};
 use crate::protocol::imap::{Accepted, Event, SignOn};
@@ -22,7 +23,7 @@ struct Entered {
 }
 
 /// Serves a client from its greeting to its end; `place` is its own until it has signed on.
-pub(super) async fn serve(mut stream: ClientStream, context: Context, place: OwnedSemaphorePermit) {
+pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Seated) {
     let Some(entered) = sign_on(&mut stream, &context).await else { return };
     drop(place);
     let Entered { presence, open, accepted } = entered;

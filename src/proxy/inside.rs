@@ -1,5 +1,6 @@
 //! One account of the running proxy, looked at from within: for the program's own commands.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -66,7 +67,8 @@ impl Inside<'_> {
     /// Opens it with its local password, as a mail client's sign-on does.
     pub async fn unlock(&self, password: LocalPassword) -> Result<(), UnlockTrouble> {
         let user = self.member.account.address().to_string();
-        match self.entrance.admit(Credentials { user, password }).await {
+        match self.entrance.admit(Credentials { user, password }, Ipv4Addr::LOCALHOST.into()).await
+        {
             Ok(_) => Ok(()),
             Err(Denied::Wrong) => Err(UnlockTrouble::Wrong),
             Err(Denied::Trouble(trouble)) => {

@@ -41,6 +41,18 @@ pub enum ListenError {
         /// The configuration file, where another can be set.
         config: String,
     },
+    /// This very proxy, in another way, which can't be changed while it listens.
+    #[error(
+        "Gatepost itself has port {port}, and can't change to {endpoint} ({service}) while it runs"
+    )]
+    Ours {
+        /// The port.
+        port: u16,
+        /// The address that is wanted now.
+        endpoint: String,
+        /// Its key under `[listen]`.
+        service: &'static str,
+    },
     /// Any other reason.
     #[error("Gatepost can't listen on {endpoint} for {service} ({error})")]
     Other {
@@ -248,7 +260,7 @@ async fn serve(stream: TcpStream, service: Service, context: Context) {
         }
         return;
     }
-    let Some(place) = context.entrance.place(context.peer) else {
+    let Some(place) = context.entrance.places.take(context.peer) else {
         tracing::warn!("too many clients that have not signed on; this one is turned away");
         if can_be_told {
             one_too_many(stream, protocol).await;

@@ -10,7 +10,7 @@
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
 //! | `inside` | one account, looked at by the program's own commands |
 //! | `imap`, `smtp` | one session of a mail client |
-//! | `patience` | what a wrong password costs |
+//! | `places`, `patience` | how many clients before their sign-on; what a wrong password costs |
 //! | `client_stream` | the client's connection, plain or under TLS, read along for the wire log |
 //! | `continuity` | an IMAP session that outlives its connection to the provider |
 //! | `awake` | notices that the machine has slept, or is on another network |
@@ -29,6 +29,7 @@ mod inside;
 mod listener;
 mod patience;
 mod pipe;
+mod places;
 mod porter;
 mod relay;
 mod server;

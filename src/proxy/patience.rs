@@ -1,14 +1,17 @@
 //! What a wrong password costs.
 //!
 //! On this machine a second, always: everything comes from one address, and some mail programs try an
-//! empty password first. Another machine that goes on guessing waits ever longer.
+//! empty password first. Another machine that goes on guessing waits ever longer; that it knows the
+//! password of one account makes it no better at the others'.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
+
+use super::places::machine;
 
 /// The first wrong password.
 const LEAST: Duration = Duration::from_secs(1);
@@ -50,21 +53,6 @@ impl Patience {
         guesses.last = now;
         LEAST.saturating_mul(1 << (guesses.wrong - 1).min(16)).min(MOST)
     }
-
-    /// A right one did.
-    pub(super) fn right(&self, peer: IpAddr) {
-        if !peer.is_loopback() {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&machine(peer));
-        }
-    }
-}
-
-/// A machine of IPv6 has a network of 64 bits to itself (RFC 4291 §2.5.1).
-fn machine(peer: IpAddr) -> IpAddr {
-    match peer {
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-        ip @ IpAddr::V4(_) => ip,
-    }
 }
 
 #[cfg(test)]
@@ -80,8 +68,6 @@ mod tests {
         assert_eq!(of("192.168.1.7"), [1, 2, 4, 8, 16, 30, 30]);
         assert_eq!(seconds("192.168.1.8"), 1);
         assert_eq!([seconds("fd00::1"), seconds("fd00::2"), seconds("fd00:0:0:1::1")], [1, 2, 1]);
-        patience.right("192.168.1.7".parse().unwrap());
-        assert_eq!(seconds("192.168.1.7"), 1, "it knows the password");
         tokio::time::advance(FORGOTTEN).await;
         assert_eq!(seconds("192.168.1.8"), 1);
     }

@@ -92,8 +92,8 @@ impl Server {
     /// person: the key file already has then, the keychain may take its time.
     pub fn start(home: Home, settings: Settings, keys: Keys) -> Result<Arc<Self>, ServeError> {
         let settings = Arc::new(settings);
-        let tls = watch::Sender::new(tls(&home, &settings.config)?);
         let bound = bind(&home, &settings.config, &Listeners::new())?;
+        let tls = watch::Sender::new(tls(&home, &settings.config)?);
         let (settings, current) = watch::channel(settings);
         let household = Household::new(Store::new(home.accounts()), keys, current.clone());
         let entrance = Arc::new(Entrance::new(household, current));
@@ -142,8 +142,8 @@ impl Server {
     pub fn reload(&self) -> Result<Reloaded, ServeError> {
         let _told = Reloading::begin();
         let settings = Arc::new(Settings::load(&self.home, None)?);
-        let tls = tls(&self.home, &settings.config)?;
         let bound = bind(&self.home, &settings.config, &self.lock())?;
+        let tls = tls(&self.home, &settings.config)?;
         self.entrance.household.rescan()?;
         self.tls.send_replace(tls);
         let wanted = wanted(&settings.config);
@@ -256,7 +256,16 @@ fn bind(home: &Home, config: &Config, there: &Listeners) -> Result<Vec<Bound>, L
     let bound = wanted(config).into_iter().filter_map(|(service, endpoint)| {
         let before = there.get(service.key());
         let is_there = before.is_some_and(|listener| listener.endpoint == endpoint);
-        (!is_there).then(|| Bound::bind(service, endpoint, before, &file))
+        (!is_there).then(|| {
+            Bound::bind(service, endpoint, before, &file).map_err(|error| match error {
+                ListenError::Taken { port, service, .. }
+                    if there.values().any(|it| it.address.port() == port) =>
+                {
+                    ListenError::Ours { port, endpoint: endpoint.to_string(), service }
+                }
+                error => error,
+            })
+        })
     });
     bound.collect()
 }

@@ -60,13 +60,9 @@ impl Context {
     pub(super) async fn admit(&self, credentials: Credentials) -> Result<Arc<Member>, Denied> {
         let begun = Instant::now();
         let is_empty = credentials.password.is_empty();
-        let admitted = self.entrance.admit(credentials).await;
-        match &admitted {
-            Err(Denied::Wrong) if !is_empty => {
-                sleep_until(begun + self.entrance.patience.wrong(self.peer)).await;
-            }
-            Ok(_) => self.entrance.patience.right(self.peer),
-            Err(_) => {}
+        let admitted = self.entrance.admit(credentials, self.peer).await;
+        if matches!(admitted, Err(Denied::Wrong)) && !is_empty {
+            sleep_until(begun + self.entrance.patience.wrong(self.peer)).await;
         }
         admitted
     }
@@ -153,7 +149,11 @@ impl<'c> Client<'c> {
     }
 
     pub(super) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let sent = timeout(SILENCE, self.stream.write_all(bytes)).await;
+        let sending = async {
+            self.stream.write_all(bytes).await?;
+            self.stream.flush().await
+        };
+        let sent = timeout(SILENCE, sending).await;
         sent.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
     }
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::client_stream::ClientStream;
 use super::entrance::{AHEAD_LIFE, Ahead, Denied};
 use super::household::Presence;
+use super::places::Seated;
 use super::relay::{Carry, End, Never, Until, relay};
 use super::session::{Client, Context, Read, TurnedAway, finish, not_served, say_goodbye};
 use super::trouble::Protocol;
@@ -36,7 +36,7 @@ struct Entered {
 }
 
 /// Serves a client from its greeting to its end; `place` is its own until it has signed on.
-pub(super) async fn serve(mut stream: ClientStream, context: Context, place: OwnedSemaphorePermit) {
+pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Seated) {
     // On the heap: it is larger than all that an idle session of either protocol needs.
     let Some(entered) = Box::pin(sign_on(&mut stream, &context)).await else { return };
     drop(place);

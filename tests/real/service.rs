@@ -159,12 +159,12 @@ fn one_that_is_stuck_is_ended_and_started_again() {
         let person = Person::new();
         let more = person.own_unit().with_file_name("gatepost.service.d");
         fs::create_dir(&more).unwrap();
-        fs::write(more.join("short.conf"), "[Service]\nWatchdogSec=1\nRestartSec=0\n").unwrap();
+        fs::write(more.join("short.conf"), "[Service]\nWatchdogSec=3\nRestartSec=0\n").unwrap();
         give(&more);
         person.does(ODD_HOME, &["service", "install"]);
         let first = person.process();
-        // Several times as long as the watchdog waits.
-        std::thread::sleep(Duration::from_secs(4));
+        // More than twice as long as the watchdog waits.
+        std::thread::sleep(Duration::from_secs(7));
         assert_eq!(person.process(), first);
         person.kill("-STOP");
         let is_another = || !["0", &first].contains(&person.process().as_str());

@@ -99,9 +99,13 @@ impl Store {
         }
     }
 
-    pub(super) fn add(&self, certificate: &LocalCertificate) -> Result<(), TrustError> {
+    pub(super) fn add(
+        &self,
+        certificate: &LocalCertificate,
+        from: &Path,
+    ) -> Result<(), TrustError> {
         match &self.kind {
-            Kind::System(system) => system.add(certificate),
+            Kind::System(system) => system.add(certificate, from),
             // An authority for servers, and for nothing else.
             Kind::Nss(folder) => {
                 let pem = Some(certificate.authority_pem());
@@ -119,10 +123,11 @@ impl Store {
 }
 
 impl System {
-    fn add(self, certificate: &LocalCertificate) -> Result<(), TrustError> {
+    fn add(self, certificate: &LocalCertificate, from: &Path) -> Result<(), TrustError> {
         let file = self.file(certificate);
         let by_hand = format!(
-            "Run: gatepost certificate export | sudo tee {} > /dev/null && sudo {}",
+            "Run: sudo install -m 644 '{}' {} && sudo {}",
+            from.display(),
             file.display(),
             self.command.join(" ")
         );

@@ -1,6 +1,7 @@
 //! The login keychain, with trust for TLS alone; to the names in the certificate it is bound besides.
 
 use std::io::Write;
+use std::path::Path;
 use std::process::Command;
 
 use super::TrustError;
@@ -25,27 +26,34 @@ impl Store {
         certificate.is_accepted_here()
     }
 
-    pub(super) fn add(&self, certificate: &LocalCertificate) -> Result<(), TrustError> {
-        security(&["add-trusted-cert", "-r", "trustRoot", "-p", "ssl"], certificate)
+    pub(super) fn add(&self, _: &LocalCertificate, file: &Path) -> Result<(), TrustError> {
+        security(&["add-trusted-cert", "-r", "trustRoot", "-p", "ssl"], file)
     }
 
     pub(super) fn remove(&self, certificate: &LocalCertificate) -> Result<(), TrustError> {
-        security(&["remove-trusted-cert"], certificate)
+        let written = || -> std::io::Result<tempfile::NamedTempFile> {
+            let mut file = tempfile::Builder::new().suffix(".pem").tempfile()?;
+            file.write_all(certificate.authority_pem().as_bytes())?;
+            Ok(file)
+        };
+        let file = written().map_err(|error| refused(error.to_string()))?;
+        security(&["remove-trusted-cert"], file.path())
     }
 }
 
 /// Without a keychain named, it is the login keychain.
-fn security(arguments: &[&str], certificate: &LocalCertificate) -> Result<(), TrustError> {
-    let run = || -> std::io::Result<Result<(), String>> {
-        let mut file = tempfile::Builder::new().suffix(".pem").tempfile()?;
-        file.write_all(certificate.authority_pem().as_bytes())?;
-        let output = Command::new("/usr/bin/security").args(arguments).arg(file.path()).output()?;
-        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Ok(if output.status.success() { Ok(()) } else { Err(said) })
-    };
-    let outcome = run().unwrap_or_else(|error| Err(error.to_string()));
-    outcome.map_err(|reason| TrustError {
+fn security(arguments: &[&str], file: &Path) -> Result<(), TrustError> {
+    let output = Command::new("/usr/bin/security").args(arguments).arg(file).output();
+    let output = output.map_err(|error| refused(error.to_string()))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(refused(String::from_utf8_lossy(&output.stderr).trim().to_owned())),
+    }
+}
+
+fn refused(reason: String) -> TrustError {
+    TrustError {
         reason,
         remedy: "Open what `gatepost certificate export` writes in Keychain Access, and set its trust for SSL to “Always Trust”.".to_owned(),
-    })
+    }
 }

@@ -11,6 +11,8 @@ mod platform;
 #[path = "windows.rs"]
 mod platform;
 
+use std::path::Path;
+
 use super::local::LocalCertificate;
 
 /// A store of trusted authorities.
@@ -46,22 +48,22 @@ impl TrustStore {
         self.0.has(certificate)
     }
 
-    /// Puts it in, unless it is there already. It is looked for afterwards, whatever was said.
+    /// Puts it in, unless it is there already. It is looked for afterwards, whatever was said. `file` holds
+    /// the authority's certificate (PEM).
     ///
     /// # Errors
     /// [`TrustError`]
-    pub fn add(&self, certificate: &LocalCertificate) -> Result<(), TrustError> {
+    pub fn add(&self, certificate: &LocalCertificate, file: &Path) -> Result<(), TrustError> {
         if self.has(certificate) {
             return Ok(());
         }
-        self.0.add(certificate)?;
+        self.0.add(certificate, file)?;
         if self.has(certificate) {
             return Ok(());
         }
         Err(TrustError {
             reason: "it took the certificate, and does not have it".to_owned(),
-            remedy: "Add what `gatepost certificate export` writes by the system's own means."
-                .to_owned(),
+            remedy: format!("Add {} to it by the system's own means.", file.display()),
         })
     }
 

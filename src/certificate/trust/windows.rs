@@ -1,6 +1,7 @@
 //! The list of trusted root authorities of the Windows user.
 
 use std::io;
+use std::path::Path;
 
 use schannel::cert_context::CertContext;
 use schannel::cert_store::{CertAdd, CertStore};
@@ -33,7 +34,7 @@ impl Store {
         CertStore::open_current_user(ROOT).is_ok_and(has)
     }
 
-    pub(super) fn add(&self, certificate: &LocalCertificate) -> Result<(), TrustError> {
+    pub(super) fn add(&self, certificate: &LocalCertificate, _: &Path) -> Result<(), TrustError> {
         let add = || {
             let authority = CertContext::new(certificate.authority())?;
             CertStore::open_current_user(ROOT)?.add_cert(&authority, CertAdd::ReplaceExisting)

@@ -164,7 +164,7 @@ fn listen(home: &Home) -> Result<(Finding, Arc<Server>), Failure> {
 fn taken(error: ListenError) -> Finding {
     let code = match &error {
         ListenError::Taken { .. } => "port_taken",
-        ListenError::Other { .. } => "cannot_listen",
+        ListenError::Ours { .. } | ListenError::Other { .. } => "cannot_listen",
     };
     let Failure { sentence, remedy, .. } = ServeError::Listen(error).into();
     Finding::failed(Check::Ports, code, sentence, remedy)

@@ -20,7 +20,7 @@ use crate::private_file;
 /// What the agent starts.
 pub(super) const COMMAND: &[&str] = &["run"];
 
-/// How long a start may take, and how often it is looked; launchd itself doesn't wait.
+/// How long a start or an end may take, and how often it is looked; launchd itself doesn't wait.
 const PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -62,28 +62,48 @@ pub(super) fn install(entry: &Entry, home: &Home, start: bool) -> Result<(), Fai
     let target = target()?;
     launchctl(&["enable", &target])?;
     let is_loaded = launchctl(&["print", &target]).is_ok();
-    if !start || is_loaded && !is_new {
+    if !start {
         return Ok(());
     }
-    if is_loaded {
-        launchctl(&["bootout", &target])?;
+    if is_loaded && is_new {
+        end(&target)?;
     }
-    launchctl(&["bootstrap", &domain()?, &file.display().to_string()])?;
+    match is_loaded && !is_new {
+        // After `gatepost stop` it is loaded and doesn't run; one that runs goes on.
+        true => launchctl(&["kickstart", &target])?,
+        false => launchctl(&["bootstrap", &domain()?, &file.display().to_string()])?,
+    };
+    match until(|| Running::find(home).is_ok()) {
+        true => Ok(()),
+        false => Err(Mistake::ServiceNotStarted.into()),
+    }
+}
+
+/// Ends the agent, and waits until it has: launchd takes no other in its place before.
+fn end(target: &str) -> Result<(), Failure> {
+    launchctl(&["bootout", target])?;
+    // Where it goes on, launchd says so to what comes next.
+    until(|| launchctl(&["print", target]).is_err());
+    Ok(())
+}
+
+/// Waits until it is so; false if it isn't in time.
+fn until(is_so: impl Fn() -> bool) -> bool {
     let begun = Instant::now();
-    while Running::find(home).is_err() {
+    while !is_so() {
         if begun.elapsed() > PATIENCE {
-            return Err(Mistake::ServiceNotStarted.into());
+            return false;
         }
         std::thread::sleep(LOOK);
     }
-    Ok(())
+    true
 }
 
 /// Ends the agent and removes it.
 pub(super) fn uninstall(state: &State) -> Result<(), Failure> {
     let target = target()?;
     if launchctl(&["print", &target]).is_ok() {
-        launchctl(&["bootout", &target])?;
+        end(&target)?;
     }
     let file = Path::new(&state.place);
     private_file::remove(file)

@@ -88,6 +88,7 @@ pub(super) fn chapter() -> String {
             Mistake::OnlyFor { flag: "--out", command: "certificate export" },
         Mistake::CertificateIsYours { .. } =>
             Mistake::CertificateIsYours { file: Path::new("mail.pem") },
+        Mistake::BySudo => Mistake::BySudo,
         Mistake::NoCertificate => Mistake::NoCertificate,
         Mistake::NotTrusted => Mistake::NotTrusted,
         Mistake::OutputUnwritable(_) => Mistake::OutputUnwritable(error),

@@ -308,6 +308,8 @@ fn listen_errors() -> Vec<ListenError> {
     every![ListenError:
         ListenError::Taken { .. } =>
             ListenError::Taken { port: 10143, service, config: "config.toml".into() },
+        ListenError::Ours { .. } =>
+            ListenError::Ours { port: 10143, endpoint: "0.0.0.0:10143".into(), service },
         ListenError::Other { .. } =>
             ListenError::Other { endpoint: "localhost:143".into(), service, error: denied() },
     ]

@@ -22,6 +22,9 @@ const MAX_BAD_COMMANDS: u32 = 20;
 /// Commands of any kind before sign-on. A client that only polls `NOOP` here is none.
 const MAX_COMMANDS: u32 = 1000;
 
+/// To a client that signs on in the clear where others can listen.
+const TLS_FIRST: &str = "Begin TLS before signing on: set the encryption to STARTTLS";
+
 /// What the driver of a [`SignOn`] must do next.
 #[must_use = "an event that is dropped leaves the client without an answer"]
 #[derive(Debug)]
@@ -186,6 +189,10 @@ impl SignOn {
             let line_end = &self.inbox.bytes()[line_start..gathered.length];
             match line::announced_literal(line_end) {
                 Ok(None) => return self.command(gathered.length),
+                // It may be a user name, which nobody has asked for in the clear.
+                Ok(Some(_)) if self.start_tls == StartTls::Required => {
+                    return Some(self.close(TLS_FIRST));
+                }
                 Ok(Some(literal))
                     if literal.size <= MAX_LITERAL && gathered.literals < MAX_LITERALS =>
                 {
@@ -244,7 +251,7 @@ impl SignOn {
             Body::Login { .. } | Body::Authenticate { .. }
                 if self.start_tls == StartTls::Required =>
             {
-                self.close("Begin TLS before signing on: set the encryption to STARTTLS")
+                self.close(TLS_FIRST)
             }
             Body::Login { user, password } => match Credentials::new(&user, &password) {
                 Ok(credentials) => self.check(tag, credentials),
