@@ -86,7 +86,7 @@ impl Status {
 fn show(status: &ProxyStatus) {
     put(&format!("Gatepost {} is running.", status.version));
     for (service, address) in &status.listeners {
-        put(&format!("  {service:<5}{address}"));
+        put(&format!("  {service:<6}{address}"));
     }
     for damage in &status.damaged {
         put(damage);
