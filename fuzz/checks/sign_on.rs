@@ -2,6 +2,7 @@
 //! what it said.
 
 use crate::player;
+use crate::protocol::StartTls;
 use crate::protocol::smtp::BareNewlines;
 use crate::script::{self, ways};
 use crate::transcript::{Heard, Kind, Settings, Side};
@@ -18,6 +19,7 @@ pub(crate) struct Conversation {
 /// Plays an input in every way; all must come to the same.
 pub(crate) fn play(kind: Kind, input: &[u8]) -> Conversation {
     let turns = script::read(input);
+    asks_nobody_before_tls(kind, &turns);
     let settings = settings(kind);
     let mut conversations = ways(&turns).into_iter().map(|way| {
         let mut player = player::player(&settings);
@@ -44,7 +46,18 @@ fn settings(kind: Kind) -> Settings {
         capabilities: "IMAP4rev1 IDLE ID".into(),
         extensions: vec!["SIZE 35882577".into(), "AUTH XOAUTH2".into(), "SMTPUTF8".into()],
         bare_newlines: BareNewlines::Refuse,
+        start_tls: StartTls::NotOffered,
     }
+}
+
+/// Where TLS must come first, nobody is asked about a password, whatever comes before it.
+fn asks_nobody_before_tls(kind: Kind, turns: &[script::Turn]) {
+    let mut player = player::player(&Settings { start_tls: StartTls::Required, ..settings(kind) });
+    for turn in turns {
+        player.hear(Side::Client, &turn.pieces.concat());
+    }
+    let heard = player.heard();
+    assert!(heard.asked.is_empty() && heard.by_server.is_empty(), "{heard:?}");
 }
 
 /// Reads both sides of a conversation, step by step.
