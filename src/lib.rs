@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `secret` | types for what must never be shown |
 //! | `sentence` | from what systems and servers say to sentences for people |
-//! | `service_manager` | what systemd is told of this process |
+//! | `service_manager` | what systemd, or Windows, is told of this process |
 //! | `private_file` | files that only their owner may read, written whole or not at all |
 //! | `protocol` | IMAP, SMTP and SASL as pure state machines: no I/O, no clock, no log |
 //! | `config` | `config.toml` as typed, then as used; where things lie on disk |

@@ -1,8 +1,8 @@
 //! Files that only their owner may read: written whole or not at all, never left half-done.
 //!
 //! On Unix the permission bits do it. Elsewhere, on Windows above all, nothing is set: Gatepost's
-//! files lie in the user's profile folder, whose access list already keeps other users out and is
-//! inherited by whatever is made in it.
+//! files lie in the user's profile folder, or in the one that `service install --system` has made for a
+//! service, whose access list already keeps other users out and is inherited by whatever is made in it.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -105,7 +105,8 @@ mod tests {
         for command in commands() {
             let name = command.get_name();
             all.insert(name.to_owned());
-            let own = command.get_arguments().filter(|it| !it.is_global_set());
+            let is_own = |it: &&clap::Arg| !it.is_global_set() && !it.is_hide_set();
+            let own = command.get_arguments().filter(is_own);
             let flags = own.filter_map(|it| it.get_long()).filter(|flag| *flag != "help");
             all.extend(flags.map(|flag| format!("{name} --{flag}")));
         }

@@ -95,6 +95,24 @@ pub(super) enum Mistake<'m> {
     ServiceNotStarted,
     /// `service install`: a path that no such file can hold.
     PathUnfit { path: &'m Path },
+    /// `service --system` where that is no matter of Gatepost's.
+    #[cfg_attr(windows, allow(dead_code, reason = "a word of the others"))]
+    NoSystemService,
+    /// `service status --system`.
+    #[cfg_attr(not(windows), allow(dead_code, reason = "a word of Windows"))]
+    NoServer,
+    /// `service --system` by somebody who may not.
+    #[cfg_attr(not(windows), allow(dead_code, reason = "a word of Windows"))]
+    NoAdministrator,
+    /// `service install --system`: the folder is not Gatepost's own beyond doubt.
+    #[cfg_attr(not(windows), allow(dead_code, reason = "a word of Windows"))]
+    FolderOfOthers { folder: &'m Path },
+    /// `service install --system`: it is set up, and does not serve.
+    #[cfg_attr(not(windows), allow(dead_code, reason = "a word of Windows"))]
+    ServerNotStarted { why: &'m str, log: &'m Path },
+    /// What Windows' service manager starts, typed.
+    #[cfg_attr(not(windows), allow(dead_code, reason = "a word of Windows"))]
+    NotAService,
 
     /// `stop`.
     NothingToStop,
@@ -204,6 +222,24 @@ impl Mistake<'_> {
                 "{} has characters that a start at log-in can't hold.",
                 path.display().to_string().replace(char::is_control, "?")
             ),
+            Self::NoSystemService if cfg!(target_os = "macos") => {
+                "Gatepost can't be a service of the whole computer on macOS.".into()
+            }
+            Self::NoSystemService => {
+                "The service of the whole computer comes with Gatepost's package, as a unit of systemd.".into()
+            }
+            Self::NoServer => "There is no service “gatepost” on this computer.".into(),
+            Self::NoAdministrator => {
+                "Windows lets only an administrator change the services of the computer.".into()
+            }
+            Self::FolderOfOthers { folder } => format!(
+                "{} was there before the service, and others may have rights to it.",
+                folder.display()
+            ),
+            Self::ServerNotStarted { why, .. } => {
+                format!("The service is set up, but it does not serve now ({why}).")
+            }
+            Self::NotAService => "Only Windows itself can start Gatepost as a service.".into(),
             Self::NothingToStop => "Gatepost is not running here.".into(),
             Self::NotReloaded { why } => format!("{why}."),
             Self::StrangeAnswer => {
@@ -313,6 +349,25 @@ impl Mistake<'_> {
                 "Run `gatepost run` yourself once, which says what is wrong.".into()
             }
             Self::PathUnfit { .. } => "Move it to a path of ordinary characters.".into(),
+            Self::NoSystemService if cfg!(target_os = "macos") => {
+                "Leave --system out: it then starts when you log in.".into()
+            }
+            Self::NoSystemService => {
+                "Install the package, and run `sudo systemctl enable --now gatepost`.".into()
+            }
+            Self::NoServer => "Set it up with `gatepost service install --system`.".into(),
+            Self::NoAdministrator => {
+                "Open a terminal with “Run as administrator”, and try again there.".into()
+            }
+            Self::FolderOfOthers { folder } => format!(
+                "If it is an earlier service's, add --home \"{}\"; else move it away.",
+                folder.display()
+            ),
+            Self::ServerNotStarted { log, .. } => format!(
+                "Look into {}; where that says nothing, let LocalService read gatepost.exe, as it may in C:\\Program Files.",
+                log.display()
+            ),
+            Self::NotAService => "Type `gatepost run`.".into(),
             Self::NothingToStop => "Nothing to do.".into(),
             Self::NotReloaded { .. } => {
                 "Mend that and reload again; until then all stays as it was.".into()
@@ -372,6 +427,8 @@ impl Mistake<'_> {
             | Self::CertificateIsYours { .. }
             | Self::BySudo
             | Self::PathUnfit { .. }
+            | Self::NoSystemService
+            | Self::NotAService
             | Self::NoSuchFile => Exit::Usage,
             Self::CantStart(_)
             | Self::FolderUnwritable { .. }
@@ -391,6 +448,10 @@ impl Mistake<'_> {
             | Self::LineTooLong { .. }
             | Self::UnitUnwritable { .. }
             | Self::ServiceNotStarted
+            | Self::NoServer
+            | Self::NoAdministrator
+            | Self::FolderOfOthers { .. }
+            | Self::ServerNotStarted { .. }
             | Self::NothingToStop
             | Self::StrangeAnswer
             | Self::PortsUnknown

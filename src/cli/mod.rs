@@ -115,7 +115,7 @@ fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Setup(setup) => setup.run(home()?),
         Command::Login(login) => login.run(&home()?),
         Command::Run(run) => run.run(home()?),
-        Command::Service(service) => service.run(&home()?),
+        Command::Service(service) => service.run(home()?),
         Command::Password(password) => password.run(&home()?),
         Command::Check(check) => check.run(&home()?),
         Command::Settings(settings) => settings.run(&home()?),

@@ -9,6 +9,8 @@ use clap::Args;
 use super::log::Log;
 use super::mistake::Mistake;
 use super::report::{Failure, say};
+#[cfg(windows)]
+use super::service;
 use super::{background, block_on, keys, signing_in};
 use crate::accounts::Address;
 use crate::config::{Config, Home};
@@ -34,11 +36,19 @@ pub(super) struct Run {
     /// Write what this account's mail programs say and hear to logs/wire.log, without passwords and mail
     #[arg(long, value_name = "ADDRESS")]
     log_wire: Option<String>,
+    /// Windows' Service Control Manager starts it
+    #[cfg(windows)]
+    #[arg(long = service::AS_SERVICE, hide = true)]
+    as_service: bool,
 }
 
 impl Run {
     pub(super) fn run(self, home: Home) -> Result<ExitCode, Failure> {
         let log_wire = self.log_wire.as_deref().map(signing_in::address).transpose()?;
+        #[cfg(windows)]
+        if self.as_service {
+            return as_service(home, log_wire);
+        }
         if self.background {
             let process = background::start(&home, log_wire.as_ref())?;
             say(&background::Told::Serving { process }.to_string());
@@ -52,6 +62,24 @@ impl Run {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Serves as a service of Windows', whose manager is told how it goes.
+#[cfg(windows)]
+fn as_service(home: Home, log_wire: Option<Address>) -> Result<ExitCode, Failure> {
+    let work = move || {
+        let Err(failure) = run(home.clone(), log_wire, || ()) else { return 0 };
+        if !tracing::dispatcher::has_been_set() {
+            // It failed before it knew what to log. Where this fails too, there is nobody to tell.
+            let usual =
+                crate::config::Log { level: tracing::level_filters::LevelFilter::INFO, files: 1 };
+            let _ = Log::start(&usual, &home.logs(), None);
+        }
+        tracing::error!("{} {}", failure.sentence, failure.remedy);
+        failure.exit as u32
+    };
+    service_manager::serve(work).map_err(|_| Failure::from(Mistake::NotAService))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Serves to the end; `ready` is done once every listener accepts.
@@ -279,6 +307,7 @@ impl Signals {
             _ = self.breaks.recv() => {}
             _ = self.close.recv() => {}
             _ = self.shutdown.recv() => {}
+            () = service_manager::stop_asked() => {}
         }
         Signal::Stop
     }

@@ -40,6 +40,18 @@ impl Home {
         })
     }
 
+    /// The same with everything in this folder, unless somebody has named another.
+    pub fn or_at(self, folder: &Path) -> Self {
+        if self.data_is_named {
+            return self;
+        }
+        let config_file = match self.config_is_named {
+            true => self.config_file,
+            false => folder.join("config.toml"),
+        };
+        Self { config_file, data: folder.to_owned(), data_is_named: true, ..self }
+    }
+
     /// The arguments by which another command comes to the same places: a path each, where one was
     /// named, whole, so that it holds wherever the command is typed.
     pub fn arguments(&self) -> Vec<(&'static str, PathBuf)> {
@@ -92,5 +104,26 @@ impl Home {
     /// Locked as long as a proxy serves this home.
     pub fn lock_file(&self) -> PathBuf {
         self.data.join("gatepost.lock")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_named_goes_before_a_servers_folder() {
+        let [named, config, server] = ["/named", "/c.toml", "/server"].map(Path::new);
+        let places = |home, config| {
+            let home = Home::locate(home, config).unwrap().or_at(server);
+            (home.data().to_owned(), home.config_file().to_owned())
+        };
+        let expected = |data: &Path, config: &Path| (data.to_owned(), config.to_owned());
+        assert_eq!(places(None, None), expected(server, &server.join("config.toml")));
+        assert_eq!(places(None, Some(config)), expected(server, config));
+        assert_eq!(places(Some(named), None), expected(named, &named.join("config.toml")));
+        // What is started there later comes to the same places.
+        let arguments = Home::locate(None, None).unwrap().or_at(server).arguments();
+        assert_eq!(arguments, [("--home", std::path::absolute(server).unwrap())]);
     }
 }

@@ -150,3 +150,18 @@ fn a_path_that_no_unit_can_hold_is_named() {
     assert!(said.contains("line?break has characters"), "{said}");
     assert!(is_empty(&machine.path(".config")));
 }
+
+#[test]
+fn the_service_of_the_computer_is_the_packages_matter() {
+    let machine = Machine::new(Some(WILLING));
+    for action in ["install", "uninstall", "status"] {
+        let mut command = gatepost(&machine.path("home"));
+        command.env("PATH", machine.path("bin")).env("HOME", machine.folder.path());
+        let output = command.args(["service", action, "--system"]).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(said.contains("`sudo systemctl enable --now gatepost`"), "{said}");
+    }
+    assert!(machine.asked().is_empty());
+    assert!(is_empty(&machine.path(".config")));
+}

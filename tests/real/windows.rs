@@ -4,7 +4,7 @@
 //! What Wine can't tell of Windows is in `docs/platforms.md`.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     process::{Command, Stdio},
     time::Duration,
 };
@@ -22,6 +22,7 @@ use crate::{
         scene::{Scene, Setting},
         trial::Trial,
         windows::Windows,
+        wire::Wire,
     },
 };
 
@@ -34,6 +35,9 @@ const CREDENTIALS: &str = r"HKEY_CURRENT_USER\Software\Wine\Credential Manager";
 
 /// What Windows starts when this person logs in.
 const RUN: &str = r"HKEY_CURRENT_USER\Software\Microsoft\Windows\CurrentVersion\Run";
+
+/// What the Service Control Manager keeps.
+const SERVICE: &str = r"HKEY_LOCAL_MACHINE\System\CurrentControlSet\Services\gatepost";
 
 #[test]
 #[ignore = "needs Wine: run tests/windows/run"]
@@ -59,6 +63,7 @@ fn the_journey() {
 
         the_certificate_is_trusted(scene);
         scene.while_stopped(it_starts_at_log_in);
+        scene.while_stopped(it_is_a_service);
         the_local_password_is_renewed(scene);
         the_grant_is_given_back(scene);
     });
@@ -161,6 +166,74 @@ fn it_starts_at_log_in(scene: &mut Scene) {
     assert!(!is_running(), "it was to end at once");
     let line = Windows::prepared().registry(RUN);
     assert!(!line.contains("gatepost"), "{line}");
+}
+
+/// Of Windows' Service Control Manager, in Wine's.
+fn it_is_a_service(scene: &mut Scene) {
+    let windows = Windows::prepared();
+    let on = windows.switch_on();
+    let gatepost = |arguments: &[&str]| scene.home.gatepost(arguments, b"");
+    let succeeds = |arguments: &[&str]| {
+        let output = gatepost(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
+        said(&output)
+    };
+    let is_running = || gatepost(&["status"]).status.success();
+    let state = || said(&windows.run(&["sc", "query", "gatepost"]));
+    let log = || {
+        let file = scene.home.folder().join("logs").join("gatepost.log");
+        fs::read_to_string(file).expect("it logs")
+    };
+    let sign_on = || {
+        let status = scene.home.status();
+        let address = status["listeners"]["imap"].as_str().expect("it serves");
+        let mut wire = Wire::imap(address.parse().expect("an address"));
+        wire.command("a1", &scene.login());
+        wire
+    };
+    let stopped = |mut wire: Wire| {
+        let lines = wire.lines_to_end();
+        assert!(lines.last().is_some_and(|line| line.starts_with("* BYE ")), "{lines:?}");
+        assert!(until(SOON, || log().ends_with("INFO stopped\n")), "{}", log());
+        assert!(until(SOON, || !is_running()), "it serves again");
+    };
+
+    let install = ["service", "install", "--system"];
+    assert!(succeeds(&install).contains("starts with it, and serves now"));
+    let status = ["service", "status", "--system"];
+    assert!(succeeds(&status).contains("Gatepost starts with this computer, and serves now"));
+    let entry = windows.registry(SERVICE);
+    let folder = Windows::path(scene.home.folder());
+    assert!(entry.contains("run --as-service") && entry.contains(&folder), "{entry}");
+    assert!(entry.contains(r"NT AUTHORITY\LocalService"), "{entry}");
+
+    // Its manager ends it, and it lets its sessions come to rest.
+    let wire = sign_on();
+    let output = windows.run(&["net", "stop", "gatepost"]);
+    assert!(output.status.success(), "{}", said(&output));
+    stopped(wire);
+    let is_at_rest = || state().contains("STOPPED");
+    assert!(until(SOON, is_at_rest), "{}", state());
+    assert!(state().contains("WIN32_EXIT_CODE    : 0 "), "{}", state());
+
+    // Its manager is told that it can't start, and the log says why.
+    let other = scene.home.run();
+    windows.run(&["sc", "start", "gatepost"]);
+    assert!(until(SOON, is_at_rest), "{}", state());
+    assert!(state().contains("SERVICE_EXIT_CODE  : 1 "), "{}", state());
+    assert!(log().contains("ERROR") && log().contains("already"), "{}", log());
+    assert_eq!(other.stop().code(), Some(0));
+
+    drop(on);
+    windows.wait_until_off();
+    let _on = windows.switch_on();
+    assert!(until(SOON, is_running), "nothing started with the computer");
+    let wire = sign_on();
+    assert!(succeeds(&["service", "uninstall", "--system"]).contains("has stopped and is gone"));
+    stopped(wire);
+    assert_eq!(gatepost(&status).status.code(), Some(1));
+    let entry = windows.registry(SERVICE);
+    assert!(!entry.contains("gatepost.exe"), "{entry}");
 }
 
 /// The keychain opens the account for it: the old one isn't asked for.

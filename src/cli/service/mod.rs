@@ -1,5 +1,6 @@
 //! `gatepost service`: let the system start Gatepost when its person logs in. How it is done is each
-//! system's own: a unit of the person's systemd, an agent of launchd, a value of Windows' Run key.
+//! system's own: a unit of the person's systemd, an agent of launchd, a value of Windows' Run key. With
+//! `--system`, for a server: a service of Windows'.
 
 #[cfg(any(test, windows))]
 mod command_line;
@@ -10,6 +11,8 @@ mod launchd;
 mod plist;
 #[cfg(windows)]
 mod run_key;
+#[cfg(windows)]
+mod scm;
 #[cfg(all(unix, not(target_os = "macos")))]
 mod systemd;
 #[cfg(any(test, all(unix, not(target_os = "macos"))))]
@@ -34,6 +37,8 @@ use entry::Entry;
 use launchd as platform;
 #[cfg(windows)]
 use run_key as platform;
+#[cfg(windows)]
+pub(super) use scm::AS_SERVICE;
 #[cfg(all(unix, not(target_os = "macos")))]
 use systemd as platform;
 pub(super) use words::Told;
@@ -47,11 +52,15 @@ There is one start at log-in for each person. What --home and --config name is k
 Examples:
   gatepost service install     start at log-in, and now
   gatepost service status      see whether it does
-  gatepost service uninstall   end it, and start no more")]
+  gatepost service uninstall   end it, and start no more
+  gatepost service install --system   on a Windows server, as administrator: start with the computer")]
 pub(super) struct Service {
     /// What to do
     #[arg(value_enum, default_value_t = Action::Status)]
     action: Action,
+    /// For a server with Windows: start with the computer, as a service that needs nobody to log in
+    #[arg(long)]
+    system: bool,
     /// In the end, one JSON object on stdout with how it is
     #[arg(long)]
     json: bool,
@@ -83,23 +92,45 @@ struct State {
 }
 
 impl Service {
-    pub(super) fn run(self, home: &Home) -> Result<ExitCode, Failure> {
+    pub(super) fn run(self, home: Home) -> Result<ExitCode, Failure> {
+        #[cfg(not(windows))]
+        if self.system {
+            return Err(Mistake::NoSystemService.into());
+        }
+        #[cfg(windows)]
+        if self.system {
+            match self.action {
+                Action::Install => scm::install(home)?,
+                Action::Uninstall => scm::uninstall()?,
+                Action::Status => {}
+            }
+            return self.tell(scm::look, Mistake::NoServer);
+        }
         match self.action {
-            Action::Install => install(home)?,
+            Action::Install => install(&home)?,
             Action::Uninstall => uninstall()?,
             Action::Status => {}
         }
+        self.tell(platform::look, Mistake::NoService)
+    }
+
+    /// How it is now, if that is wanted.
+    fn tell(
+        &self,
+        look: fn() -> Result<Option<State>, Failure>,
+        none: Mistake<'_>,
+    ) -> Result<ExitCode, Failure> {
         if self.action != Action::Status && !self.json {
             return Ok(ExitCode::SUCCESS);
         }
-        let state = platform::look()?;
+        let state = look()?;
         if self.json {
             put(&as_json(state.as_ref()).to_string());
         } else if let Some(state) = &state {
-            show(state);
+            show(state, self.system);
         }
         match state {
-            None if self.action == Action::Status => Err(Mistake::NoService.into()),
+            None if self.action == Action::Status => Err(none.into()),
             _ => Ok(ExitCode::SUCCESS),
         }
     }
@@ -145,8 +176,13 @@ fn uninstall() -> Result<(), Failure> {
     Ok(())
 }
 
-fn show(state: &State) {
-    put(&Told::State { enabled: state.enabled, running: state.running }.to_string());
+fn show(state: &State, of_server: bool) {
+    let State { enabled, running, .. } = *state;
+    put(&match of_server {
+        true => Told::ServerState { enabled, running },
+        false => Told::State { enabled, running },
+    }
+    .to_string());
     put(&format!("  {}", state.command.join(" ")));
     put(&format!("  {}", state.place));
     if let Some(lingers) = state.lingers {

@@ -80,7 +80,7 @@ fn switch_on() {
 }
 
 /// The home that a command serves.
-fn home_of(command: &[String]) -> Option<Home> {
+pub(super) fn home_of(command: &[String]) -> Option<Home> {
     let named = |flag: &str| {
         let at = command.iter().position(|word| word == flag)?;
         command.get(at + 1).map(Path::new)

@@ -27,6 +27,22 @@ pub(in crate::cli) enum Told<'t> {
     Linger { on: bool },
     /// Windows shows a console to every program for consoles.
     Flash,
+    /// The service of a server was set up.
+    ServerInstalled,
+    /// It was, while another process serves its home.
+    ServerBeside { process: u32 },
+    /// How it is.
+    ServerState { enabled: bool, running: bool },
+    /// How to sign in for it.
+    ServerSignIn { home: &'t Path },
+    /// Whose keychain it can't open.
+    ServerKeychain { config: &'t Path },
+    /// Who else can read its home is not Gatepost's doing.
+    ServerFolder { home: &'t Path },
+    /// It was taken away, and its home was not.
+    ServerRemoved { home: &'t str },
+    /// There was none.
+    ServerNothingThere,
 }
 
 impl fmt::Display for Told<'_> {
@@ -62,6 +78,43 @@ impl fmt::Display for Told<'_> {
             ),
             Self::Flash => {
                 f.write_str("Windows shows a console window for a moment when it starts.")
+            }
+            Self::ServerInstalled => f.write_str(
+                "Gatepost is the service “gatepost” of this computer: it starts with it, and serves now.",
+            ),
+            Self::ServerBeside { process } => write!(
+                f,
+                "Gatepost is the service “gatepost” of this computer and starts with it; until then, the one that runs already (process {process}) serves."
+            ),
+            Self::ServerState { enabled, running } => {
+                let starts = match enabled {
+                    true => "Gatepost starts with this computer",
+                    false => "Gatepost is a service of this computer, but does not start with it",
+                };
+                let serves = if *running { "and serves now" } else { "and does not run now" };
+                write!(f, "{starts}, {serves}.")
+            }
+            Self::ServerSignIn { home } => write!(
+                f,
+                "To sign in, as administrator: gatepost --home \"{}\" login you@gmail.com --client FILE --no-browser (the service takes it up at once)",
+                home.display()
+            ),
+            Self::ServerKeychain { config } => write!(
+                f,
+                "The service can't open your keychain: before you sign in, write `key_file = \"gatepost.key\"` under [secrets] in {}, and afterwards `net stop gatepost` and `net start gatepost`; without that file each account waits after a start for its first mail program.",
+                config.display()
+            ),
+            Self::ServerFolder { home } => write!(
+                f,
+                "The service may now read and write {}, which was there already; see to it that no other users may.",
+                home.display()
+            ),
+            Self::ServerRemoved { home } => write!(
+                f,
+                "The service “gatepost” has stopped and is gone; what it kept stays in {home}, which `service install --system --home` takes up again."
+            ),
+            Self::ServerNothingThere => {
+                f.write_str("There is no service “gatepost” on this computer; nothing was to be done.")
             }
         }
     }

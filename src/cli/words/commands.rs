@@ -72,6 +72,16 @@ pub(super) fn chapter() -> String {
         Mistake::LineTooLong { .. } => Mistake::LineTooLong { length: 283, longest: 260 },
         Mistake::ServiceNotStarted => Mistake::ServiceNotStarted,
         Mistake::PathUnfit { .. } => Mistake::PathUnfit { path: Path::new("/srv/line\nbreak") },
+        Mistake::NoSystemService => Mistake::NoSystemService,
+        Mistake::NoServer => Mistake::NoServer,
+        Mistake::NoAdministrator => Mistake::NoAdministrator,
+        Mistake::FolderOfOthers { .. } =>
+            Mistake::FolderOfOthers { folder: Path::new(r"C:\ProgramData\gatepost") },
+        Mistake::ServerNotStarted { .. } => Mistake::ServerNotStarted {
+            why: "it ended with code 2",
+            log: Path::new(r"C:\ProgramData\gatepost\logs\gatepost.log"),
+        },
+        Mistake::NotAService => Mistake::NotAService,
         Mistake::NothingToStop => Mistake::NothingToStop,
         Mistake::NotReloaded { .. } =>
             Mistake::NotReloaded { why: "config.toml, line 1, lissen: no such key; did you mean “listen”?" },
@@ -107,6 +117,7 @@ pub(super) fn chapter() -> String {
         chapter.line(told);
     }
     chapter.heading("The start at log-in");
+    let server = Path::new(r"C:\ProgramData\gatepost");
     for told in every![Service<'_>:
         Service::Installed => Service::Installed,
         Service::InstalledBeside { .. } => Service::InstalledBeside { process: 4711 },
@@ -118,10 +129,21 @@ pub(super) fn chapter() -> String {
         Service::LogFile { .. } => Service::LogFile { file: Path::new("logs/gatepost.log") },
         Service::Linger { .. } => Service::Linger { on: false },
         Service::Flash => Service::Flash,
+        Service::ServerInstalled => Service::ServerInstalled,
+        Service::ServerBeside { .. } => Service::ServerBeside { process: 4711 },
+        Service::ServerState { .. } => Service::ServerState { enabled: true, running: true },
+        Service::ServerSignIn { .. } => Service::ServerSignIn { home: server },
+        Service::ServerKeychain { .. } =>
+            Service::ServerKeychain { config: Path::new(r"C:\ProgramData\gatepost\config.toml") },
+        Service::ServerFolder { .. } => Service::ServerFolder { home: server },
+        Service::ServerRemoved { .. } =>
+            Service::ServerRemoved { home: r"C:\ProgramData\gatepost" },
+        Service::ServerNothingThere => Service::ServerNothingThere,
     ] {
         chapter.line(told);
     }
     chapter.line(Service::State { enabled: false, running: false });
+    chapter.line(Service::ServerState { enabled: false, running: false });
     chapter.line(Service::Linger { on: true });
     chapter.heading("What is pasted while `login` waits");
     chapter.line(NOT_THE_ADDRESS).line(ANOTHER_SIGN_IN);

@@ -3,8 +3,9 @@
 
 use std::{
     env,
+    io::Read,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Output, Stdio},
     time::Duration,
 };
 
@@ -16,6 +17,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct Windows {
     program: PathBuf,
     prefix: String,
+}
+
+/// Dropping it switches the computer off.
+pub(crate) struct SwitchedOn(Child);
+
+impl Drop for SwitchedOn {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
 }
 
 impl Windows {
@@ -50,10 +61,33 @@ impl Windows {
 
     /// What a key of the registry holds, with all below it; empty if there is no such key.
     pub(crate) fn registry(&self, key: &str) -> String {
-        let mut query = Command::new(Self::RUNNER);
-        query.args(["reg", "query", key, "/s"]).envs(self.environment());
-        let output = process::run(&mut query, b"", PATIENCE);
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        String::from_utf8_lossy(&self.run(&["reg", "query", key, "/s"]).stdout).into_owned()
+    }
+
+    /// A command of Windows' own.
+    pub(crate) fn run(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(Self::RUNNER);
+        process::run(command.args(words).envs(self.environment()), b"", PATIENCE)
+    }
+
+    /// The computer is on: Wine's services live as long as some other program runs. They have the output
+    /// of the one that comes first, so that this one comes back only once it is there.
+    pub(crate) fn switch_on(&self) -> SwitchedOn {
+        let mut idle = Command::new(Self::RUNNER);
+        idle.arg("cmd").envs(self.environment());
+        // It reads its commands from a pipe where none ever comes.
+        let idle = idle.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut on = SwitchedOn(idle.spawn().expect("Wine"));
+        let greeting = on.0.stdout.as_mut().expect("piped").read_exact(&mut [0]);
+        greeting.expect("cmd greets");
+        on
+    }
+
+    /// Waits until all that ran in it has ended.
+    pub(crate) fn wait_until_off(&self) {
+        let mut server = Command::new("/usr/lib/wine/wineserver64");
+        let output = process::run(server.arg("-w").envs(self.environment()), b"", PATIENCE);
+        assert!(output.status.success(), "{}", process::said(&output));
     }
 
     /// The person logs in: what is to start then, does.

@@ -1,7 +1,15 @@
-//! What the service manager that started this process is told: systemd's protocol, sd_notify(3). Where
-//! none asked to be told, nothing happens.
+//! What the service manager that started this process is told: systemd by its protocol, sd_notify(3), and
+//! Windows' Service Control Manager. Where none asked to be told, nothing happens.
+
+#[cfg(windows)]
+mod windows;
 
 use std::time::Duration;
+
+#[cfg(windows)]
+use windows::tell;
+#[cfg(windows)]
+pub use windows::{END, NAME, of_windows, serve, stop_asked};
 
 /// Something to tell.
 #[derive(Debug, Clone, Copy)]
@@ -80,17 +88,6 @@ fn tell(words: &[Word<'_>]) {
 #[cfg(unix)]
 fn watchdog() -> Option<Duration> {
     sd_notify::watchdog_enabled()
-}
-
-/// Windows' service manager is not told by a program that a person's log-in starts.
-#[cfg(not(unix))]
-fn tell(words: &[Word<'_>]) {
-    for word in words {
-        match word {
-            Word::Status(line) => tracing::trace!(line, "no service manager to tell"),
-            stage => tracing::trace!(?stage, "no service manager to tell"),
-        }
-    }
 }
 
 #[cfg(not(unix))]
