@@ -13,7 +13,7 @@
 //! | `protocol` | IMAP, SMTP and SASL as pure state machines: no I/O, no clock, no log |
 //! | `config` | `config.toml` as typed, then as used; where things lie on disk |
 //! | `accounts` | the record of an account and its sealed grant |
-//! | `tls` | whose certificates are trusted |
+//! | `tls` | whose certificates are trusted; a connection that may come under TLS |
 //! | `certificate`, `mail_client` | the certificate that mail clients are shown; a mail client of Gatepost's own |
 //! | `upstream`, `token` | connections to the provider; access tokens and their life |
 //! | `settings` | the configuration in use, and what is made from it |

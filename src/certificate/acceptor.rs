@@ -14,6 +14,7 @@ use tokio_rustls::rustls::sign::CertifiedKey;
 use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::folder::{CertificateError, CertificateFolder};
+use super::issue::YEAR;
 use super::local::{LocalCertificate, names_of};
 use crate::config::{CertificateConfig, OwnCertificate};
 use crate::tls;
@@ -76,11 +77,11 @@ impl Acceptor {
                 (Source::Own(own.clone()), read_own(own)?, stamps)
             }
             None => {
-                let certificate = match folder.load()? {
-                    Some(certificate) => certificate,
-                    None if is_needed => folder.make(&config.names)?,
-                    None => return Ok(None),
+                let certificate = match is_needed {
+                    true => Some(folder.load_or_make(&config.names)?),
+                    false => folder.load()?,
                 };
+                let Some(certificate) = certificate else { return Ok(None) };
                 tell_of(&certificate, &config.names);
                 let is_trusted = folder.is_trusted(&certificate);
                 let key = certificate.at(SystemTime::now(), &tls::crypto());
@@ -172,7 +173,6 @@ fn tell_of(certificate: &LocalCertificate, wanted: &[String]) {
             "the local certificate is not for “{missing}”; run `gatepost certificate renew`, and then `gatepost certificate trust`"
         );
     }
-    const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     if certificate.ends() < SystemTime::now() + YEAR {
         tracing::warn!(
             "the last of the local certificates ends within a year; run `gatepost certificate renew`, and then `gatepost certificate trust`"

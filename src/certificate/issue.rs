@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 const THIS_MACHINE: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+pub(super) const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 /// Certificates are signed for this many years, each beginning a year after the one before it.
 const YEARS: u32 = 10;
 /// How long each is valid: Apple's systems take no more than 825 days

@@ -11,10 +11,10 @@ use tracing_subscriber::filter::LevelFilter;
 use super::mistake::Mistake;
 use super::report::{Failure, put, say};
 use super::terminal::{Look, Mark};
-use super::{block_on, log, settings};
+use super::{log, running, settings};
 use crate::certificate::{CertificateFolder, LocalCertificate, TrustStore};
 use crate::config::{Config, Home};
-use crate::control::{Answer, Request, Running};
+use crate::control::Running;
 use crate::sentence;
 use crate::settings::SettingsError;
 
@@ -223,11 +223,7 @@ fn renew(home: &Home, folder: &CertificateFolder, names: &[String]) -> Result<()
 
 /// A proxy that runs uses it from now on.
 fn take_up(home: &Home) -> Result<(), Failure> {
-    let Ok(running) = Running::find(home) else { return Ok(()) };
-    match block_on(async { Ok(running.ask(Request::Reload).await?) })? {
-        Answer::Failed(why) => Err(Mistake::NotReloaded { why: &why }.into()),
-        _ => Ok(()),
-    }
+    Running::find(home).map_or(Ok(()), |running| running::read_again(&running))
 }
 
 /// By `sudo` it would be root's certificate that is made and trusted, or files of this person's that only

@@ -172,12 +172,15 @@ fn ask(running: &Running, request: Request) -> Result<Answer, Failure> {
 }
 
 pub(super) fn reload(home: &Home) -> Result<ExitCode, Failure> {
-    let running = Running::find(home)?;
-    match ask(&running, Request::Reload)? {
-        Answer::Done => {
-            say("Read again.");
-            Ok(ExitCode::SUCCESS)
-        }
+    read_again(&Running::find(home)?)?;
+    say("Read again.");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Has the running proxy read its configuration and its accounts again.
+pub(super) fn read_again(running: &Running) -> Result<(), Failure> {
+    match ask(running, Request::Reload)? {
+        Answer::Done => Ok(()),
         Answer::Failed(why) => Err(Mistake::NotReloaded { why: &why }.into()),
         _ => Err(Mistake::StrangeAnswer.into()),
     }

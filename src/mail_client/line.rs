@@ -10,11 +10,10 @@ use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::{Door, MailError};
-use crate::tls;
+use crate::tls::{self, Channel};
 
 /// What is kept of a server's words, in bytes.
 const KEPT: usize = 2048;
@@ -35,12 +34,6 @@ pub(super) struct Line {
     /// What was read before, and is to be read again.
     again: Vec<u8>,
     heard: Heard,
-}
-
-#[derive(Debug)]
-enum Channel {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Line {
@@ -115,7 +108,7 @@ async fn begin_tls(door: &Door, stream: TcpStream) -> Result<Channel, MailError>
     let name = ServerName::try_from(name.clone()).map_err(|error| refused(error.to_string()))?;
     let begun = TlsConnector::from(config).connect(name, stream).await;
     let stream = begun.map_err(|error| refused(error.to_string()))?;
-    Ok(Channel::Tls(Box::new(stream)))
+    Ok(Channel::tls(stream))
 }
 
 impl AsyncRead for Line {
@@ -127,10 +120,7 @@ impl AsyncRead for Line {
         let this = self.get_mut();
         let before = buffer.filled().len();
         if this.again.is_empty() {
-            ready!(match &mut this.channel {
-                Channel::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-                Channel::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-            })?;
+            ready!(Pin::new(&mut this.channel).poll_read(cx, buffer))?;
         } else {
             let length = this.again.len().min(buffer.remaining());
             buffer.put_slice(&this.again[..length]);
@@ -147,33 +137,21 @@ impl AsyncWrite for Line {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().channel {
-            Channel::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Channel::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-        }
+        Pin::new(&mut self.get_mut().channel).poll_write(cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().channel {
-            Channel::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Channel::Tls(stream) => Pin::new(stream).poll_flush(cx),
-        }
+        Pin::new(&mut self.get_mut().channel).poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().channel {
-            Channel::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Channel::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-        }
+        Pin::new(&mut self.get_mut().channel).poll_shutdown(cx)
     }
 }
 
 impl AsyncTokioStream for Line {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
-        match &self.channel {
-            Channel::Plain(stream) => stream.peer_addr(),
-            Channel::Tls(stream) => stream.get_ref().0.peer_addr(),
-        }
+        self.channel.tcp().peer_addr()
     }
 }
 

@@ -7,22 +7,16 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
 use super::trouble::Protocol;
 use crate::protocol::wire_log::{self, Side, WireLog};
+use crate::tls::Channel;
 
 /// What a session reads from and writes to.
 pub(super) struct ClientStream {
-    channel: Channel,
+    /// `None` once TLS could not begin.
+    channel: Option<Channel>,
     log: Option<Box<WireLog>>,
-}
-
-enum Channel {
-    Plain(TcpStream),
-    Tls(Box<TlsStream<TcpStream>>),
-    /// TLS could not begin.
-    Gone,
 }
 
 impl ClientStream {
@@ -33,12 +27,12 @@ impl ClientStream {
             Protocol::Imap => Box::new(WireLog::imap()),
             Protocol::Smtp => Box::new(WireLog::smtp()),
         });
-        Self { channel: Channel::Plain(stream), log }
+        Self { channel: Some(Channel::Plain(stream)), log }
     }
 
     /// True if others can't listen.
     pub(super) fn is_tls(&self) -> bool {
-        matches!(self.channel, Channel::Tls(_))
+        matches!(self.channel, Some(Channel::Tls(_)))
     }
 
     /// True if the client begins with a TLS handshake; waits until it has sent anything. False once it
@@ -46,16 +40,16 @@ impl ClientStream {
     pub(super) async fn begins_with_tls(&self) -> io::Result<bool> {
         /// RFC 8446 §5.1: a record of the type handshake.
         const HANDSHAKE: u8 = 22;
-        let Channel::Plain(stream) = &self.channel else { return Ok(true) };
+        let Some(Channel::Plain(stream)) = &self.channel else { return Ok(true) };
         let mut first = [0];
         Ok(stream.peek(&mut first).await? == 1 && first[0] == HANDSHAKE)
     }
 
     /// Begins TLS. If it fails, nothing more can be read or written.
     pub(super) async fn begin_tls(&mut self, acceptor: TlsAcceptor) -> io::Result<()> {
-        match std::mem::replace(&mut self.channel, Channel::Gone) {
-            Channel::Plain(stream) => {
-                self.channel = Channel::Tls(Box::new(acceptor.accept(stream).await?));
+        match self.channel.take() {
+            Some(Channel::Plain(stream)) => {
+                self.channel = Some(Channel::tls(acceptor.accept(stream).await?));
                 Ok(())
             }
             channel => {
@@ -63,6 +57,10 @@ impl ClientStream {
                 Err(io::ErrorKind::InvalidInput.into())
             }
         }
+    }
+
+    fn channel(&mut self) -> io::Result<Pin<&mut Channel>> {
+        self.channel.as_mut().map(Pin::new).ok_or_else(|| io::ErrorKind::NotConnected.into())
     }
 
     fn said(&mut self, side: Side, bytes: &[u8]) {
@@ -86,11 +84,7 @@ impl AsyncRead for ClientStream {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buffer.filled().len();
-        ready!(match &mut this.channel {
-            Channel::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Channel::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
-            Channel::Gone => return Poll::Ready(Err(gone())),
-        })?;
+        ready!(this.channel()?.poll_read(cx, buffer))?;
         this.said(Side::Client, &buffer.filled()[before..]);
         Poll::Ready(Ok(()))
     }
@@ -103,32 +97,16 @@ impl AsyncWrite for ClientStream {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let written = ready!(match &mut this.channel {
-            Channel::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Channel::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Channel::Gone => return Poll::Ready(Err(gone())),
-        })?;
+        let written = ready!(this.channel()?.poll_write(cx, bytes))?;
         this.said(Side::Server, &bytes[..written]);
         Poll::Ready(Ok(written))
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().channel {
-            Channel::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Channel::Tls(stream) => Pin::new(stream).poll_flush(cx),
-            Channel::Gone => Poll::Ready(Err(gone())),
-        }
+        self.get_mut().channel()?.poll_flush(cx)
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().channel {
-            Channel::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Channel::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
-            Channel::Gone => Poll::Ready(Err(gone())),
-        }
+        self.get_mut().channel()?.poll_shutdown(cx)
     }
-}
-
-fn gone() -> io::Error {
-    io::ErrorKind::NotConnected.into()
 }

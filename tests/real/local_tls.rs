@@ -70,13 +70,6 @@ fn listener(scene: &Scene, key: &str) -> SocketAddr {
     address.parse().expect("an address")
 }
 
-/// Runs a command of Gatepost's well.
-fn gatepost(scene: &Scene, arguments: &[&str]) -> Output {
-    let output = scene.home.gatepost(arguments, b"");
-    assert!(output.status.success(), "{}", process::said(&output));
-    output
-}
-
 /// Runs a program on a machine.
 fn on(machine: &Machine, words: &[&str], stdin: &[u8]) -> Output {
     let through = machine.through();
@@ -122,10 +115,10 @@ fn a_trusted_certificate_is_accepted_by_its_names_and_for_no_other() {
         assert!(!curl(scene, &machine, "imaps", imaps, "localhost").status.success());
         assert!(!scene.imap().command("a1", "CAPABILITY").join(" ").contains("STARTTLS"));
 
-        let output = gatepost(scene, &["certificate", "trust"]);
+        let output = scene.home.succeeds(&["certificate", "trust"]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains("trusted by the system's list of authorities"), "{said}");
-        let output = gatepost(scene, &["certificate", "show", "--json"]);
+        let output = scene.home.succeeds(&["certificate", "show", "--json"]);
         let shown: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!(shown["names"], serde_json::json!(NAMES));
         assert_eq!(shown["trusted"], true);
@@ -166,10 +159,10 @@ fn a_trusted_certificate_is_accepted_by_its_names_and_for_no_other() {
         let output = scene.home.gatepost(&check, stdin.as_bytes());
         let found = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(!output.status.success() && found.contains("\"local_tls\""), "{found}");
-        gatepost(scene, &["certificate", "trust"]);
+        scene.home.succeeds(&["certificate", "trust"]);
 
         // One made anew is trusted by nobody, and the old one no longer stands there.
-        gatepost(scene, &["certificate", "renew"]);
+        scene.home.succeeds(&["certificate", "renew"]);
         let left = on(&machine, &["sh", "-c", "ls /usr/local/share/ca-certificates"], b"");
         assert!(!String::from_utf8_lossy(&left.stdout).contains("gatepost"));
         assert!(!openssl(&machine, imaps, "localhost", None).status.success());
@@ -244,7 +237,7 @@ fn thunderbird_accepts_a_trusted_certificate_by_its_names_and_for_no_other() {
             thunderbird.ask("send", &mut Push::new(&|| ()))
         };
         try_it(0, "localhost", SSL).expect_err("nobody trusts it");
-        let output = gatepost(scene, &["certificate", "trust"]);
+        let output = scene.home.succeeds(&["certificate", "trust"]);
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(said.contains("trusted by Thunderbird's profile profile"), "{said}");
         // Thunderbird takes ::1 for no server's name.
@@ -366,7 +359,7 @@ fn a_scanner_of_the_network_sends_by_tls_and_in_no_other_way() {
             configure(scene, &listen(&format!("allow_lan = true\nallow_from = [\"{host}/29\"]\n")));
         });
         let authority = scene.bed.scratch("scanner").join("ca.pem");
-        gatepost(scene, &["certificate", "export", "--out", authority.to_str().unwrap()]);
+        scene.home.succeeds(&["certificate", "export", "--out", authority.to_str().unwrap()]);
         let scanner = Scanner {
             machine: &machine,
             host: host.clone(),

@@ -102,11 +102,7 @@ fn the_configuration_is_read_again(scene: &Scene) {
 
 /// By the list of authorities that this user has; and STARTTLS is offered at once.
 fn the_certificate_is_trusted(scene: &Scene) {
-    let run = |arguments: &[&str]| {
-        let output = scene.home.gatepost(arguments, b"");
-        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
-        output
-    };
+    let run = |arguments: &[&str]| scene.home.succeeds(arguments);
     let shown = || -> Value {
         let output = run(&["certificate", "show", "--json"]);
         serde_json::from_slice(&output.stdout).expect("one JSON object")
@@ -135,13 +131,8 @@ fn the_certificate_is_trusted(scene: &Scene) {
 
 /// The Run key, which Wine heeds as Windows does.
 fn it_starts_at_log_in(scene: &mut Scene) {
-    let gatepost = |arguments: &[&str]| scene.home.gatepost(arguments, b"");
-    let succeeds = |arguments: &[&str]| {
-        let output = gatepost(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
-        said(&output)
-    };
-    let is_running = || gatepost(&["status"]).status.success();
+    let succeeds = |arguments: &[&str]| said(&scene.home.succeeds(arguments));
+    let is_running = || scene.home.gatepost(&["status"], b"").status.success();
     assert!(!is_running());
 
     // Into a file: in Wine, what is started keeps the standard error of Linux, whatever Windows' is.
@@ -172,13 +163,8 @@ fn it_starts_at_log_in(scene: &mut Scene) {
 fn it_is_a_service(scene: &mut Scene) {
     let windows = Windows::prepared();
     let on = windows.switch_on();
-    let gatepost = |arguments: &[&str]| scene.home.gatepost(arguments, b"");
-    let succeeds = |arguments: &[&str]| {
-        let output = gatepost(arguments);
-        assert!(output.status.success(), "{arguments:?}: {}", said(&output));
-        said(&output)
-    };
-    let is_running = || gatepost(&["status"]).status.success();
+    let succeeds = |arguments: &[&str]| said(&scene.home.succeeds(arguments));
+    let is_running = || scene.home.gatepost(&["status"], b"").status.success();
     let state = || said(&windows.run(&["sc", "query", "gatepost"]));
     let log = || {
         let file = scene.home.folder().join("logs").join("gatepost.log");
@@ -231,7 +217,7 @@ fn it_is_a_service(scene: &mut Scene) {
     let wire = sign_on();
     assert!(succeeds(&["service", "uninstall", "--system"]).contains("has stopped and is gone"));
     stopped(wire);
-    assert_eq!(gatepost(&status).status.code(), Some(1));
+    assert_eq!(scene.home.gatepost(&status, b"").status.code(), Some(1));
     let entry = windows.registry(SERVICE);
     assert!(!entry.contains("gatepost.exe"), "{entry}");
 }

@@ -181,6 +181,13 @@ impl Home {
         output
     }
 
+    /// Runs a command well.
+    pub(crate) fn succeeds(&self, arguments: &[&str]) -> Output {
+        let output = self.gatepost(arguments, b"");
+        assert!(output.status.success(), "{arguments:?}: {}", process::said(&output));
+        output
+    }
+
     /// `gatepost login` with a person at a browser who consents.
     pub(crate) fn login(&self, address: &str, arguments: &[&str], stdin: &[u8]) -> Login {
         self.login_answered(address, arguments, stdin, |url, _| visit(url))

@@ -1,5 +1,7 @@
 //! TLS as a client: whose certificates are trusted.
 
+mod channel;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -19,6 +21,8 @@ use tokio_rustls::rustls::{
 };
 use x509_cert::Certificate;
 use x509_cert::der::Decode;
+
+pub use channel::Channel;
 
 /// Servers whose sessions are remembered, so that a new connection needs no full handshake.
 /// A provider has a handful of hosts.
