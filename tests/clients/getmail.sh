@@ -6,7 +6,9 @@ source "${0%/*}/idle.sh"
 getmail() {
     printf %s "$PASSWORD" > password
     mkdir -p "$2"
-    # It doesn't write to a Maildir as root.
+    # It doesn't write to a Maildir as root. It misses the end of a command that ends before it has begun
+    # to wait for it (ForkingBase.forkchild forks first), and gives up a minute later: so the command
+    # stays until getmail sleeps.
     cat > getmailrc <<RC
 [retriever]
 type = SimpleIMAPRetriever
@@ -19,7 +21,7 @@ mailboxes = ("$1",)
 [destination]
 type = MDA_external
 path = /bin/sh
-arguments = ("-c", "cat > $2/\$\$")
+arguments = ("-c", "cat > $2/\$\$; until grep -q '^State:.S' /proc/\$PPID/status; do :; done")
 allow_root_commands = true
 
 [options]
