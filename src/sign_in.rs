@@ -31,6 +31,8 @@ pub struct Request<'r> {
     pub replace_password: bool,
     /// Opens the account as well, without a person.
     pub key_file: Option<&'r KeyFile>,
+    /// Where the browser goes on to after the last page; without it the person goes back to the terminal.
+    pub back: Option<&'r url::Url>,
 }
 
 /// What happens on the way, for the person.
@@ -126,7 +128,7 @@ pub async fn sign_in(
     let server = settings.server.clone().ok_or(SignInError::NoClient)?;
     let deadline = Instant::now() + PATIENCE;
     let address = request.address.as_str();
-    let mut authorization = Authorization::begin(server.clone(), address).await?;
+    let mut authorization = Authorization::begin(server.clone(), address, request.back).await?;
     tell(Progress::Authorize(authorization.url()));
     let bad_paste = |why: &str| tell(Progress::BadPaste(why));
     let redirect =

@@ -5,7 +5,6 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use subtle::ConstantTimeEq;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -16,6 +15,7 @@ use crate::check::{self, Examined};
 use crate::config::Home;
 use crate::private_file;
 use crate::proxy::Server;
+use crate::secret::BearerToken;
 
 /// How long a command may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -40,18 +40,19 @@ impl Channel {
     /// Opens it, and writes the file by which commands find it.
     pub async fn open(server: Arc<Server>) -> Result<Self, ChannelError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let mut random = [0; 32];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let token = BearerToken::random().map_err(io::Error::other)?;
         let home = server.home().clone();
-        let address =
-            Address { pid: std::process::id(), port: listener.local_addr()?.port(), token };
+        let address = Address {
+            pid: std::process::id(),
+            port: listener.local_addr()?.port(),
+            token: token.expose().to_owned(),
+        };
         private_file::write_atomically(
             &home.control_file(),
             &serde_json::to_vec(&address).map_err(io::Error::from)?,
         )?;
         let (stop, stops) = mpsc::channel(1);
-        let task = tokio::spawn(accept(listener, server, address.token, stop));
+        let task = tokio::spawn(accept(listener, server, token, stop));
         Ok(Self { home, task, stops })
     }
 
@@ -70,8 +71,8 @@ impl Drop for Channel {
     }
 }
 
-async fn accept(listener: TcpListener, server: Arc<Server>, token: String, stop: mpsc::Sender<()>) {
-    let token: Arc<str> = token.into();
+async fn accept(listener: TcpListener, server: Arc<Server>, token: BearerToken, stop: mpsc::Sender<()>) {
+    let token = Arc::new(token);
     let places = Arc::new(Semaphore::new(AT_ONCE));
     loop {
         match listener.accept().await {
@@ -96,7 +97,7 @@ async fn accept(listener: TcpListener, server: Arc<Server>, token: String, stop:
 async fn serve(
     stream: TcpStream,
     server: &Server,
-    token: &str,
+    token: &BearerToken,
     stop: &mpsc::Sender<()>,
 ) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
@@ -104,7 +105,7 @@ async fn serve(
     let mut bounded = (&mut stream).take(MAX_LINE);
     timeout(PATIENCE, bounded.read_until(b'\n', &mut line)).await??;
     let envelope: Envelope = serde_json::from_slice(&line)?;
-    if !bool::from(envelope.token.as_bytes().ct_eq(token.as_bytes())) {
+    if BearerToken::new(envelope.token) != *token {
         tracing::warn!("a program without the right token asked something of the control channel");
         return Ok(());
     }

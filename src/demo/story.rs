@@ -313,6 +313,7 @@ async fn consent(
         password: NewPassword::generate().map_err(text)?,
         replace_password: false,
         key_file: None,
+        back: None,
     };
     let tell = |progress: Progress<'_>| {
         if let Progress::Authorize(url) = progress {

@@ -16,7 +16,7 @@ use super::inside::Pass;
 use super::porter::Porter;
 use super::relay::Meter;
 use super::trouble::{Protocol, Trouble};
-use crate::accounts::{Account, Directory, Keys, Store, StoreError};
+use crate::accounts::{Account, Directory, KeyFile, Keys, Store, StoreError};
 use crate::protocol::Farewell;
 use crate::secret::LocalPassword;
 use crate::settings::Settings;
@@ -128,6 +128,11 @@ impl Household {
     /// The member that a mail client means by `user`.
     pub(super) fn find(&self, user: &str) -> Result<Option<Arc<Member>>, StoreError> {
         Ok(self.directory.find(user)?.map(|account| self.member(account)))
+    }
+
+    /// What opens accounts without a person, if there is one.
+    pub(super) fn key_file(&self) -> Option<&KeyFile> {
+        self.directory.key_file()
     }
 
     /// Reads the folder of the accounts again. Members whose record is gone are told to leave.

@@ -77,7 +77,7 @@ impl Settings {
         if let Some(words) = self.program.next_step(self.out.as_deref(), address) {
             say(&format!("\n{words}"));
         }
-        if config.listen.all().any(|(_, listener)| listener.port == 0) {
+        if config.listen.mail().any(|(_, listener)| listener.port == 0) {
             say(
                 "\nThe ports are those of the running Gatepost and change with each start: give `imap` and `smtp` fixed ones under [listen] in the configuration.",
             );
