@@ -11,9 +11,9 @@ use url::Url;
 use super::mistake::Mistake;
 use super::report::{Failure, put};
 use super::run::Signals;
-use super::settings::Places;
 use super::terminal::UnderWay;
 use super::{block_on, log};
+use crate::autoconfig::Places;
 use crate::demo::{Broken, Person, Ports, Story, YOU};
 
 /// What is told between the steps.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::port_owner;
 use super::terminal::Look;
 use crate::accounts::{KeyFileError, StoreError};
+use crate::autoconfig::AutoconfigError;
 use crate::certificate::CertificateError;
 use crate::control::{AlreadyRunning, ChannelError, ControlError};
 use crate::private_file;
@@ -114,6 +115,19 @@ impl From<CertificateError> for Failure {
     fn from(error: CertificateError) -> Self {
         let remedy = error.remedy();
         Self::failed(sentence::of(error), remedy)
+    }
+}
+
+impl From<AutoconfigError> for Failure {
+    fn from(error: AutoconfigError) -> Self {
+        let by_file = "Leave --for out, and enter the settings in the mail program yourself.";
+        let sentence = error.to_string();
+        match &error {
+            AutoconfigError::NothingIsServed => Self::usage(sentence, error.remedy()),
+            AutoconfigError::PortsUnknown => Self::failed(sentence, error.remedy()),
+            AutoconfigError::ServerOff { .. } => Self::usage(sentence, by_file),
+            AutoconfigError::AddressUnfit { .. } => Self::failed(sentence, by_file),
+        }
     }
 }
 
