@@ -119,7 +119,7 @@ pub(super) struct Both<'p> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::path::Path;
 
     use super::*;
@@ -139,23 +139,23 @@ pub(super) mod tests {
     }
 
     /// As they are without a configuration.
-    pub(in crate::autoconfig) fn usual() -> Places {
+    pub(crate) fn usual() -> Places {
         places("", &[])
     }
 
     /// As they are where only the ports with TLS are on.
-    pub(in crate::autoconfig) fn with_tls() -> Places {
+    pub(crate) fn with_tls() -> Places {
         let tls = "imaps = \"localhost:10993\"\nsmtps = \"localhost:10465\"\n";
         places(&format!("[listen]\nimap = \"\"\nsmtp = \"\"\n{tls}"), &[])
     }
 
-    pub(in crate::autoconfig) fn address(text: &str) -> Address {
+    pub(crate) fn address(text: &str) -> Address {
         Address::parse(text).unwrap()
     }
 
     /// Addresses with what may be in them (RFC 5322's atext, RFC 6531's letters, and more) and means
     /// something else in some file.
-    pub(in crate::autoconfig) const ODD: [&str; 6] = [
+    pub(crate) const ODD: [&str; 6] = [
         "o'hara&sons@example.com",
         "a!#$%&'*+-/=?^_`{|}~b@example.com",
         "<b>]]>&lt;@example.com",

@@ -15,7 +15,7 @@ use super::{Address, Answer, Envelope, MAX_LINE, Request};
 use crate::check::{self, Examined};
 use crate::config::Home;
 use crate::private_file;
-use crate::proxy::Server;
+use crate::proxy::{EndGrantError, Server};
 
 /// How long a command may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -138,14 +138,11 @@ async fn answer(server: &Server, request: Request) -> Answer {
             Answer::Examined { findings, pass }
         }
         Request::Revoke(address) => {
-            let (Some(grant), Some(authorization)) =
-                (server.grant(&address), server.settings().server.clone())
-            else {
-                return Answer::Locked;
-            };
-            match authorization.revoke(&grant.refresh_token).await {
+            match server.end_grant(&address).await {
                 Ok(()) => Answer::Done,
-                Err(cause) => Answer::Failed(cause.sentence()),
+                // The command opens the grant itself, and says what is missing.
+                Err(EndGrantError::Locked | EndGrantError::NoClient) => Answer::Locked,
+                Err(EndGrantError::Refused(cause)) => Answer::Failed(cause.sentence()),
             }
         }
     }

@@ -42,7 +42,7 @@ fn section(program: MailProgram, address: &Address) -> String {
         let own =
             if program == MailProgram::Outlook { ", in an Outlook profile of its own" } else { "" };
         section.push_str(&format!(
-            "\n\n  Or let a file do it{own}:\n  gatepost settings {address} --for {name} --out {file}"
+            "\n  Or let a file do it{own}:\n  gatepost settings {address} --for {name} --out {file}"
         ));
     }
     if let Some(note) = note(program) {

@@ -16,7 +16,7 @@ use crate::cli::signing_in::told;
 use crate::config::{ClientFileError, Config, ConfigError, Home};
 use crate::control::{AlreadyRunning, ChannelError, ControlError};
 use crate::private_file::RightsError;
-use crate::proxy::{ListenError, ServeError};
+use crate::proxy::{EndGrantError, ListenError, ServeError};
 use crate::settings::SettingsError;
 use crate::sign_in::SignInError;
 use crate::tls::TlsError;
@@ -61,6 +61,14 @@ pub(super) fn chapter() -> String {
     }
     for error in keychain_errors() {
         chapter.line(Note::Keychain(&error.to_string()));
+    }
+    chapter.heading("Signing out");
+    for error in every![EndGrantError:
+        EndGrantError::Locked => EndGrantError::Locked,
+        EndGrantError::NoClient => EndGrantError::NoClient,
+        EndGrantError::Refused(_) => EndGrantError::Refused(Cause::Busy),
+    ] {
+        chapter.told(&error.to_string(), error.remedy(), "");
     }
     chapter.heading("Serving");
     for error in serve_errors() {
