@@ -77,6 +77,12 @@ impl Directory {
         }
     }
 
+    /// Removes an account's record, which the next [`scan`](Self::scan) finds gone. False if there
+    /// was none.
+    pub fn remove(&self, address: &Address) -> Result<bool, StoreError> {
+        self.store.remove(address)
+    }
+
     fn find_by_local_part(&self, user: &str) -> Option<Arc<Account>> {
         let user = user.trim().trim_matches('"').to_lowercase();
         self.read(|accounts| {

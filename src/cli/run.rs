@@ -19,6 +19,7 @@ use crate::private_file;
 use crate::proxy::{Limits, Server};
 use crate::service_manager;
 use crate::settings::Settings;
+use crate::status::Site;
 
 /// Serve your mail programs, until Ctrl-C or `gatepost stop`
 #[derive(Args, Default)]
@@ -107,7 +108,8 @@ async fn serve(
         Signals::listen().map_err(|error| Failure::from(Mistake::SignalsUnheard(&error)))?;
     let keys = keys::configured(&settings.config)?;
     let server = Server::start(home, settings, keys)?;
-    let mut channel = Channel::open(server.clone()).await?;
+    let site = Site::open(&server);
+    let mut channel = Channel::open(site.desk().clone()).await?;
     hints(&server);
     if let Some(account) = &log_wire {
         hint_of_wire_log(&server, account);
@@ -127,6 +129,7 @@ async fn serve(
     tracing::info!("stopping; sessions come to rest");
     service_manager::stopping();
     server.stop().await;
+    drop(site);
     beating.abort();
     changed.abort();
     tracing::info!("stopped");

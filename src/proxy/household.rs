@@ -16,7 +16,7 @@ use super::inside::Pass;
 use super::porter::Porter;
 use super::relay::Meter;
 use super::trouble::{Protocol, Trouble};
-use crate::accounts::{Account, Directory, KeyFile, Keys, Store, StoreError};
+use crate::accounts::{Account, Address, Directory, KeyFile, Keys, Store, StoreError};
 use crate::protocol::Farewell;
 use crate::secret::LocalPassword;
 use crate::settings::Settings;
@@ -161,6 +161,17 @@ impl Household {
             member.smtp_backoff.reconsider();
         }
         Ok(())
+    }
+
+    /// Forgets an account, here and in the keychain; see [`Server::forget`](super::Server::forget).
+    pub(super) fn forget(&self, address: &Address) -> Result<bool, StoreError> {
+        let member = self.find(address.as_str())?;
+        let was_there = self.directory.remove(address)?;
+        if let (Some(porter), Some(member)) = (&self.porter, member) {
+            porter.untie(&member.account);
+        }
+        self.rescan()?;
+        Ok(was_there)
     }
 
     /// Takes up what the settings say of the accounts; see [`Budget::set_limit`].

@@ -9,6 +9,7 @@
 //! | `budget`, `backoff` | how many connections to the provider, and how often it is asked |
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
 //! | `inside` | one account, looked at by the program's own commands |
+//! | `sign_out` | the grant ended, the account forgotten |
 //! | `imap`, `smtp` | one session of a mail client |
 //! | `places`, `patience` | how many clients before their sign-on; what a wrong password costs |
 //! | `client_stream` | the client's connection, plain or under TLS, read along for the wire log |
@@ -35,6 +36,7 @@ mod relay;
 mod server;
 mod service;
 mod session;
+mod sign_out;
 mod smtp;
 mod trouble;
 
@@ -45,5 +47,6 @@ pub use household::{AccountStatus, Sessions};
 pub use inside::{Inside, UnlockTrouble};
 pub use listener::ListenError;
 pub use server::{Reloaded, ServeError, Server, Status};
+pub use sign_out::EndGrantError;
 #[cfg(test)]
 pub(crate) use trouble::{Goodbye, Protocol, Trouble, hint, no_tls};

@@ -37,7 +37,7 @@ pub struct Server {
     settings: watch::Sender<Arc<Settings>>,
     /// What TLS with mail clients is accepted with.
     tls: watch::Sender<Option<Arc<Acceptor>>>,
-    entrance: Arc<Entrance>,
+    pub(super) entrance: Arc<Entrance>,
     capacity: Arc<Capacity>,
     listeners: Mutex<Listeners>,
     stopping: watch::Sender<bool>,

@@ -6,16 +6,32 @@
 //! its `Origin` and `Sec-Fetch-Site`; both also by the visit's cookie (SameSite=Strict) and by what
 //! its own forms send along.
 
+use std::io;
 use std::net::SocketAddr;
 
 use axum::extract::Request;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use tokio::net::TcpStream;
 
-/// Where a connection arrived; each has it as an extension.
+use super::neighbour::{self, Neighbour};
+
+/// Both ends of a connection.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Here(pub(super) SocketAddr);
+pub(super) struct Ends {
+    /// Where it arrived: the page's own address.
+    pub(super) here: SocketAddr,
+    /// Whose program it came from.
+    pub(super) neighbour: Neighbour,
+}
+
+impl Ends {
+    pub(super) fn of(stream: &TcpStream) -> io::Result<Self> {
+        let here = stream.local_addr()?;
+        Ok(Self { here, neighbour: neighbour::look(stream.peer_addr()?, here) })
+    }
+}
 
 /// What a request may be.
 #[derive(Debug, PartialEq, Eq)]
@@ -29,6 +45,8 @@ pub(super) enum Verdict {
     WrongHost,
     /// From another site.
     OtherSite,
+    /// From another user of this machine.
+    OtherUser,
 }
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -39,7 +57,8 @@ pub(super) fn origin(here: SocketAddr) -> String {
 }
 
 /// Judges by the headers alone. `is_for_programs`: a program may use any of this machine's names.
-pub(super) fn judge(request: &Request, here: SocketAddr, is_for_programs: bool) -> Verdict {
+pub(super) fn judge(request: &Request, ends: Ends, is_for_programs: bool) -> Verdict {
+    let here = ends.here;
     let headers = request.headers();
     let Some(host) = host(headers) else { return Verdict::WrongHost };
     let is_this_port = host.port_u16().unwrap_or(80) == here.port();
@@ -47,6 +66,12 @@ pub(super) fn judge(request: &Request, here: SocketAddr, is_for_programs: bool) 
     let is_localhost = host.host().eq_ignore_ascii_case("localhost");
     if !is_this_port || !(is_literal || is_localhost) {
         return Verdict::WrongHost;
+    }
+    if is_for_programs {
+        return Verdict::Good;
+    }
+    if ends.neighbour == Neighbour::Other {
+        return Verdict::OtherUser;
     }
     if changes_something(request.method()) {
         let is_same = |name: HeaderName, same: &str| {
@@ -57,7 +82,7 @@ pub(super) fn judge(request: &Request, here: SocketAddr, is_for_programs: bool) 
             return Verdict::OtherSite;
         }
     }
-    if is_localhost && !is_for_programs && !changes_something(request.method()) {
+    if is_localhost && !changes_something(request.method()) {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         return Verdict::Elsewhere(format!("{}{path}", origin(here)));
     }
@@ -116,7 +141,22 @@ mod tests {
             request = request.header(*name, *value);
         }
         let request = request.body(axum::body::Body::empty()).unwrap();
-        judge(&request, HERE.parse().unwrap(), false)
+        judge(&request, ends(Neighbour::Same), false)
+    }
+
+    fn ends(neighbour: Neighbour) -> Ends {
+        Ends { here: HERE.parse().unwrap(), neighbour }
+    }
+
+    #[test]
+    fn another_user_of_the_machine_is_refused_but_for_what_is_for_programs() {
+        let request = || {
+            let request = Request::builder().uri("/").header("host", HERE);
+            request.body(axum::body::Body::empty()).unwrap()
+        };
+        assert_eq!(judge(&request(), ends(Neighbour::Other), false), Verdict::OtherUser);
+        assert_eq!(judge(&request(), ends(Neighbour::Other), true), Verdict::Good);
+        assert_eq!(judge(&request(), ends(Neighbour::Unknown), false), Verdict::Good);
     }
 
     #[test]
@@ -167,7 +207,8 @@ mod tests {
         let request = Request::builder().header("host", "[::1]:10180");
         let request = request.body(axum::body::Body::empty()).unwrap();
         let here: SocketAddr = "[::1]:10180".parse().unwrap();
-        assert_eq!(judge(&request, here, false), Verdict::Good);
+        let ends = Ends { here, neighbour: Neighbour::Same };
+        assert_eq!(judge(&request, ends, false), Verdict::Good);
         assert_eq!(origin(here), "http://[::1]:10180");
     }
 }

@@ -6,9 +6,11 @@
 //! | `visits` | one-time links, and what a browser holds after one; pure |
 //! | `routes` | what is under which path |
 //! | `sign_ins` | sign-ins that began on the page |
+//! | `neighbour` | whose program is at the other end |
 //! | `page` | the page itself: templates, style, script |
 
 mod guard;
+mod neighbour;
 mod page;
 mod routes;
 mod sign_ins;
@@ -21,6 +23,7 @@ use std::time::{Duration, Instant};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -28,7 +31,7 @@ use url::Url;
 
 use crate::proxy::Server;
 use crate::secret::BearerToken;
-use guard::Here;
+use guard::Ends;
 use sign_ins::SignIns;
 use visits::Visits;
 
@@ -51,7 +54,8 @@ pub struct Desk {
 }
 
 /// Why there is no link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case")]
 pub enum NoLink {
     /// The page is off.
     #[error("the status page is off")]
@@ -71,6 +75,21 @@ pub struct Link {
     pub page: Url,
     /// What lets a browser in.
     pub token: BearerToken,
+}
+
+impl NoLink {
+    /// One thing to do.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::Off => {
+                "Set `status` under [listen] in the configuration to \"localhost:10180\", and run `gatepost reload`."
+            }
+            Self::PortTaken => {
+                "Set `status` under [listen] in the configuration to another port, and run `gatepost reload`."
+            }
+            Self::NoRandomness => "Start the computer anew.",
+        }
+    }
 }
 
 impl Link {
@@ -108,6 +127,11 @@ impl Drop for Site {
 }
 
 impl Desk {
+    /// The proxy that the page is of.
+    pub fn server(&self) -> &Arc<Server> {
+        &self.server
+    }
+
     /// A link that lets one browser in, once, within two minutes.
     pub fn link(&self) -> Result<Link, NoLink> {
         let address = self.address().ok_or_else(|| {
@@ -137,9 +161,9 @@ async fn serve(desk: Arc<Desk>, visitors: Option<mpsc::Receiver<TcpStream>>) {
     loop {
         let Some(stream) = visitors.recv().await else { return };
         let Ok(place) = places.clone().try_acquire_owned() else { continue };
-        let Ok(here) = stream.local_addr() else { continue };
         while connections.try_join_next().is_some() {}
-        let router = routes::router(desk.clone(), Here(here));
+        let Ok(ends) = Ends::of(&stream) else { continue };
+        let router = routes::router(desk.clone(), ends);
         connections.spawn(async move {
             let _place = place;
             let served = http1::Builder::new()

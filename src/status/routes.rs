@@ -21,10 +21,10 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
-use super::guard::{self, Here, Verdict};
+use super::Desk;
+use super::guard::{self, Ends, Verdict};
 use super::page::{self, Message};
 use super::sign_ins::State as SignIn;
-use super::{Desk, health};
 use crate::accounts::Address;
 use crate::secret::BearerToken;
 
@@ -37,12 +37,12 @@ const COOKIE: &str = "gatepost-visit";
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) desk: Arc<Desk>,
-    pub(super) here: Here,
+    pub(super) ends: Ends,
 }
 
-/// The whole page, for those who arrived at `here`.
-pub(super) fn router(desk: Arc<Desk>, here: Here) -> Router {
-    let shared = Shared { desk, here };
+/// The whole page, for whoever is at the other end.
+pub(super) fn router(desk: Arc<Desk>, ends: Ends) -> Router {
+    let shared = Shared { desk, ends };
     Router::new()
         .route("/", get(overview))
         .route("/fragment", get(fragment))
@@ -66,12 +66,13 @@ fn is_for_programs(path: &str) -> bool {
 
 async fn guarded(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let is_for_programs = is_for_programs(request.uri().path());
-    let mut response = match guard::judge(&request, shared.here.0, is_for_programs) {
+    let mut response = match guard::judge(&request, shared.ends, is_for_programs) {
         Verdict::Good => next.run(request).await,
         Verdict::Elsewhere(url) => guard::see_other(&url),
         // RFC 9110 §15.5.20: this server is not that host.
         Verdict::WrongHost => told(StatusCode::MISDIRECTED_REQUEST, Message::WrongHost),
         Verdict::OtherSite => told(StatusCode::FORBIDDEN, Message::Refused),
+        Verdict::OtherUser => told(StatusCode::FORBIDDEN, Message::OtherUser),
     };
     let settings = shared.desk.server.settings();
     let authorize = settings.provider.authorize_url.origin().ascii_serialization();
@@ -103,7 +104,8 @@ impl FromRequestParts<Shared> for Visit {
 
 fn cookie(headers: &HeaderMap) -> Option<BearerToken> {
     let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|it| it.to_str().ok());
-    let mut pairs = cookies.flat_map(|line| line.split(';')).filter_map(|it| it.trim().split_once('='));
+    let mut pairs =
+        cookies.flat_map(|line| line.split(';')).filter_map(|it| it.trim().split_once('='));
     pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| BearerToken::new(value))
 }
 
@@ -116,13 +118,16 @@ async fn open(
     let opened = shared.desk.visits().open(&BearerToken::new(token), now);
     let Some(visit) = opened else {
         // A browser that opens its last pages again is in already.
-        let is_in = cookie(&headers).is_some_and(|it| shared.desk.visits().hear(&it, now).is_some());
+        let is_in =
+            cookie(&headers).is_some_and(|it| shared.desk.visits().hear(&it, now).is_some());
         return match is_in {
             true => guard::see_other("/"),
             false => told(StatusCode::FORBIDDEN, Message::LinkUsedUp),
         };
     };
-    let mut response = guard::see_other("/");
+    // A page that goes on by itself, and not a redirect: the browser would take that for a step of
+    // wherever the link was followed, and keep the cookie (SameSite=Strict) from it.
+    let mut response = Html(page::opened()).into_response();
     let cookie = format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict", visit.expose());
     if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
         cookie.set_sensitive(true);
@@ -160,7 +165,8 @@ async fn settings(
         return told(StatusCode::NOT_FOUND, Message::NotFound);
     };
     let server = &shared.desk.server;
-    Html(page::settings(&address, &server.settings().config.listen, &server.status())).into_response()
+    Html(page::settings(&address, &server.settings().config.listen, &server.status()))
+        .into_response()
 }
 
 async fn settings_file(
@@ -175,7 +181,8 @@ async fn settings_file(
     });
     let Some(made) = made else { return told(StatusCode::NOT_FOUND, Message::NotFound) };
     let saved = format!("attachment; filename=\"{}\"", made.name);
-    let headers = [(header::CONTENT_TYPE, made.media_type.to_owned()), (header::CONTENT_DISPOSITION, saved)];
+    let headers =
+        [(header::CONTENT_TYPE, made.media_type.to_owned()), (header::CONTENT_DISPOSITION, saved)];
     (headers, made.contents).into_response()
 }
 
@@ -221,12 +228,17 @@ async fn forget(State(shared): State<Shared>, visit: Visit, Form(sent): Form<Sen
         return told(StatusCode::NOT_FOUND, Message::NotFound);
     };
     let server = &shared.desk.server;
-    match crate::sign_out::sign_out(server, &address, sent.keep_grant.is_some()).await {
-        Ok(()) => guard::see_other("/"),
-        Err((sentence, remedy)) => {
-            let failed = Message::Failed { sentence: &sentence, remedy: &remedy };
-            told(StatusCode::BAD_GATEWAY, failed)
-        }
+    let failed = |sentence: String, remedy: &str| {
+        told(StatusCode::BAD_GATEWAY, Message::Failed { sentence: &sentence, remedy })
+    };
+    if sent.keep_grant.is_none()
+        && let Err(error) = server.end_grant(address.as_str()).await
+    {
+        return failed(error.to_string(), error.remedy());
+    }
+    match server.forget(&address) {
+        Ok(_) => guard::see_other("/"),
+        Err(error) => failed(crate::sentence::of(&error), error.remedy()),
     }
 }
 
@@ -243,14 +255,13 @@ async fn sign_in(State(shared): State<Shared>, visit: Visit, Form(sent): Form<Se
             return told(StatusCode::BAD_REQUEST, failed);
         }
     };
-    let Ok(page) = guard::origin(shared.here.0).parse() else {
+    let Ok(page) = guard::origin(shared.ends.here).parse() else {
         return told(StatusCode::NOT_FOUND, Message::NotFound);
     };
     match shared.desk.sign_ins.begin(&shared.desk.server, address.clone(), &page).await {
         Ok(consent) => guard::see_other(consent.as_str()),
         Err(error) => {
-            let (sentence, remedy) =
-                (crate::sentence::of(&error), error.remedy(address.as_str()));
+            let (sentence, remedy) = (crate::sentence::of(&error), error.remedy(address.as_str()));
             let failed = Message::Failed { sentence: &sentence, remedy: &remedy };
             told(StatusCode::SERVICE_UNAVAILABLE, failed)
         }

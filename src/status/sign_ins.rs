@@ -176,7 +176,8 @@ async fn go(
     let (_no_lines, pasted) = mpsc::channel(1);
     let signed_in = sign_in(&settings, &store, request, pasted, &tell).await?;
     server.take_up_accounts()?;
-    if let (Some(password), Ok(Some(account))) = (&signed_in.password, server.account(address.as_str()))
+    if let (Some(password), Ok(Some(account))) =
+        (&signed_in.password, server.account(address.as_str()))
     {
         // Opened as a mail client would: now it serves, and the keychain may open it from now on. If
         // it can't be, the first mail client's sign-on does.

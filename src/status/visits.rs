@@ -82,7 +82,12 @@ impl Visits {
     }
 
     /// True if a form of the cookie's own visit sent this.
-    pub(super) fn is_own(&mut self, cookie: &BearerToken, csrf: &BearerToken, now: Instant) -> bool {
+    pub(super) fn is_own(
+        &mut self,
+        cookie: &BearerToken,
+        csrf: &BearerToken,
+        now: Instant,
+    ) -> bool {
         self.hear(cookie, now).is_some_and(|own| own == *csrf)
     }
 }

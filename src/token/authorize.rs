@@ -117,7 +117,8 @@ impl Authorization {
         let (arrivals, redirects) = mpsc::channel(4);
         let (stop, stopped) = oneshot::channel();
         let back = back.cloned();
-        let pages = tokio::spawn(serve(listener, Arrivals { arrivals, back: back.clone() }, stopped));
+        let pages =
+            tokio::spawn(serve(listener, Arrivals { arrivals, back: back.clone() }, stopped));
         Ok(Self { server, url, state, verifier, redirect, back, redirects, pages, stop })
     }
 
@@ -228,11 +229,7 @@ struct Arrivals {
     back: Option<Url>,
 }
 
-async fn serve(
-    listener: TcpListener,
-    arrivals: Arrivals,
-    stopped: oneshot::Receiver<()>,
-) {
+async fn serve(listener: TcpListener, arrivals: Arrivals, stopped: oneshot::Receiver<()>) {
     let app = Router::new().route("/", get(arrive)).with_state(arrivals);
     let served = axum::serve(listener, app).with_graceful_shutdown(async {
         let _ = stopped.await;

@@ -45,7 +45,9 @@ impl Page<'_> {
             Self::SignedIn { address } => [
                 format!("Gatepost can now read and send mail for {address}."),
                 match from_terminal {
-                    true => format!("{close} The settings for your mail program are in the terminal."),
+                    true => {
+                        format!("{close} The settings for your mail program are in the terminal.")
+                    }
                     false => "Gatepost's page comes up by itself.".to_owned(),
                 },
             ],
@@ -54,7 +56,9 @@ impl Page<'_> {
                 "This page does not belong to the sign-in that is under way.".to_owned(),
                 begin_again(),
             ],
-            Self::NoAnswer => ["Google sent neither a code nor an error.".to_owned(), begin_again()],
+            Self::NoAnswer => {
+                ["Google sent neither a code nor an error.".to_owned(), begin_again()]
+            }
             Self::GoesOn if from_terminal => {
                 ["The sign-in goes on in the terminal.".to_owned(), close.to_owned()]
             }
@@ -144,7 +148,9 @@ mod tests {
         let back = url::Url::parse("http://127.0.0.1:10180/signed-in/0f").unwrap();
         let signed_in = super::Page::SignedIn { address: "you@gmail.com" };
         let page = super::render(signed_in, Some(&back));
-        assert!(page.contains("<meta http-equiv=\"refresh\" content=\"1; url=http://127.0.0.1:10180/"));
+        assert!(
+            page.contains("<meta http-equiv=\"refresh\" content=\"1; url=http://127.0.0.1:10180/")
+        );
         assert!(page.contains("href=\"http://127.0.0.1:10180/signed-in/0f\""));
         assert!(!page.contains("terminal"), "there is none");
         let page = super::render(signed_in, None);

@@ -33,6 +33,8 @@ pub(super) enum Message<'m> {
     Refused,
     /// By a name that is not this page's.
     WrongHost,
+    /// From another user of this machine.
+    OtherUser,
     /// There is nothing under this path.
     NotFound,
     /// A sentence and a remedy.
@@ -48,6 +50,11 @@ pub(super) struct Asset {
 
 pub(super) fn overview(view: &Overview) -> String {
     view.status.version.clone()
+}
+
+/// Goes on to the overview by itself (`<meta http-equiv="refresh" content="0; url=/">`).
+pub(super) fn opened() -> String {
+    "<meta http-equiv=\"refresh\" content=\"0; url=/\">".into()
 }
 
 pub(super) fn fragment(view: &Overview) -> String {
@@ -91,6 +98,7 @@ pub(super) fn message(message: &Message<'_>) -> String {
         Message::LinkUsedUp => "LinkUsedUp".into(),
         Message::Refused => "Refused".into(),
         Message::WrongHost => "WrongHost".into(),
+        Message::OtherUser => "OtherUser".into(),
         Message::NotFound => "NotFound".into(),
         Message::Failed { sentence, remedy } => format!("{sentence} {remedy}"),
     }
