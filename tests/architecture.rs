@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["demo", "control"],
-    &["check", "autoconfig"],
+    &["check", "autoconfig", "notice"],
     &["proxy", "sign_in"],
     &["settings"],
     &["upstream", "token", "certificate", "mail_client"],

@@ -15,6 +15,7 @@ use super::{background, block_on, keys, signing_in};
 use crate::accounts::Address;
 use crate::config::{Config, Home};
 use crate::control::{Channel, InstanceLock};
+use crate::notice::Notices;
 use crate::private_file;
 use crate::proxy::{Limits, Server};
 use crate::service_manager;
@@ -108,6 +109,7 @@ async fn serve(
     let keys = keys::configured(&settings.config)?;
     let server = Server::start(home, settings, keys)?;
     let mut channel = Channel::open(server.clone()).await?;
+    let notices = Notices::begin(server.clone(), Box::new(|| None));
     hints(&server);
     if let Some(account) = &log_wire {
         hint_of_wire_log(&server, account);
@@ -126,6 +128,7 @@ async fn serve(
     until_stopped(&server, &mut channel, signals).await;
     tracing::info!("stopping; sessions come to rest");
     service_manager::stopping();
+    notices.end().await;
     server.stop().await;
     beating.abort();
     changed.abort();
