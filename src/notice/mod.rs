@@ -106,11 +106,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn keep(
-        mut self,
-        mut events: Receiver<Event>,
-        mut ended: oneshot::Receiver<()>,
-    ) {
+    async fn keep(mut self, mut events: Receiver<Event>, mut ended: oneshot::Receiver<()>) {
         let mut settings = self.server.changes();
         // What happened before anybody listened.
         self.catch_up();
@@ -172,7 +168,9 @@ impl Keeper {
             return;
         };
         match open::that_detached(url.as_str()) {
-            Ok(()) => tracing::info!(account, "the notice was pressed; the browser opens the status page"),
+            Ok(()) => {
+                tracing::info!(account, "the notice was pressed; the browser opens the status page")
+            }
             Err(error) => tracing::warn!(
                 account,
                 "the notice was pressed, but no browser opens ({error}): run `gatepost status --open`"

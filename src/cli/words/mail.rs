@@ -2,9 +2,10 @@
 
 use super::{Chapter, YOU, every, rooms};
 use crate::accounts::{Address, CheckError, StoreError};
+use crate::notice::{Notice, SIGN_IN_AGAIN};
 use crate::protocol::dialogue::Violation;
 use crate::protocol::imap::Unlike;
-use crate::proxy::{Goodbye, Protocol, Trouble};
+use crate::proxy::{Event, EventKind, Goodbye, Protocol, Trouble};
 use crate::token::{self, Cause, Page};
 
 /// Of a session that the log calls by this number.
