@@ -15,6 +15,7 @@ use super::{background, block_on, keys, signing_in};
 use crate::accounts::Address;
 use crate::config::{Config, Home};
 use crate::control::{Channel, InstanceLock};
+use crate::notice::Notices;
 use crate::private_file;
 use crate::proxy::{Limits, Server};
 use crate::service_manager;
@@ -110,6 +111,9 @@ async fn serve(
     let server = Server::start(home, settings, keys)?;
     let site = Site::open(&server);
     let mut channel = Channel::open(site.desk().clone()).await?;
+    let desk = site.desk().clone();
+    let page = move || desk.link().ok().map(|link| link.expose());
+    let notices = Notices::begin(server.clone(), Box::new(page));
     hints(&server);
     if let Some(account) = &log_wire {
         hint_of_wire_log(&server, account);
@@ -128,6 +132,7 @@ async fn serve(
     until_stopped(&server, &mut channel, signals).await;
     tracing::info!("stopping; sessions come to rest");
     service_manager::stopping();
+    notices.end().await;
     server.stop().await;
     drop(site);
     beating.abort();
