@@ -46,7 +46,9 @@ pub(in crate::status) fn failed(sentence: &str, remedy: &str) -> String {
 pub(in crate::status) fn session_needed() -> String {
     render(&NotePage {
         heading: "This page is for you alone",
-        sentence: prose("So that nobody else on this computer can use it, Gatepost opens it by a link that only you get."),
+        sentence: prose(
+            "So that nobody else on this computer can use it, Gatepost opens it by a link that only you get.",
+        ),
         remedy: prose("Run `gatepost status --open` in a terminal."),
         way_back: false,
         ..NotePage::default()
@@ -80,7 +82,9 @@ pub(in crate::status) fn wrong_host() -> String {
     render(&NotePage {
         tone: Tone::Warning,
         heading: "This is not the address of this page",
-        sentence: prose("Gatepost's page answers only under the address of this computer, so that no page on the Internet can use it."),
+        sentence: prose(
+            "Gatepost's page answers only under the address of this computer, so that no page on the Internet can use it.",
+        ),
         remedy: prose("Run `gatepost status --open` in a terminal."),
         way_back: false,
         ..NotePage::default()
@@ -92,6 +96,35 @@ pub(in crate::status) fn not_found() -> String {
     render(&NotePage {
         heading: "There is no such page",
         sentence: prose("Perhaps the account that it was about has been forgotten."),
+        ..NotePage::default()
+    })
+}
+
+/// Another user of this machine.
+pub(in crate::status) fn other_user() -> String {
+    render(&NotePage {
+        tone: Tone::Warning,
+        heading: "This page is another user's",
+        sentence: prose(
+            "Gatepost runs for another user of this computer, and its page is for them alone.",
+        ),
+        remedy: prose("Open it as that user."),
+        way_back: false,
+        ..NotePage::default()
+    })
+}
+
+/// A link has served: this goes on to the overview by itself.
+pub(in crate::status) fn opened() -> String {
+    render(&NotePage { heading: "Gatepost opens", next: "/", ..NotePage::default() })
+}
+
+/// The person is at the consent page, or has just come from it: this looks again by itself.
+pub(in crate::status) fn under_way() -> String {
+    render(&NotePage {
+        heading: "The sign-in is under way",
+        sentence: prose("Gatepost waits for what you do on Google's page, ten minutes at most."),
+        looks_again: true,
         ..NotePage::default()
     })
 }
@@ -116,6 +149,10 @@ struct NotePage<'p> {
     again: Option<(&'p str, String)>,
     /// It leads back to the overview.
     way_back: bool,
+    /// Where it goes on to by itself; empty is nowhere.
+    next: &'static str,
+    /// It is loaded again each second.
+    looks_again: bool,
 }
 
 impl Default for NotePage<'_> {
@@ -128,6 +165,8 @@ impl Default for NotePage<'_> {
             remedy: Prose::new(),
             again: None,
             way_back: true,
+            next: "",
+            looks_again: false,
         }
     }
 }
