@@ -17,6 +17,7 @@ pub(super) struct RawConfig {
     pub(super) certificate: RawCertificate,
     pub(super) secrets: RawSecrets,
     pub(super) log: RawLog,
+    pub(super) upkeep: RawUpkeep,
     pub(super) provider: BTreeMap<String, RawProvider>,
 }
 
@@ -59,6 +60,12 @@ pub(super) enum RawKeychain {
 pub(super) struct RawLog {
     pub(super) level: Option<String>,
     pub(super) files: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawUpkeep {
+    pub(super) versions_url: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
