@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use super::clock;
+use super::happening::{Happening, Words};
 
 /// As many are kept: some days of a quiet proxy, and no more than a page that can be read.
 pub const KEPT: usize = 100;
@@ -76,14 +77,8 @@ impl Default for Journal {
 }
 
 impl Journal {
-    /// Writes down what happened now.
-    pub(super) fn note(
-        &self,
-        kind: EventKind,
-        account: Option<&str>,
-        sentence: &str,
-        remedy: Option<&str>,
-    ) {
+    /// Writes it down.
+    fn note(&self, kind: EventKind, account: Option<&str>, sentence: &str, remedy: Option<&str>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.last_id += 1;
         let event = Event {
@@ -100,6 +95,12 @@ impl Journal {
         kept.events.push_back(event.clone());
         // Under the lock, so that they come in their order; an error is that nobody listens.
         let _ = self.listeners.send(event);
+    }
+
+    /// Writes down what happened now, in its words; `account` is the address of the one it is about.
+    pub(super) fn tell(&self, account: Option<&str>, happening: Happening<'_>) {
+        let Words { kind, sentence, remedy } = happening.words(account.unwrap_or_default());
+        self.note(kind, account, &sentence, remedy.as_deref());
     }
 
     /// Those that are kept, newest last.

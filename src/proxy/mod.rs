@@ -8,7 +8,8 @@
 //! | `household`, `member` | the accounts in use; one of them: tokens, counters, and what follows: |
 //! | `budget`, `backoff` | how many connections to the provider, and how often it is asked |
 //! | `traffic`, `clock` | bytes by the hour; the time of day |
-//! | `events`, `upkeep` | what happened lately; what had better be done ahead |
+//! | `events`, `happening`, `news` | what happened lately, in words; what of an account's fortunes is told, once |
+//! | `upkeep`, `last_used`, `versions` | what had better be done ahead; what is remembered, and asked, for it |
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
 //! | `inside` | one account, looked at by the program's own commands |
 //! | `sign_out` | the grant ended, the account forgotten |
@@ -28,11 +29,14 @@ mod clock;
 mod continuity;
 mod entrance;
 mod events;
+mod happening;
 mod household;
 mod imap;
 mod inside;
+mod last_used;
 mod listener;
 mod member;
+mod news;
 mod patience;
 mod pipe;
 mod places;
@@ -46,6 +50,7 @@ mod smtp;
 mod traffic;
 mod trouble;
 mod upkeep;
+mod versions;
 
 pub use budget::Connections;
 pub use capacity::Limits;
