@@ -12,6 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["demo", "control"],
+    &["status"],
     &["check"],
     &["proxy", "sign_in"],
     &["settings"],

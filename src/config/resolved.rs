@@ -29,6 +29,8 @@ pub struct Config {
     pub keychain: bool,
     /// What is logged by the running proxy.
     pub log: Log,
+    /// What `/healthz` and `/metrics` tell.
+    pub monitoring: Monitoring,
 }
 
 /// What is logged by the running proxy.
@@ -38,6 +40,13 @@ pub struct Log {
     pub level: LevelFilter,
     /// How many files are kept; 0 is none.
     pub files: usize,
+}
+
+/// What `/healthz` and `/metrics` tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Monitoring {
+    /// The accounts by their addresses; else by their numbers, so that nothing personal is told.
+    pub addresses: bool,
 }
 
 impl Config {
@@ -86,6 +95,7 @@ impl Config {
             listen,
             provider: provider(&source, &GMAIL, gmail)?,
             log: log(&source, &raw.log)?,
+            monitoring: Monitoring { addresses: raw.monitoring.addresses.unwrap_or(false) },
             key_file: raw.secrets.key_file.as_deref().and_then(|path| relative(file, path)),
             keychain: raw.secrets.keychain != Some(RawKeychain::Off),
         })

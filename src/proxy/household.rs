@@ -326,11 +326,17 @@ impl Member {
         let _ = gone.wait_for(|gone| *gone).await;
     }
 
-    pub(super) fn status(&self) -> AccountStatus {
-        let record = self.account.record();
+    /// What went wrong last and has not gone right since.
+    pub(super) fn standing(&self) -> Option<Trouble> {
         let trouble = self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // What was wrong with an older grant is mended by the new one.
-        let trouble = trouble.filter(|(grant, _)| grant == record.grant_id()).map(|(_, it)| it);
+        let record = self.account.record();
+        trouble.filter(|(grant, _)| grant == record.grant_id()).map(|(_, it)| it)
+    }
+
+    pub(super) fn status(&self) -> AccountStatus {
+        let record = self.account.record();
+        let trouble = self.standing();
         // A limit of Gatepost's own says nothing of the provider.
         let is_away = trouble.as_ref().is_some_and(|trouble| !trouble.is_limit);
         let (state, expires_in, cause) = match self.tokens.show() {

@@ -9,6 +9,7 @@
 //! | `budget`, `backoff` | how many connections to the provider, and how often it is asked |
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
 //! | `inside` | one account, looked at by the program's own commands |
+//! | `probe` | whether an account could sign on, for those who watch over the proxy |
 //! | `imap`, `smtp` | one session of a mail client |
 //! | `places`, `patience` | how many clients before their sign-on; what a wrong password costs |
 //! | `client_stream` | the client's connection, plain or under TLS, read along for the wire log |
@@ -31,6 +32,7 @@ mod patience;
 mod pipe;
 mod places;
 mod porter;
+mod probe;
 mod relay;
 mod server;
 mod service;
@@ -44,6 +46,7 @@ pub use continuity::Continuity;
 pub use household::{AccountStatus, Sessions};
 pub use inside::{Inside, UnlockTrouble};
 pub use listener::ListenError;
+pub use probe::ProbeTrouble;
 pub use server::{Reloaded, ServeError, Server, Status};
 #[cfg(test)]
 pub(crate) use trouble::{Goodbye, Protocol, Trouble, hint, no_tls};
