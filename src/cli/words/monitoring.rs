@@ -92,12 +92,13 @@ fn founds() -> Vec<Found> {
         .filter(|trouble| *trouble != ProbeTrouble::NoClient)
         .map(|trouble| Found::Servers { imap: Some(trouble), smtp: None }),
     );
-    let refused = refusals().into_iter().map(|refusal| {
+    // This one stands among the errors.
+    let refused = refusals().into_iter().filter(|refusal| *refusal != Refusal::ImapOff);
+    let refused = refused.map(|refusal| {
         let host = "imap.gmail.com:993".to_owned();
         UpstreamError::Refused { host, refusal }
     });
-    // One of them stands among the errors.
-    let errors = upstream_errors().into_iter().chain(refused.skip(1));
+    let errors = upstream_errors().into_iter().chain(refused);
     let mail = errors.filter(|error| !matches!(error, UpstreamError::Unreachable { .. }));
     founds.extend(
         mail.map(|error| Found::Servers { imap: Some(ProbeTrouble::Upstream(error)), smtp: None }),
