@@ -201,7 +201,7 @@ pub(super) fn stop(home: &Home) -> Result<ExitCode, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::Sessions;
+    use crate::proxy::{Sessions, Traffic};
 
     #[test]
     fn a_line_tells_all_of_an_account_and_who_waits() {
@@ -216,6 +216,9 @@ mod tests {
             continuity: Continuity::default(),
             bytes_down: 1_500_000,
             bytes_up: 0,
+            hours: Vec::new(),
+            today: Traffic::default(),
+            last_used: None,
             trouble: None,
         };
         assert_eq!(

@@ -189,6 +189,7 @@ fn provider(
         outage_hold,
         ca_file,
         bare_newlines: raw.bare_newlines.unwrap_or_default(),
+        allowances: preset.allowances,
         imap_capabilities: preset.imap_capabilities,
         smtp_extensions: preset.smtp_extensions,
     })

@@ -8,19 +8,23 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use super::awake;
 use super::capacity::{Capacity, Limits};
+use super::clock;
 use super::entrance::Entrance;
-use super::household::{AccountStatus, Household};
+use super::events::{Event, EventKind, Journal};
+use super::household::Household;
 use super::inside::Inside;
 use super::listener::{Bound, ListenError, Listener};
+use super::member::AccountStatus;
 use super::service::Service;
 use super::session::Context;
+use super::upkeep::{CertificateStatus, Warning};
 use crate::accounts::{Keys, Store, StoreError};
 use crate::certificate::{Acceptor, CertificateError, CertificateFolder};
-use crate::config::{Config, Endpoint, Home};
+use crate::config::{Allowances, Config, Endpoint, Home};
 use crate::service_manager::Reloading;
 use crate::settings::{Settings, SettingsError};
 
@@ -46,6 +50,9 @@ pub struct Server {
     alive: Mutex<Option<mpsc::Sender<()>>>,
     ended: Mutex<Option<mpsc::Receiver<()>>>,
     sessions: Arc<AtomicU64>,
+    /// Unix seconds.
+    started_at: u64,
+    journal: Arc<Journal>,
 }
 
 type Listeners = BTreeMap<&'static str, Listener>;
@@ -68,7 +75,7 @@ pub enum ServeError {
 }
 
 /// What `gatepost status` shows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
     /// Gatepost's.
     pub version: String,
@@ -78,6 +85,24 @@ pub struct Status {
     pub accounts: Vec<AccountStatus>,
     /// Files that are no usable accounts, each with what to do.
     pub damaged: Vec<String>,
+    /// Unix seconds.
+    #[serde(default)]
+    pub started_at: u64,
+    /// What happened lately, newest last.
+    #[serde(default)]
+    pub events: Vec<Event>,
+    /// What had better be done ahead.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
+    /// The certificate for mail clients, where there is one.
+    #[serde(default)]
+    pub certificate: Option<CertificateStatus>,
+    /// A version of Gatepost that is newer than this one, where one was found.
+    #[serde(default)]
+    pub newer_version: Option<String>,
+    /// What the provider allows an account a day, where it says so.
+    #[serde(default)]
+    pub allowances: Option<Allowances>,
 }
 
 /// What a reload did.
@@ -111,8 +136,12 @@ impl Server {
             alive: Mutex::new(Some(alive)),
             ended: Mutex::new(Some(ended)),
             sessions: Arc::default(),
+            started_at: clock::now(),
+            journal: Arc::default(),
         });
         server.serve(bound);
+        let started = format!("Gatepost {} has started.", env!("CARGO_PKG_VERSION"));
+        server.journal.note(EventKind::Started, None, &started, None);
         tokio::spawn(awake::watch(server.woke.clone()));
         Ok(server)
     }
@@ -167,7 +196,23 @@ impl Server {
             listeners,
             accounts: self.entrance.household.all().iter().map(|member| member.status()).collect(),
             damaged: self.entrance.household.damaged(),
+            started_at: self.started_at,
+            events: self.journal.events(),
+            warnings: Vec::new(),
+            certificate: None,
+            newer_version: None,
+            allowances: self.settings().provider.allowances,
         }
+    }
+
+    /// What happened lately, newest last.
+    pub fn events(&self) -> Vec<Event> {
+        self.journal.events()
+    }
+
+    /// What happens from now on.
+    pub fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.journal.subscribe()
     }
 
     /// The refresh token of an account, where this proxy has it unlocked.
