@@ -216,6 +216,7 @@ mod tests {
             continuity: Continuity::default(),
             bytes_down: 1_500_000,
             bytes_up: 0,
+            since_start: Traffic::default(),
             hours: Vec::new(),
             today: Traffic::default(),
             last_used: None,

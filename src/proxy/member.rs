@@ -91,6 +91,9 @@ pub struct AccountStatus {
     pub bytes_down: u64,
     /// Bytes since the start.
     pub bytes_up: u64,
+    /// Bytes since the start, by protocol.
+    #[serde(default)]
+    pub since_start: Traffic,
     /// Bytes in each of the last 24 hours, oldest first, the current one last.
     #[serde(default)]
     pub hours: Vec<Hour>,
@@ -279,8 +282,7 @@ impl Member {
         let words = cause.map(|cause| {
             format!("{} {}", cause.sentence(), cause.remedy(self.account.address().as_str()))
         });
-        let mut since_start = self.imap_bytes.in_all();
-        since_start += self.smtp_bytes.in_all();
+        let since_start = traffic::in_all(&self.imap_bytes, &self.smtp_bytes);
         let hours = traffic::last_hours(&self.imap_bytes, &self.smtp_bytes, clock::now());
         AccountStatus {
             address: self.account.address().to_string(),
@@ -294,8 +296,9 @@ impl Member {
             },
             connections: self.budget.show(),
             continuity: self.continuity.show(),
-            bytes_down: since_start.down,
-            bytes_up: since_start.up,
+            bytes_down: since_start.down(),
+            bytes_up: since_start.up(),
+            since_start,
             today: traffic::sum(&hours),
             hours,
             last_used: None,

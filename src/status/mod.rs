@@ -9,4 +9,5 @@
 
 pub(crate) mod condition;
 pub mod health;
+pub mod metrics;
 mod naming;
