@@ -13,7 +13,7 @@ const FLOORS: &[&[&str]] = &[
     &["cli"],
     &["demo", "control"],
     &["status"],
-    &["check"],
+    &["check", "autoconfig", "notice"],
     &["proxy", "sign_in"],
     &["settings"],
     &["upstream", "token", "certificate", "mail_client"],

@@ -29,6 +29,8 @@ pub struct Config {
     pub keychain: bool,
     /// What is logged by the running proxy.
     pub log: Log,
+    /// Whether a notice on the desktop says when a grant has ended.
+    pub desktop_notices: bool,
     /// What `/healthz` and `/metrics` tell.
     pub monitoring: Monitoring,
 }
@@ -95,6 +97,7 @@ impl Config {
             listen,
             provider: provider(&source, &GMAIL, gmail)?,
             log: log(&source, &raw.log)?,
+            desktop_notices: raw.notices.desktop.unwrap_or(true),
             monitoring: Monitoring { addresses: raw.monitoring.addresses.unwrap_or(false) },
             key_file: raw.secrets.key_file.as_deref().and_then(|path| relative(file, path)),
             keychain: raw.secrets.keychain != Some(RawKeychain::Off),

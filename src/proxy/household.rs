@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::member::{Member, keep_fresh};
 use super::porter::Porter;
-use crate::accounts::{Account, Directory, Keys, Store, StoreError};
+use crate::accounts::{Account, Address, Directory, KeyFile, Keys, Store, StoreError};
 use crate::settings::Settings;
 
 /// All accounts in use.
@@ -36,6 +36,11 @@ impl Household {
         Ok(self.directory.find(user)?.map(|account| self.member(account)))
     }
 
+    /// What opens accounts without a person, if there is one.
+    pub(super) fn key_file(&self) -> Option<&KeyFile> {
+        self.directory.key_file()
+    }
+
     /// Reads the folder of the accounts again. Members whose record is gone are told to leave.
     pub(super) fn rescan(&self) -> Result<(), StoreError> {
         let damaged: Vec<String> =
@@ -60,6 +65,17 @@ impl Household {
             member.reconsider();
         }
         Ok(())
+    }
+
+    /// Forgets an account, here and in the keychain; see [`Server::forget`](super::Server::forget).
+    pub(super) fn forget(&self, address: &Address) -> Result<bool, StoreError> {
+        let member = self.find(address.as_str())?;
+        let was_there = self.directory.remove(address)?;
+        if let (Some(porter), Some(member)) = (&self.porter, member) {
+            porter.untie(&member.account);
+        }
+        self.rescan()?;
+        Ok(was_there)
     }
 
     /// Takes up what the settings say of the accounts; see [`Member::set_limit`].

@@ -11,6 +11,7 @@
 //! | `events`, `upkeep` | what happened lately; what had better be done ahead |
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
 //! | `inside` | one account, looked at by the program's own commands |
+//! | `sign_out` | the grant ended, the account forgotten |
 //! | `probe` | whether an account could sign on, for those who watch over the proxy |
 //! | `imap`, `smtp` | one session of a mail client |
 //! | `places`, `patience` | how many clients before their sign-on; what a wrong password costs |
@@ -42,6 +43,7 @@ mod relay;
 mod server;
 mod service;
 mod session;
+mod sign_out;
 mod smtp;
 mod traffic;
 mod trouble;
@@ -56,6 +58,7 @@ pub use listener::ListenError;
 pub use member::{AccountStatus, Sessions};
 pub use probe::ProbeTrouble;
 pub use server::{Reloaded, ServeError, Server, Status};
+pub use sign_out::EndGrantError;
 pub use traffic::{Hour, Traffic};
 #[cfg(test)]
 pub(crate) use trouble::{Goodbye, Protocol, Trouble, hint, no_tls};

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::join_all;
@@ -36,7 +35,7 @@ const KEPT: Duration = Duration::from_secs(30);
 const AT_A_TIME: usize = 4;
 
 /// Looks after the health of a running proxy.
-pub struct Health {
+pub(super) struct Health {
     server: Arc<Server>,
     kept: Mutex<BTreeMap<String, (Instant, Found)>>,
     /// One deep look at a time.
@@ -80,13 +79,13 @@ pub(crate) struct Problem {
 
 impl Health {
     /// Of this proxy; nothing is looked at yet.
-    pub fn new(server: Arc<Server>) -> Arc<Self> {
+    pub(super) fn new(server: Arc<Server>) -> Arc<Self> {
         Arc::new(Self { server, kept: Mutex::default(), looking: Arc::default() })
     }
 
     /// Answers `GET /healthz`, and `GET /healthz?deep`.
-    pub async fn answer(State(this): State<Arc<Self>>, RawQuery(query): RawQuery) -> Response {
-        let report = this.report(is_deep(query.as_deref())).await;
+    pub(super) async fn answer(self: &Arc<Self>, query: Option<&str>) -> Response {
+        let report = self.report(is_deep(query)).await;
         let code = match report.status {
             "ok" => StatusCode::OK,
             _ => StatusCode::SERVICE_UNAVAILABLE,
@@ -122,7 +121,7 @@ impl Health {
             Account { account: naming.label(address), condition }
         };
         let accounts: Vec<Account> = addresses.iter().zip(found).map(told).collect();
-        let wanted: Vec<&str> = settings.config.listen.all().map(|(key, _)| key).collect();
+        let wanted: Vec<&str> = settings.config.listen.mail().map(|(key, _)| key).collect();
         let problems = problems(&status, &wanted);
         let is_well =
             problems.is_empty() && accounts.iter().all(|account| account.condition.is_well());

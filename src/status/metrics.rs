@@ -3,9 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
-use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use prometheus_client::encoding::{prometheus_text, text};
@@ -47,7 +45,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text";
 type Labels = Vec<(&'static str, String)>;
 
 /// Answers `GET /metrics`: OpenMetrics to whoever asks for it, else Prometheus' own text.
-pub async fn answer(State(server): State<Arc<Server>>, headers: HeaderMap) -> Response {
+pub(super) fn answer(server: &Server, headers: &HeaderMap) -> Response {
     let addresses = server.settings().config.monitoring.addresses;
     let registry = registry(&server.status(), &server.event_counts(), addresses);
     let mut accepted = headers.get_all(header::ACCEPT).iter();
