@@ -5,39 +5,45 @@
 
 mod support;
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::extract::{RawQuery, State};
 use gatepost::demo::faults::Times;
-use gatepost::status::health::Health;
+use gatepost::status::Site;
 use serde_json::Value;
-use support::{World, YOU, free_port};
+use support::{World, YOU, browser, free_port};
 
 /// Longer than a monitoring program waits.
 const TOO_LONG: Duration = Duration::from_secs(10);
 
-/// Whoever asks for the health of a world.
-struct Monitor(Arc<Health>);
+/// Whoever asks for the health of a world, by HTTP.
+struct Monitor {
+    page: String,
+    _site: Site,
+}
 
 impl Monitor {
     fn of(world: &World) -> Self {
-        Self(Health::new(world.server().clone()))
+        reconfigure(world, "status = \"\"", "status = \"127.0.0.1:0\"");
+        let site = Site::open(world.server());
+        Self { page: format!("http://{}", world.server().status().listeners["status"]), _site: site }
     }
 
     async fn ask(&self, query: Option<&str>) -> (u16, Value) {
-        let begun = Instant::now();
-        let query = RawQuery(query.map(str::to_owned));
-        let response = Health::answer(State(self.0.clone()), query).await;
-        assert!(begun.elapsed() < TOO_LONG, "{:?}", begun.elapsed());
-        let code = response.status().as_u16();
-        assert_eq!(response.headers()["cache-control"], "no-store");
-        let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-        let text = String::from_utf8(body.to_vec()).unwrap();
+        let (code, text) = self.get(query).await;
         assert!(!text.contains(YOU), "an address is told: {text}");
         let body: Value = serde_json::from_str(&text).unwrap();
         assert_eq!(code == 200, body["status"] == "ok", "{code}: {body}");
         (code, body)
+    }
+
+    async fn get(&self, query: Option<&str>) -> (u16, String) {
+        let begun = Instant::now();
+        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+        let url = format!("{}/healthz{query}", self.page);
+        let response = browser().get(url).send().await.unwrap();
+        assert!(begun.elapsed() < TOO_LONG, "{:?}", begun.elapsed());
+        assert_eq!(response.headers()["cache-control"], "no-store");
+        (response.status().as_u16(), response.text().await.unwrap())
     }
 
     /// The word for the account, and its sentence.
@@ -255,20 +261,31 @@ async fn no_account_and_a_file_that_is_none_are_told() {
 }
 
 #[tokio::test]
-async fn a_proxy_that_stops_is_not_well() {
+async fn the_head_alone_and_any_of_this_machines_names_do_and_nothing_else_does() {
     let world = open().await;
-    world.server().stop().await;
-    let (code, body) = Monitor::of(&world).ask(None).await;
-    assert_eq!((code, &body["problems"][0]["state"]), (503, &"no_listener".into()), "{body}");
+    let monitor = Monitor::of(&world);
+    let head = browser().head(format!("{}/healthz", monitor.page)).send().await.unwrap();
+    assert_eq!(head.status().as_u16(), 200);
+    assert_eq!(head.headers()["content-type"], "application/json");
+    assert!(head.text().await.unwrap().is_empty());
+    let by = async |host: &str, path: &str| {
+        let asked = browser().get(format!("{}{path}", monitor.page)).header("host", host);
+        asked.send().await.unwrap().status().as_u16()
+    };
+    let port = monitor.page.rsplit(':').next().unwrap();
+    assert_eq!(by(&format!("localhost:{port}"), "/healthz").await, 200);
+    assert_eq!(by(&format!("localhost:{port}"), "/metrics").await, 200);
+    assert_eq!(by("evil.example", "/healthz").await, 421);
+    assert_eq!(by("evil.example", "/metrics").await, 421);
+    let posted = browser().post(format!("{}/healthz", monitor.page)).send().await.unwrap();
+    assert_eq!(posted.status().as_u16(), 405);
 }
 
 #[tokio::test]
 async fn addresses_are_told_to_whoever_wants_that() {
     let world = open().await;
     reconfigure(&world, "[secrets]", "[monitoring]\naddresses = true\n[secrets]");
-    let health = Health::new(world.server().clone());
-    let response = Health::answer(State(health), RawQuery(None)).await;
-    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.unwrap();
-    let body: Value = serde_json::from_slice(&body).unwrap();
+    let (_, text) = Monitor::of(&world).get(None).await;
+    let body: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(body["accounts"][0]["account"], YOU, "{body}");
 }

@@ -285,6 +285,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_listener_that_is_gone_is_told() {
+        let account = crate::proxy::AccountStatus::default();
+        let listeners = BTreeMap::from([("imap".to_owned(), "127.0.0.1:10143".to_owned())]);
+        let status = Status { accounts: vec![account], listeners, ..Status::default() };
+        assert_eq!(problems(&status, &["imap"]), []);
+        assert_eq!(problems(&status, &["imap", "smtps"]), [Problem::no_listener("smtps")]);
+    }
+
+    #[test]
     fn a_deep_look_is_asked_for_by_its_word() {
         for query in ["deep", "deep=1", "deep=true", "_=17&deep", "deep="] {
             assert!(is_deep(Some(query)), "{query}");
