@@ -25,7 +25,10 @@ impl Monitor {
     fn of(world: &World) -> Self {
         reconfigure(world, "status = \"\"", "status = \"127.0.0.1:0\"");
         let site = Site::open(world.server());
-        Self { page: format!("http://{}", world.server().status().listeners["status"]), _site: site }
+        Self {
+            page: format!("http://{}", world.server().status().listeners["status"]),
+            _site: site,
+        }
     }
 
     async fn ask(&self, query: Option<&str>) -> (u16, Value) {
