@@ -23,9 +23,10 @@ mod settings;
 mod tests;
 mod words;
 
-pub(in crate::status) use frame::{Asset, Visit, asset};
+pub(in crate::status) use frame::{Visit, asset};
 pub(in crate::status) use notes::{
-    failed, forget, link_used, not_found, refused, session_needed, sign_in_failed, wrong_host,
+    failed, forget, link_used, not_found, opened, other_user, refused, session_needed,
+    sign_in_failed, under_way, wrong_host,
 };
 pub(in crate::status) use overview::{fragment, overview};
 pub(in crate::status) use settings::{settings, signed_in};

@@ -100,6 +100,35 @@ pub(in crate::status) fn not_found() -> String {
     })
 }
 
+/// Another user of this machine.
+pub(in crate::status) fn other_user() -> String {
+    render(&NotePage {
+        tone: Tone::Warning,
+        heading: "This page is another user's",
+        sentence: prose(
+            "Gatepost runs for another user of this computer, and its page is for them alone.",
+        ),
+        remedy: prose("Open it as that user."),
+        way_back: false,
+        ..NotePage::default()
+    })
+}
+
+/// A link has served: this goes on to the overview by itself.
+pub(in crate::status) fn opened() -> String {
+    render(&NotePage { heading: "Gatepost opens", next: "/", ..NotePage::default() })
+}
+
+/// The person is at the consent page, or has just come from it: this looks again by itself.
+pub(in crate::status) fn under_way() -> String {
+    render(&NotePage {
+        heading: "The sign-in is under way",
+        sentence: prose("Gatepost waits for what you do on Google's page, ten minutes at most."),
+        looks_again: true,
+        ..NotePage::default()
+    })
+}
+
 #[derive(Template)]
 #[template(path = "forget.html")]
 struct ForgetPage<'p> {
@@ -120,6 +149,10 @@ struct NotePage<'p> {
     again: Option<(&'p str, String)>,
     /// It leads back to the overview.
     way_back: bool,
+    /// Where it goes on to by itself; empty is nowhere.
+    next: &'static str,
+    /// It is loaded again each second.
+    looks_again: bool,
 }
 
 impl Default for NotePage<'_> {
@@ -132,6 +165,8 @@ impl Default for NotePage<'_> {
             remedy: Prose::new(),
             again: None,
             way_back: true,
+            next: "",
+            looks_again: false,
         }
     }
 }
