@@ -26,6 +26,7 @@ const TOP: &[Key] = &[
     ("log", Takes::Section),
     ("notices", Takes::Section),
     ("upkeep", Takes::Section),
+    ("monitoring", Takes::Section),
     ("provider", Takes::Section),
 ];
 const LISTEN: &[Key] = &[
@@ -47,6 +48,7 @@ const SECRETS: &[Key] =
 const LOG: &[Key] = &[("level", Takes::Text("info")), ("files", Takes::Number("5"))];
 const NOTICES: &[Key] = &[("desktop", Takes::Flag)];
 const UPKEEP: &[Key] = &[("versions_url", Takes::Text("https://…"))];
+const MONITORING: &[Key] = &[("addresses", Takes::Flag)];
 const PROVIDER: &[Key] = &[
     ("client_id", Takes::Text("….apps.googleusercontent.com")),
     ("client_secret", Takes::Text("GOCSPX-…")),
@@ -116,6 +118,7 @@ fn keys_of(section: &str) -> Vec<Key> {
         "log" => LOG.to_vec(),
         "notices" => NOTICES.to_vec(),
         "upkeep" => UPKEEP.to_vec(),
+        "monitoring" => MONITORING.to_vec(),
         _ => PROVIDER.to_vec(),
     }
 }

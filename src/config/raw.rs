@@ -19,6 +19,7 @@ pub(super) struct RawConfig {
     pub(super) log: RawLog,
     pub(super) notices: RawNotices,
     pub(super) upkeep: RawUpkeep,
+    pub(super) monitoring: RawMonitoring,
     pub(super) provider: BTreeMap<String, RawProvider>,
 }
 
@@ -73,6 +74,12 @@ pub(super) struct RawNotices {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawUpkeep {
     pub(super) versions_url: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawMonitoring {
+    pub(super) addresses: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

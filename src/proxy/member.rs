@@ -105,6 +105,9 @@ pub struct AccountStatus {
     pub bytes_down: u64,
     /// Bytes since the start.
     pub bytes_up: u64,
+    /// Bytes since the start, by protocol.
+    #[serde(default)]
+    pub since_start: Traffic,
     /// Bytes in each of the last 24 hours, oldest first, the current one last.
     #[serde(default)]
     pub hours: Vec<Hour>,
@@ -279,11 +282,17 @@ impl Member {
         let _ = gone.wait_for(|gone| *gone).await;
     }
 
-    pub(super) fn status(&self) -> AccountStatus {
-        let record = self.account.record();
+    /// What went wrong last and has not gone right since.
+    pub(super) fn standing(&self) -> Option<Trouble> {
         let trouble = self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // What was wrong with an older grant is mended by the new one.
-        let trouble = trouble.filter(|(grant, _)| grant == record.grant_id()).map(|(_, it)| it);
+        let record = self.account.record();
+        trouble.filter(|(grant, _)| grant == record.grant_id()).map(|(_, it)| it)
+    }
+
+    pub(super) fn status(&self) -> AccountStatus {
+        let record = self.account.record();
+        let trouble = self.standing();
         // A limit of Gatepost's own says nothing of the provider.
         let is_away = trouble.as_ref().is_some_and(|trouble| !trouble.is_limit);
         let (state, expires_in, cause) = match self.tokens.show() {
@@ -298,8 +307,7 @@ impl Member {
         let words = cause.map(|cause| {
             format!("{} {}", cause.sentence(), cause.remedy(self.account.address().as_str()))
         });
-        let mut since_start = self.imap_bytes.in_all();
-        since_start += self.smtp_bytes.in_all();
+        let since_start = traffic::in_all(&self.imap_bytes, &self.smtp_bytes);
         let hours = traffic::last_hours(&self.imap_bytes, &self.smtp_bytes, clock::now());
         AccountStatus {
             address: self.account.address().to_string(),
@@ -313,8 +321,9 @@ impl Member {
             },
             connections: self.budget.show(),
             continuity: self.continuity.show(),
-            bytes_down: since_start.down,
-            bytes_up: since_start.up,
+            bytes_down: since_start.down(),
+            bytes_up: since_start.up(),
+            since_start,
             today: traffic::sum(&hours),
             hours,
             last_used: self.last_used.at(self.account.address().canonical()),

@@ -251,6 +251,11 @@ impl Server {
         self.journal.events()
     }
 
+    /// How many events there were of each kind since the start.
+    pub fn event_counts(&self) -> BTreeMap<EventKind, u64> {
+        self.journal.counts()
+    }
+
     /// What happens from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.journal.subscribe()
