@@ -23,9 +23,7 @@ mod settings;
 mod tests;
 mod words;
 
-pub(in crate::status) use frame::{Asset, Visit, asset};
-pub(in crate::status) use notes::{
-    failed, forget, link_used, not_found, refused, session_needed, sign_in_failed, wrong_host,
-};
-pub(in crate::status) use overview::{fragment, overview};
-pub(in crate::status) use settings::{settings, signed_in};
+pub(in crate::status) use frame::{Asset, asset};
+pub(in crate::status) use notes::{Message, forget, message, under_way};
+pub(in crate::status) use overview::{Overview, fragment, overview};
+pub(in crate::status) use settings::{settings, settings_file, signed_in};
