@@ -129,12 +129,7 @@ pub(crate) mod tests {
     fn places(config: &str, running: &[(&str, &str)]) -> Places {
         let config = Config::parse(Path::new("config.toml"), config).unwrap();
         let listeners = running.iter().map(|(key, address)| ((*key).into(), (*address).into()));
-        let status = Status {
-            version: String::new(),
-            listeners: listeners.collect(),
-            accounts: Vec::new(),
-            damaged: Vec::new(),
-        };
+        let status = Status { listeners: listeners.collect(), ..Status::default() };
         Places::of(&config.listen, (!running.is_empty()).then_some(&status))
     }
 

@@ -24,6 +24,7 @@ const TOP: &[Key] = &[
     ("certificate", Takes::Section),
     ("secrets", Takes::Section),
     ("log", Takes::Section),
+    ("notices", Takes::Section),
     ("provider", Takes::Section),
 ];
 const LISTEN: &[Key] = &[
@@ -43,6 +44,7 @@ const CERTIFICATE: &[Key] = &[
 const SECRETS: &[Key] =
     &[("key_file", Takes::Text("gatepost.key")), ("keychain", Takes::OneOf(&["auto", "off"]))];
 const LOG: &[Key] = &[("level", Takes::Text("info")), ("files", Takes::Number("5"))];
+const NOTICES: &[Key] = &[("desktop", Takes::Flag)];
 const PROVIDER: &[Key] = &[
     ("client_id", Takes::Text("….apps.googleusercontent.com")),
     ("client_secret", Takes::Text("GOCSPX-…")),
@@ -110,6 +112,7 @@ fn keys_of(section: &str) -> Vec<Key> {
         "certificate" => CERTIFICATE.to_vec(),
         "secrets" => SECRETS.to_vec(),
         "log" => LOG.to_vec(),
+        "notices" => NOTICES.to_vec(),
         _ => PROVIDER.to_vec(),
     }
 }

@@ -12,6 +12,6 @@ mod resolved;
 pub use client::{ClientFileError, OauthClient};
 pub use home::{Home, HomeError};
 pub use listen::{CertificateConfig, Endpoint, EndpointHost, Listen, OwnCertificate};
-pub use provider::{Host, Provider, Security};
+pub use provider::{Allowances, Host, Provider, Security};
 pub use raw::ConfigError;
 pub use resolved::{Config, Log, is_loopback};

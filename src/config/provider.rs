@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::client::OauthClient;
@@ -41,10 +42,23 @@ pub struct Provider {
     pub ca_file: Option<PathBuf>,
     /// What is done with a bare CR or LF in a message.
     pub bare_newlines: BareNewlines,
+    /// What it allows an account, where it says so.
+    pub allowances: Option<Allowances>,
     /// Its IMAP capabilities before sign-on that hold after it as well.
     pub imap_capabilities: &'static str,
     /// Its SMTP extensions, told while the server itself can't be asked.
     pub smtp_extensions: &'static [&'static str],
+}
+
+/// What a provider allows an account a day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allowances {
+    /// Bytes a day from it, by IMAP.
+    pub imap_down: u64,
+    /// Bytes a day to it, by IMAP.
+    pub imap_up: u64,
+    /// IMAP connections at a time, those of phones and other programs among them.
+    pub connections: u32,
 }
 
 /// A server.
@@ -87,6 +101,7 @@ pub(super) struct Preset {
     pub(super) connections: usize,
     pub(super) connection_wait: Duration,
     pub(super) outage_hold: Duration,
+    pub(super) allowances: Option<Allowances>,
     pub(super) imap_capabilities: &'static str,
     pub(super) smtp_extensions: &'static [&'static str],
 }
@@ -106,6 +121,13 @@ pub(super) const GMAIL: Preset = Preset {
     connections: 12,
     connection_wait: Duration::from_secs(10),
     outage_hold: Duration::from_secs(300),
+    // Google says so of Workspace: https://support.google.com/a/answer/1071518 (bandwidth) and
+    // https://support.google.com/mail/answer/7126229 (connections).
+    allowances: Some(Allowances {
+        imap_down: 2_500_000_000,
+        imap_up: 500_000_000,
+        connections: 15,
+    }),
     imap_capabilities: "IMAP4rev1 UNSELECT IDLE NAMESPACE ID CHILDREN",
     smtp_extensions: &[
         "SIZE 35882577",

@@ -17,6 +17,7 @@ pub(super) struct RawConfig {
     pub(super) certificate: RawCertificate,
     pub(super) secrets: RawSecrets,
     pub(super) log: RawLog,
+    pub(super) notices: RawNotices,
     pub(super) provider: BTreeMap<String, RawProvider>,
 }
 
@@ -59,6 +60,12 @@ pub(super) enum RawKeychain {
 pub(super) struct RawLog {
     pub(super) level: Option<String>,
     pub(super) files: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawNotices {
+    pub(super) desktop: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -29,6 +29,8 @@ pub struct Config {
     pub keychain: bool,
     /// What is logged by the running proxy.
     pub log: Log,
+    /// Whether a notice on the desktop says when a grant has ended.
+    pub desktop_notices: bool,
 }
 
 /// What is logged by the running proxy.
@@ -86,6 +88,7 @@ impl Config {
             listen,
             provider: provider(&source, &GMAIL, gmail)?,
             log: log(&source, &raw.log)?,
+            desktop_notices: raw.notices.desktop.unwrap_or(true),
             key_file: raw.secrets.key_file.as_deref().and_then(|path| relative(file, path)),
             keychain: raw.secrets.keychain != Some(RawKeychain::Off),
         })
@@ -179,6 +182,7 @@ fn provider(
         outage_hold,
         ca_file,
         bare_newlines: raw.bare_newlines.unwrap_or_default(),
+        allowances: preset.allowances,
         imap_capabilities: preset.imap_capabilities,
         smtp_extensions: preset.smtp_extensions,
     })

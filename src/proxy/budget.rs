@@ -22,7 +22,7 @@ struct Counts {
 }
 
 /// What `status` shows of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connections {
     /// Open now.
     pub in_use: usize,

@@ -9,7 +9,8 @@ use tokio::time::{Instant, timeout};
 
 use super::budget::Place;
 use super::continuity::Leg;
-use super::household::{Household, Member};
+use super::household::Household;
+use super::member::Member;
 use super::patience::Patience;
 use super::places::Places;
 use super::trouble::{Protocol, Trouble};

@@ -1,40 +1,14 @@
-//! The accounts in use: each with its tokens, its connection budget and its counters.
+//! The accounts in use: who comes, who stays, who goes.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde::{Deserialize, Serialize};
-use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
-use tokio::time::Instant as TokioInstant;
+use tokio::sync::watch;
 
-use super::backoff::Backoff;
-use super::budget::{Budget, Connections, Place};
-use super::continuity::{Continued, Continuity};
-use super::inside::Pass;
+use super::member::{Member, keep_fresh};
 use super::porter::Porter;
-use super::relay::Meter;
-use super::trouble::{Protocol, Trouble};
-use crate::accounts::{Account, Address, Directory, Keys, Store, StoreError};
-use crate::protocol::Farewell;
-use crate::secret::LocalPassword;
+use crate::accounts::{Account, Address, Directory, KeyFile, Keys, Store, StoreError};
 use crate::settings::Settings;
-use crate::token::{Lifecycle, TokenState, TokenUse, Trouble as TokenTrouble};
-use crate::upstream::Refusal;
-
-/// An account that nobody used for this long lets its token end; the next sign-on gets another.
-const KEEP_FRESH: Duration = Duration::from_secs(3600);
-/// The longest sleep of the task that refreshes ahead: after the machine woke up, the clock that
-/// stood still meanwhile is looked at within this.
-const LOOK_AGAIN: Duration = Duration::from_secs(60);
-
-/// Sessions of an account that change their connection at a time, each with one above the budget.
-const SWAPS: usize = 1;
-/// Sessions of an account that connect again at a time after a loss.
-const RECONNECTS: usize = 3;
-/// Passes of an account that are good at a time; a person runs one check, and perhaps a script another.
-const PASSES: usize = 8;
 
 /// All accounts in use.
 pub(super) struct Household {
@@ -44,74 +18,6 @@ pub(super) struct Household {
     settings: watch::Receiver<Arc<Settings>>,
     members: Mutex<BTreeMap<String, Arc<Member>>>,
     damaged: Mutex<Vec<String>>,
-}
-
-/// One account in use.
-pub(super) struct Member {
-    pub(super) account: Arc<Account>,
-    tokens: Arc<Lifecycle>,
-    budget: Arc<Budget>,
-    /// What became of its sessions when their connections ended.
-    pub(super) continuity: Continued,
-    swaps: Semaphore,
-    reconnects: Semaphore,
-    imap_backoff: Backoff,
-    smtp_backoff: Backoff,
-    used: Mutex<Instant>,
-    /// Wakes the task that refreshes ahead.
-    token_came: Notify,
-    imap_sessions: AtomicUsize,
-    smtp_sessions: AtomicUsize,
-    bytes_down: AtomicU64,
-    bytes_up: AtomicU64,
-    /// Let the program's own mail clients in.
-    passes: Mutex<Vec<Pass>>,
-    /// What went wrong last, and the grant that it was with.
-    last_trouble: Mutex<Option<(String, Trouble)>>,
-    /// Set when the account is forgotten: its sessions end.
-    gone: watch::Sender<bool>,
-}
-
-/// One live session of an account; dropping it counts it out.
-pub(super) struct Presence {
-    pub(super) member: Arc<Member>,
-    protocol: Protocol,
-}
-
-/// What `status` shows of an account.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AccountStatus {
-    /// As typed at login.
-    pub address: String,
-    /// `ready`, `locked`, `needs_sign_in`, `refreshing` or `unreachable`.
-    pub state: String,
-    /// What opens it: `password`, `key-file`, `keychain`.
-    pub opens_with: Vec<String>,
-    /// Seconds; `null` while there is no token.
-    pub token_expires_in: Option<u64>,
-    /// Unix seconds, for a grant that the provider limits (a Google client in Testing).
-    pub grant_expires_at: Option<u64>,
-    /// Live sessions.
-    pub sessions: Sessions,
-    /// IMAP connections to the provider.
-    pub connections: Connections,
-    /// What became of IMAP sessions whose connection to the provider ended.
-    pub continuity: Continuity,
-    /// Bytes since the start.
-    pub bytes_down: u64,
-    /// Bytes since the start.
-    pub bytes_up: u64,
-    /// What went wrong last and has not gone right since.
-    pub trouble: Option<String>,
-}
-
-/// Live sessions by protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sessions {
-    /// IMAP.
-    pub imap: usize,
-    /// SMTP.
-    pub smtp: usize,
 }
 
 impl Household {
@@ -130,6 +36,11 @@ impl Household {
         Ok(self.directory.find(user)?.map(|account| self.member(account)))
     }
 
+    /// What opens accounts without a person, if there is one.
+    pub(super) fn key_file(&self) -> Option<&KeyFile> {
+        self.directory.key_file()
+    }
+
     /// Reads the folder of the accounts again. Members whose record is gone are told to leave.
     pub(super) fn rescan(&self) -> Result<(), StoreError> {
         let damaged: Vec<String> =
@@ -141,7 +52,7 @@ impl Household {
         self.lock().retain(|name, member| {
             let stays = there(name);
             if !stays {
-                member.gone.send_replace(true);
+                member.leave();
             }
             stays
         });
@@ -151,9 +62,7 @@ impl Household {
         }
         for account in all {
             let member = self.member(account);
-            member.tokens.reconsider();
-            member.imap_backoff.reconsider();
-            member.smtp_backoff.reconsider();
+            member.reconsider();
         }
         Ok(())
     }
@@ -169,10 +78,10 @@ impl Household {
         Ok(was_there)
     }
 
-    /// Takes up what the settings say of the accounts; see [`Budget::set_limit`].
+    /// Takes up what the settings say of the accounts; see [`Member::set_limit`].
     pub(super) fn take_up_settings(&self) {
         let limit = self.settings.borrow().provider.connections;
-        self.all().iter().for_each(|member| member.budget.set_limit(limit));
+        self.all().iter().for_each(|member| member.set_limit(limit));
     }
 
     /// A mail client has signed on: the keychain may open the account from now on.
@@ -203,238 +112,12 @@ impl Household {
         let member = Arc::new(Member::new(account, connections));
         tokio::spawn(keep_fresh(Arc::downgrade(&member), self.settings.clone()));
         if let Some(old) = members.insert(name, member.clone()) {
-            old.gone.send_replace(true);
+            old.leave();
         }
         member
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Arc<Member>>> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Member {
-    fn new(account: Arc<Account>, connections: Option<usize>) -> Self {
-        Self {
-            tokens: Arc::new(Lifecycle::new(account.clone())),
-            account,
-            budget: Arc::new(Budget::new(connections)),
-            continuity: Continued::default(),
-            swaps: Semaphore::new(SWAPS),
-            reconnects: Semaphore::new(RECONNECTS),
-            imap_backoff: Backoff::default(),
-            smtp_backoff: Backoff::default(),
-            used: Mutex::new(Instant::now()),
-            token_came: Notify::new(),
-            imap_sessions: AtomicUsize::new(0),
-            smtp_sessions: AtomicUsize::new(0),
-            bytes_down: AtomicU64::new(0),
-            bytes_up: AtomicU64::new(0),
-            passes: Mutex::default(),
-            last_trouble: Mutex::new(None),
-            gone: watch::Sender::new(false),
-        }
-    }
-
-    /// A token that is good now; see [`Lifecycle::token`].
-    pub(super) async fn token(
-        &self,
-        settings: &Settings,
-        refused: Option<u64>,
-    ) -> Result<TokenUse, Trouble> {
-        let address = self.account.address().as_str();
-        let Some(server) = &settings.server else {
-            return Err(Trouble::no_client(address));
-        };
-        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-        let token = self.tokens.token(server, refused).await;
-        self.note_token();
-        token.map_err(|trouble: TokenTrouble| Trouble::token(&trouble, address))
-    }
-
-    /// The life of its tokens.
-    pub(super) fn tokens(&self) -> &Arc<Lifecycle> {
-        &self.tokens
-    }
-
-    /// A token may have come, for the task that refreshes ahead.
-    pub(super) fn note_token(&self) {
-        self.token_came.notify_one();
-    }
-
-    /// Lets the program's own mail client in with this; another one may be under way with its own.
-    pub(super) fn give_pass(&self, pass: Pass) {
-        let mut passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
-        passes.retain(Pass::is_good);
-        if passes.len() >= PASSES {
-            passes.remove(0);
-        }
-        passes.push(pass);
-    }
-
-    /// True if this is a pass that was given and is still good.
-    pub(super) fn takes_pass(&self, password: &LocalPassword) -> bool {
-        let passes = self.passes.lock().unwrap_or_else(PoisonError::into_inner);
-        passes.iter().any(|pass| pass.is(password))
-    }
-
-    /// A place for one more IMAP connection, within the account's budget, by `deadline`.
-    pub(super) async fn place(&self, deadline: TokioInstant) -> Result<Place, Trouble> {
-        self.budget.place(deadline).await.ok_or_else(|| {
-            Trouble::no_connection_left(self.budget.show().limit.unwrap_or_default())
-        })
-    }
-
-    /// A turn to change a session's connection for another.
-    pub(super) async fn swap(&self) -> Option<SemaphorePermit<'_>> {
-        self.swaps.acquire().await.ok()
-    }
-
-    /// A turn to connect again after a loss.
-    pub(super) async fn reconnect(&self) -> Option<SemaphorePermit<'_>> {
-        self.reconnects.acquire().await.ok()
-    }
-
-    /// How patient the account has to be with a server of the provider's.
-    pub(super) fn backoff(&self, protocol: Protocol) -> &Backoff {
-        match protocol {
-            Protocol::Imap => &self.imap_backoff,
-            Protocol::Smtp => &self.smtp_backoff,
-        }
-    }
-
-    /// Done once no token is being got.
-    pub(super) async fn at_rest(&self) {
-        self.tokens.at_rest().await;
-    }
-
-    /// Counts a session in.
-    pub(super) fn enter(self: &Arc<Self>, protocol: Protocol) -> Presence {
-        self.counter(protocol).fetch_add(1, Ordering::Relaxed);
-        Presence { member: self.clone(), protocol }
-    }
-
-    /// The provider has ended a session, and said why: a limit that was reached holds for the next
-    /// sign-on as well.
-    pub(super) fn told_goodbye(&self, protocol: Protocol, said: &Farewell) {
-        let Some(refusal) = Refusal::read(&said.code, &said.text) else { return };
-        let trouble = Trouble::farewell(&refusal);
-        self.backoff(protocol).refused(&refusal, &trouble);
-        self.note(Some(&trouble));
-    }
-
-    /// Keeps what went wrong for `status`; `None` once it went right.
-    pub(super) fn note(&self, trouble: Option<&Trouble>) {
-        let grant = self.account.record().grant_id().to_owned();
-        let noted = trouble.map(|trouble| (grant, trouble.clone()));
-        *self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner) = noted;
-    }
-
-    /// Done when the account is forgotten.
-    pub(super) async fn gone(&self) {
-        let mut gone = self.gone.subscribe();
-        // The sender lives as long as the member, so that this ends by the word alone.
-        let _ = gone.wait_for(|gone| *gone).await;
-    }
-
-    pub(super) fn status(&self) -> AccountStatus {
-        let record = self.account.record();
-        let trouble = self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // What was wrong with an older grant is mended by the new one.
-        let trouble = trouble.filter(|(grant, _)| grant == record.grant_id()).map(|(_, it)| it);
-        // A limit of Gatepost's own says nothing of the provider.
-        let is_away = trouble.as_ref().is_some_and(|trouble| !trouble.is_limit);
-        let (state, expires_in, cause) = match self.tokens.show() {
-            TokenState::NeedsSignIn(cause) => ("needs_sign_in", None, Some(cause)),
-            TokenState::Unreachable(cause) => ("unreachable", None, Some(cause)),
-            TokenState::Idle if self.tokens.is_refreshing() => ("refreshing", None, None),
-            TokenState::Live(left) if !is_away => ("ready", Some(left), None),
-            TokenState::Live(left) => ("unreachable", Some(left), None),
-            TokenState::Idle if self.account.is_locked() => ("locked", None, None),
-            TokenState::Idle => ("ready", None, None),
-        };
-        let words = cause.map(|cause| {
-            format!("{} {}", cause.sentence(), cause.remedy(self.account.address().as_str()))
-        });
-        AccountStatus {
-            address: self.account.address().to_string(),
-            state: state.to_owned(),
-            opens_with: record.opens_with().into_iter().map(str::to_owned).collect(),
-            token_expires_in: expires_in.map(|left| left.as_secs()),
-            grant_expires_at: record.grant_expires(),
-            sessions: Sessions {
-                imap: self.imap_sessions.load(Ordering::Relaxed),
-                smtp: self.smtp_sessions.load(Ordering::Relaxed),
-            },
-            connections: self.budget.show(),
-            continuity: self.continuity.show(),
-            bytes_down: self.bytes_down.load(Ordering::Relaxed),
-            bytes_up: self.bytes_up.load(Ordering::Relaxed),
-            trouble: words.or(trouble.map(|trouble| trouble.to_string())),
-        }
-    }
-
-    fn counter(&self, protocol: Protocol) -> &AtomicUsize {
-        match protocol {
-            Protocol::Imap => &self.imap_sessions,
-            Protocol::Smtp => &self.smtp_sessions,
-        }
-    }
-
-    fn is_in_use(&self) -> bool {
-        let used = *self.used.lock().unwrap_or_else(PoisonError::into_inner);
-        let sessions = [Protocol::Imap, Protocol::Smtp]
-            .map(|protocol| self.counter(protocol).load(Ordering::Relaxed));
-        sessions.iter().any(|count| *count > 0) || used.elapsed() < KEEP_FRESH
-    }
-}
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        self.member.counter(self.protocol).fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Meter for Member {
-    fn to_client(&self, bytes: usize) {
-        self.bytes_down.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-
-    fn to_upstream(&self, bytes: usize) {
-        self.bytes_up.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-}
-
-/// Refreshes an account's token ahead of its end, for as long as the account is in use.
-async fn keep_fresh(member: Weak<Member>, settings: watch::Receiver<Arc<Settings>>) {
-    loop {
-        let Some(strong) = member.upgrade() else { return };
-        let due = strong.tokens.next_refresh().filter(|_| strong.is_in_use());
-        match due {
-            Some(due) if due.is_zero() => {
-                let current = settings.borrow().clone();
-                // A reload may bring one.
-                let Some(server) = &current.server else {
-                    drop(strong);
-                    tokio::time::sleep(LOOK_AGAIN).await;
-                    continue;
-                };
-                // What goes wrong is logged and kept there, and the pause is the lifecycle's.
-                if strong.tokens.token(server, None).await.is_err() {
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-            }
-            Some(due) => {
-                drop(strong);
-                tokio::time::sleep(due.min(LOOK_AGAIN)).await;
-            }
-            None => {
-                // Nothing holds the member while this waits but the wait itself.
-                tokio::select! {
-                    () = strong.token_came.notified() => {}
-                    () = strong.gone() => return,
-                }
-            }
-        }
     }
 }

@@ -7,9 +7,10 @@ use tokio::sync::{SemaphorePermit, watch};
 use super::client_stream::ClientStream;
 use super::continuity::{self, Continued, Leg, Supply};
 use super::entrance::{Denied, OpenImap};
-use super::household::{Member, Presence};
+use super::member::{Member, Presence};
 use super::places::Seated;
 use super::session::{Client, Context, Read, TurnedAway, finish, not_served};
+use super::traffic::Hours;
 use super::trouble::{Protocol, Trouble};
 use crate::protocol::imap::{Accepted, Event, SignOn};
 use crate::protocol::sasl::Credentials;
@@ -57,7 +58,7 @@ struct Supplies<'s> {
 impl<'s> Supply for Supplies<'s> {
     type Stream = Stream;
     type Turn = Option<SemaphorePermit<'s>>;
-    type Meter = Member;
+    type Meter = Hours;
 
     async fn successor(&self, version: u64) -> Result<(Self::Turn, Leg<Stream>), Trouble> {
         let turn = self.member.swap().await;
@@ -88,8 +89,8 @@ impl<'s> Supply for Supplies<'s> {
         self.context.entrance.settings().provider.outage_hold
     }
 
-    fn meter(&self) -> &Member {
-        self.member
+    fn meter(&self) -> &Hours {
+        &self.member.imap_bytes
     }
 
     fn count(&self) -> &Continued {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::entrance::{Denied, Entrance};
-use super::household::{AccountStatus, Member};
+use super::member::{AccountStatus, Member};
 use crate::accounts::{NewPassword, NoRandomness, Record};
 use crate::protocol::sasl::Credentials;
 use crate::secret::LocalPassword;

@@ -5,8 +5,10 @@
 //! | `server` | the running proxy: listeners, reload, status, shutdown |
 //! | `listener`, `service` | one listening address; what is served on it |
 //! | `capacity` | how many sessions there can be |
-//! | `household` | the accounts in use: tokens, counters, and what follows: |
+//! | `household`, `member` | the accounts in use; one of them: tokens, counters, and what follows: |
 //! | `budget`, `backoff` | how many connections to the provider, and how often it is asked |
+//! | `traffic`, `clock` | bytes by the hour; the time of day |
+//! | `events`, `upkeep` | what happened lately; what had better be done ahead |
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
 //! | `inside` | one account, looked at by the program's own commands |
 //! | `sign_out` | the grant ended, the account forgotten |
@@ -22,12 +24,15 @@ mod backoff;
 mod budget;
 mod capacity;
 mod client_stream;
+mod clock;
 mod continuity;
 mod entrance;
+mod events;
 mod household;
 mod imap;
 mod inside;
 mod listener;
+mod member;
 mod patience;
 mod pipe;
 mod places;
@@ -38,15 +43,22 @@ mod service;
 mod session;
 mod sign_out;
 mod smtp;
+mod traffic;
 mod trouble;
+mod upkeep;
 
 pub use budget::Connections;
 pub use capacity::Limits;
 pub use continuity::Continuity;
-pub use household::{AccountStatus, Sessions};
+pub use events::{Event, EventKind, KEPT as EVENTS_KEPT};
 pub use inside::{Inside, UnlockTrouble};
 pub use listener::ListenError;
+pub use member::{AccountStatus, Sessions};
 pub use server::{Reloaded, ServeError, Server, Status};
 pub use sign_out::EndGrantError;
+pub use traffic::{Hour, Traffic};
 #[cfg(test)]
 pub(crate) use trouble::{Goodbye, Protocol, Trouble, hint, no_tls};
+pub use upkeep::{CertificateStatus, Warning, WarningKind};
+
+pub use crate::config::Allowances;

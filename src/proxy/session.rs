@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::capacity::{Limits, Seat};
 use super::client_stream::ClientStream;
 use super::entrance::{Denied, Entrance};
-use super::household::Member;
+use super::member::Member;
 use super::relay::End;
 use super::trouble::{Goodbye, Protocol, Trouble, hint, no_tls, signed};
 use crate::certificate::Acceptor;

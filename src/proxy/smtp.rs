@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::client_stream::ClientStream;
 use super::entrance::{AHEAD_LIFE, Ahead, Denied};
-use super::household::Presence;
+use super::member::Presence;
 use super::places::Seated;
 use super::relay::{Carry, End, Never, Until, relay};
 use super::session::{Client, Context, Read, TurnedAway, finish, not_served, say_goodbye};
@@ -52,7 +52,8 @@ pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Sea
         let mut upstream = session.stream;
         let until = Until { leave: context.leave(member), part: Never };
         let ended =
-            relay(&mut stream, &mut upstream, &mut dialogue, carry, until, member.as_ref()).await;
+            relay(&mut stream, &mut upstream, &mut dialogue, carry, until, &member.smtp_bytes)
+                .await;
         if !matches!(ended.why, End::Stopped(Violation::BareNewline)) {
             break (ended.why, dialogue, upstream);
         }

@@ -22,7 +22,7 @@ use crate::cli::signing_in::PROVING;
 use crate::config::{ClientFileError, HomeError};
 use crate::protocol::intruder::Intruder;
 use crate::proxy::{
-    AccountStatus, Connections, Continuity, Limits, Protocol, Sessions, hint, no_tls,
+    AccountStatus, Connections, Continuity, Limits, Protocol, Sessions, Traffic, hint, no_tls,
 };
 use crate::token::{ANOTHER_SIGN_IN, NOT_THE_ADDRESS};
 
@@ -213,6 +213,9 @@ pub(super) fn status() -> String {
             continuity: Continuity::default(),
             bytes_down: 0,
             bytes_up: 0,
+            hours: Vec::new(),
+            today: Traffic::default(),
+            last_used: None,
             trouble: None,
         }));
     }
