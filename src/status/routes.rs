@@ -262,17 +262,14 @@ async fn sign_in(State(shared): State<Shared>, visit: Visit, Form(sent): Form<Se
         Ok(consent) => guard::see_other(consent.as_str()),
         Err(error) => {
             let (sentence, remedy) = (crate::sentence::of(&error), error.remedy(address.as_str()));
-            let failed = Message::Failed { sentence: &sentence, remedy: &remedy };
-            told(StatusCode::SERVICE_UNAVAILABLE, failed)
+            let (sentence, remedy, csrf) = (&sentence, &remedy, &visit.csrf);
+            let message = Message::NotSignedIn { address: &address, sentence, remedy, csrf };
+            told(StatusCode::SERVICE_UNAVAILABLE, message)
         }
     }
 }
 
-async fn signed_in(
-    State(shared): State<Shared>,
-    _visit: Visit,
-    Path(id): Path<String>,
-) -> Response {
+async fn signed_in(State(shared): State<Shared>, visit: Visit, Path(id): Path<String>) -> Response {
     let server = &shared.desk.server;
     match shared.desk.sign_ins.look(&id) {
         Some((address, SignIn::UnderWay)) => Html(page::under_way(&address)).into_response(),
@@ -282,8 +279,10 @@ async fn signed_in(
             let html = page::signed_in(&address, password.as_ref(), grant_life, listen, &status);
             Html(html).into_response()
         }
-        Some((_, SignIn::Failed(sentence, remedy))) => {
-            told(StatusCode::OK, Message::Failed { sentence: &sentence, remedy: &remedy })
+        Some((address, SignIn::Failed(sentence, remedy))) => {
+            let (sentence, remedy, csrf) = (&sentence, &remedy, &visit.csrf);
+            let message = Message::NotSignedIn { address: &address, sentence, remedy, csrf };
+            told(StatusCode::OK, message)
         }
         None => guard::see_other("/"),
     }

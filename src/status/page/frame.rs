@@ -63,11 +63,7 @@ pub(super) struct Frame {
 
 impl Default for Frame {
     fn default() -> Self {
-        Self {
-            style: &STYLE.name,
-            script: &SCRIPT.name,
-            icon: &ICON.name,
-        }
+        Self { style: &STYLE.name, script: &SCRIPT.name, icon: &ICON.name }
     }
 }
 

@@ -23,7 +23,7 @@ mod settings;
 mod tests;
 mod words;
 
-pub(in crate::status) use frame::{Asset, asset};
-pub(in crate::status) use notes::{Message, forget, message, under_way};
+pub(in crate::status) use frame::asset;
+pub(in crate::status) use notes::{Message, forget, message, opened, under_way};
 pub(in crate::status) use overview::{Overview, fragment, overview};
 pub(in crate::status) use settings::{settings, settings_file, signed_in};

@@ -18,6 +18,8 @@ pub(in crate::status) enum Message<'m> {
     Refused,
     /// By a name that is not this page's.
     WrongHost,
+    /// A program of another user of this machine.
+    OtherUser,
     /// There is nothing under this path.
     NotFound,
     /// A sentence and a remedy.
@@ -73,6 +75,13 @@ pub(in crate::status) fn message(message: &Message<'_>) -> String {
             open,
             false,
         ),
+        Message::OtherUser => (
+            Tone::Warning,
+            "This page is somebody else’s",
+            "The Gatepost here belongs to another user of this computer.",
+            "Run a Gatepost of your own: `gatepost setup` leads you through it.",
+            false,
+        ),
         Message::NotFound => (
             Tone::Calm,
             "There is no such page",
@@ -108,6 +117,17 @@ pub(in crate::status) fn forget(address: &Address, csrf: &BearerToken) -> String
 /// The person has come back before the sign-in is done.
 pub(in crate::status) fn under_way(address: &Address) -> String {
     render(&UnderWayPage { frame: Frame::default(), address: address.to_string() })
+}
+
+/// A link was right. The browser goes on to the overview by itself.
+pub(in crate::status) fn opened() -> String {
+    render(&OpenedPage { frame: Frame::default() })
+}
+
+#[derive(Template)]
+#[template(path = "opened.html")]
+struct OpenedPage {
+    frame: Frame,
 }
 
 #[derive(Template)]

@@ -10,7 +10,9 @@ use super::frame::{Asset, Frame, render};
 use super::prose::{Prose, prose};
 use super::words::lasts;
 use crate::accounts::Address;
-use crate::autoconfig::{AutoconfigError, FIRST_OF_ALL, FileKind, MailProgram, Part, Place, Places};
+use crate::autoconfig::{
+    AutoconfigError, FIRST_OF_ALL, FileKind, MailProgram, Part, Place, Places,
+};
 use crate::config::Listen;
 use crate::proxy::Status;
 use crate::secret::LocalPassword;
@@ -107,14 +109,12 @@ impl Setup {
             Ok(()) => (Prose::new(), Prose::new()),
             Err(error) => (prose(&error.to_string()), prose(error.remedy())),
         };
-        let server = |(number, (what, place)): (usize, (&'static str, &Place))| {
-            Server {
-                what,
-                id: format!("server-{number}"),
-                host: place.host.clone(),
-                port: place.port.to_string(),
-                encryption: place.encryption(),
-            }
+        let server = |(number, (what, place)): (usize, (&'static str, &Place))| Server {
+            what,
+            id: format!("server-{number}"),
+            host: place.host.clone(),
+            port: place.port.to_string(),
+            encryption: place.encryption(),
         };
         let servers = match trouble.is_empty() {
             true => places.servers().enumerate().map(server).collect(),

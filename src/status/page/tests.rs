@@ -24,6 +24,8 @@ fn pages() -> Vec<(&'static str, String)> {
         ("link-used-up", message(&Message::LinkUsedUp)),
         ("refused", message(&Message::Refused)),
         ("wrong-host", message(&Message::WrongHost)),
+        ("other-user", message(&Message::OtherUser)),
+        ("opened", opened()),
         ("not-found", message(&Message::NotFound)),
         (
             "failed",
