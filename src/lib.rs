@@ -19,6 +19,7 @@
 //! | `settings` | the configuration in use, and what is made from it |
 //! | `proxy`, `sign_in` | serving mail clients; getting a grant from a person |
 //! | `check`, `autoconfig`, `notice` | the looks of `gatepost check`; what sets a mail program up; notices on the desktop |
+//! | `status` | the status page, for people and for programs that watch |
 //! | `control`, `demo` | the channel to a running proxy; the stand-in for Google |
 //! | `cli` | the commands |
 
@@ -40,6 +41,7 @@ pub mod sentence;
 pub mod service_manager;
 pub mod settings;
 pub mod sign_in;
+pub mod status;
 pub mod tls;
 pub mod token;
 pub mod upstream;

@@ -12,6 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["main"],
     &["cli"],
     &["demo", "control"],
+    &["status"],
     &["check", "autoconfig", "notice"],
     &["proxy", "sign_in"],
     &["settings"],

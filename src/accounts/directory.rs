@@ -29,6 +29,11 @@ impl Directory {
         Self { store, key_file: key_file.map(Arc::new), accounts: RwLock::default() }
     }
 
+    /// What opens accounts without a person, if there is one.
+    pub fn key_file(&self) -> Option<&KeyFile> {
+        self.key_file.as_deref()
+    }
+
     /// Reads the folder: takes up what is new, drops what is gone, and gives what is damaged.
     pub fn scan(&self) -> Result<Vec<Damage>, StoreError> {
         let mut damaged = Vec::new();

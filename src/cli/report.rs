@@ -15,6 +15,7 @@ use crate::private_file;
 use crate::proxy::{ListenError, ServeError};
 use crate::sentence;
 use crate::settings::SettingsError;
+use crate::status::NoLink;
 use crate::tls::TlsError;
 
 /// What a command that did not do its work says.
@@ -159,6 +160,12 @@ pub(super) fn of_listening(error: &ListenError, owner_of: fn(u16) -> Option<Stri
             sentence::of(error),
             format!("Set `{service}` under [listen] in the configuration to another address."),
         ),
+    }
+}
+
+impl From<NoLink> for Failure {
+    fn from(why: NoLink) -> Self {
+        Self::failed(sentence::of(why), why.remedy())
     }
 }
 

@@ -20,6 +20,7 @@ use crate::private_file;
 use crate::proxy::{Limits, Server};
 use crate::service_manager;
 use crate::settings::Settings;
+use crate::status::Site;
 
 /// Serve your mail programs, until Ctrl-C or `gatepost stop`
 #[derive(Args, Default)]
@@ -108,8 +109,11 @@ async fn serve(
         Signals::listen().map_err(|error| Failure::from(Mistake::SignalsUnheard(&error)))?;
     let keys = keys::configured(&settings.config)?;
     let server = Server::start(home, settings, keys)?;
-    let mut channel = Channel::open(server.clone()).await?;
-    let notices = Notices::begin(server.clone(), Box::new(|| None));
+    let site = Site::open(&server);
+    let mut channel = Channel::open(site.desk().clone()).await?;
+    let desk = site.desk().clone();
+    let page = move || desk.link().ok().map(|link| link.expose());
+    let notices = Notices::begin(server.clone(), Box::new(page));
     hints(&server);
     if let Some(account) = &log_wire {
         hint_of_wire_log(&server, account);
@@ -130,6 +134,7 @@ async fn serve(
     service_manager::stopping();
     notices.end().await;
     server.stop().await;
+    drop(site);
     beating.abort();
     changed.abort();
     tracing::info!("stopped");

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::member::{Member, keep_fresh};
 use super::porter::Porter;
-use crate::accounts::{Account, Address, Directory, Keys, Store, StoreError};
+use crate::accounts::{Account, Address, Directory, KeyFile, Keys, Store, StoreError};
 use crate::settings::Settings;
 
 /// All accounts in use.
@@ -34,6 +34,11 @@ impl Household {
     /// The member that a mail client means by `user`.
     pub(super) fn find(&self, user: &str) -> Result<Option<Arc<Member>>, StoreError> {
         Ok(self.directory.find(user)?.map(|account| self.member(account)))
+    }
+
+    /// What opens accounts without a person, if there is one.
+    pub(super) fn key_file(&self) -> Option<&KeyFile> {
+        self.directory.key_file()
     }
 
     /// Reads the folder of the accounts again. Members whose record is gone are told to leave.

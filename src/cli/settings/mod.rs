@@ -76,7 +76,7 @@ impl Settings {
         if let Some(kind) = kind {
             say(&format!("\n{}", next_step(kind, self.out.as_deref(), address)));
         }
-        if config.listen.all().any(|(_, listener)| listener.port == 0) {
+        if config.listen.mail().any(|(_, listener)| listener.port == 0) {
             say(
                 "\nThe ports are those of the running Gatepost and change with each start: give `imap` and `smtp` fixed ones under [listen] in the configuration.",
             );

@@ -141,8 +141,15 @@ pub(super) fn browser() -> String {
         Page::GoesOn => Page::GoesOn,
     ] {
         chapter.heading(page.heading());
-        for line in page.lines() {
+        let (in_terminal, on_page) = (page.lines(true), page.lines(false));
+        for line in &in_terminal {
             chapter.line(line);
+        }
+        if on_page != in_terminal {
+            chapter.line("… or, where the sign-in began on Gatepost's page:");
+            for line in &on_page {
+                chapter.line(line);
+            }
         }
     }
     chapter.0

@@ -19,6 +19,7 @@ use crate::private_file::RightsError;
 use crate::proxy::{EndGrantError, ListenError, ServeError};
 use crate::settings::SettingsError;
 use crate::sign_in::SignInError;
+use crate::status::NoLink;
 use crate::tls::TlsError;
 use crate::token::{AuthorizeError, Cause, SetupError};
 use crate::upstream::{Refusal, UpstreamError};
@@ -83,6 +84,7 @@ pub(super) fn chapter() -> String {
     chapter.failures(running_errors());
     chapter.failure(ChannelError::from(denied()));
     chapter.heading("The running Gatepost").failures(control_errors());
+    chapter.failures(no_links());
     chapter.0
 }
 
@@ -337,6 +339,14 @@ fn control_errors() -> Vec<ControlError> {
         ControlError::NotRunning => ControlError::NotRunning,
         ControlError::Silent { .. } => ControlError::Silent { pid: 123, error: denied() },
         ControlError::StillThere { .. } => ControlError::StillThere { pid: 123 },
+    ]
+}
+
+fn no_links() -> Vec<NoLink> {
+    every![NoLink:
+        NoLink::Off => NoLink::Off,
+        NoLink::PortTaken => NoLink::PortTaken,
+        NoLink::NoRandomness => NoLink::NoRandomness,
     ]
 }
 

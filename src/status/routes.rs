@@ -1,0 +1,301 @@
+//! What is under which path.
+//!
+//! | path | what | for |
+//! |---|---|---|
+//! | `GET /open/TOKEN` | takes a one-time link for a visit | a browser |
+//! | `GET /`, `/fragment` | how everything is; its changing part | a visit |
+//! | `GET /settings`, `/settings/FILE` | what sets a mail program up | a visit |
+//! | `GET /forget`, `POST /forget` | forgets an account | a visit |
+//! | `POST /sign-in`, `GET /signed-in/ID` | begins a sign-in; how it ended | a visit |
+//! | `GET /assets/…` | style, script, icon | anybody |
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Form, FromRequestParts, Path, Query, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use serde::Deserialize;
+
+use super::Desk;
+use super::guard::{self, Ends, Verdict};
+use super::page::{self, Message};
+use super::sign_ins::State as SignIn;
+use crate::accounts::Address;
+use crate::secret::BearerToken;
+
+/// What a form may be at most: an address and a token.
+const FORM: usize = 16 * 1024;
+/// The visit's cookie. Cookies know no ports: the name is to be nobody else's on this machine.
+const COOKIE: &str = "gatepost-visit";
+
+/// What each handler gets.
+#[derive(Clone)]
+pub(super) struct Shared {
+    pub(super) desk: Arc<Desk>,
+    pub(super) ends: Ends,
+}
+
+/// The whole page, for whoever is at the other end.
+pub(super) fn router(desk: Arc<Desk>, ends: Ends) -> Router {
+    let shared = Shared { desk, ends };
+    Router::new()
+        .route("/", get(overview))
+        .route("/fragment", get(fragment))
+        .route("/settings", get(settings))
+        .route("/settings/{file}", get(settings_file))
+        .route("/forget", get(ask_to_forget).post(forget))
+        .route("/sign-in", post(sign_in))
+        .route("/signed-in/{id}", get(signed_in))
+        .route("/open/{token}", get(open))
+        .route("/assets/{file}", get(asset))
+        .fallback(async || told(StatusCode::NOT_FOUND, Message::NotFound))
+        .layer(DefaultBodyLimit::max(FORM))
+        .layer(middleware::from_fn_with_state(shared.clone(), guarded))
+        .with_state(shared)
+}
+
+/// What is for programs, under any of this machine's names and without a visit.
+fn is_for_programs(path: &str) -> bool {
+    matches!(path, "/healthz" | "/metrics")
+}
+
+async fn guarded(State(shared): State<Shared>, request: Request, next: Next) -> Response {
+    let is_for_programs = is_for_programs(request.uri().path());
+    let mut response = match guard::judge(&request, shared.ends, is_for_programs) {
+        Verdict::Good => next.run(request).await,
+        Verdict::Elsewhere(url) => guard::see_other(&url),
+        // RFC 9110 §15.5.20: this server is not that host.
+        Verdict::WrongHost => told(StatusCode::MISDIRECTED_REQUEST, Message::WrongHost),
+        Verdict::OtherSite => told(StatusCode::FORBIDDEN, Message::Refused),
+        Verdict::OtherUser => told(StatusCode::FORBIDDEN, Message::OtherUser),
+    };
+    let settings = shared.desk.server.settings();
+    let authorize = settings.provider.authorize_url.origin().ascii_serialization();
+    guard::harden(response.headers_mut(), Some(&authorize));
+    response
+}
+
+fn told(status: StatusCode, message: Message<'_>) -> Response {
+    (status, Html(page::message(&message))).into_response()
+}
+
+/// A browser that came by a link; without one a request gets no further than this.
+struct Visit {
+    cookie: BearerToken,
+    csrf: BearerToken,
+}
+
+impl FromRequestParts<Shared> for Visit {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
+        let visit = cookie(&parts.headers).and_then(|cookie| {
+            let csrf = shared.desk.visits().hear(&cookie, Instant::now())?;
+            Some(Self { cookie, csrf })
+        });
+        visit.ok_or_else(|| told(StatusCode::UNAUTHORIZED, Message::NoVisit))
+    }
+}
+
+fn cookie(headers: &HeaderMap) -> Option<BearerToken> {
+    let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|it| it.to_str().ok());
+    let mut pairs =
+        cookies.flat_map(|line| line.split(';')).filter_map(|it| it.trim().split_once('='));
+    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| BearerToken::new(value))
+}
+
+async fn open(
+    State(shared): State<Shared>,
+    headers: HeaderMap,
+    Path(token): Path<String>,
+) -> Response {
+    let now = Instant::now();
+    let opened = shared.desk.visits().open(&BearerToken::new(token), now);
+    let Some(visit) = opened else {
+        // A browser that opens its last pages again is in already.
+        let is_in =
+            cookie(&headers).is_some_and(|it| shared.desk.visits().hear(&it, now).is_some());
+        return match is_in {
+            true => guard::see_other("/"),
+            false => told(StatusCode::FORBIDDEN, Message::LinkUsedUp),
+        };
+    };
+    // A page that goes on by itself, and not a redirect: the browser would take that for a step of
+    // wherever the link was followed, and keep the cookie (SameSite=Strict) from it.
+    let mut response = Html(page::opened()).into_response();
+    let cookie = format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict", visit.expose());
+    if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
+        cookie.set_sensitive(true);
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+async fn overview(State(shared): State<Shared>, visit: Visit) -> Response {
+    Html(page::overview(&view(&shared, &visit))).into_response()
+}
+
+async fn fragment(State(shared): State<Shared>, visit: Visit) -> Response {
+    Html(page::fragment(&view(&shared, &visit))).into_response()
+}
+
+fn view(shared: &Shared, visit: &Visit) -> page::Overview {
+    let server = &shared.desk.server;
+    let has_client = server.settings().server.is_some();
+    page::Overview::new(server.status(), SystemTime::now(), visit.csrf.clone(), has_client)
+}
+
+/// The account that a form or an address of the page names.
+#[derive(Deserialize)]
+struct Named {
+    address: String,
+}
+
+async fn settings(
+    State(shared): State<Shared>,
+    _visit: Visit,
+    Query(named): Query<Named>,
+) -> Response {
+    let Some(address) = known(&shared, &named.address) else {
+        return told(StatusCode::NOT_FOUND, Message::NotFound);
+    };
+    let server = &shared.desk.server;
+    Html(page::settings(&address, &server.settings().config.listen, &server.status()))
+        .into_response()
+}
+
+async fn settings_file(
+    State(shared): State<Shared>,
+    _visit: Visit,
+    Path(file): Path<String>,
+    Query(named): Query<Named>,
+) -> Response {
+    let server = &shared.desk.server;
+    let made = known(&shared, &named.address).and_then(|address| {
+        page::settings_file(&file, &address, &server.settings().config.listen, &server.status())
+    });
+    let Some(made) = made else { return told(StatusCode::NOT_FOUND, Message::NotFound) };
+    let saved = format!("attachment; filename=\"{}\"", made.name);
+    let headers =
+        [(header::CONTENT_TYPE, made.media_type.to_owned()), (header::CONTENT_DISPOSITION, saved)];
+    (headers, made.contents).into_response()
+}
+
+/// The account of this address, as it was typed at login.
+fn known(shared: &Shared, typed: &str) -> Option<Address> {
+    let account = shared.desk.server.account(typed).ok()??;
+    Some(account.record().address().clone())
+}
+
+async fn ask_to_forget(
+    State(shared): State<Shared>,
+    visit: Visit,
+    Query(named): Query<Named>,
+) -> Response {
+    match known(&shared, &named.address) {
+        Some(address) => Html(page::forget(&address, &visit.csrf)).into_response(),
+        None => told(StatusCode::NOT_FOUND, Message::NotFound),
+    }
+}
+
+/// What a form sends.
+#[derive(Deserialize)]
+struct Sent {
+    csrf: String,
+    address: String,
+    /// `forget`: the grant lives on.
+    keep_grant: Option<String>,
+}
+
+impl Sent {
+    /// True if a form of this very visit sent it.
+    fn is_own(&self, shared: &Shared, visit: &Visit) -> bool {
+        let csrf = BearerToken::new(self.csrf.as_str());
+        shared.desk.visits().is_own(&visit.cookie, &csrf, Instant::now())
+    }
+}
+
+async fn forget(State(shared): State<Shared>, visit: Visit, Form(sent): Form<Sent>) -> Response {
+    if !sent.is_own(&shared, &visit) {
+        return told(StatusCode::FORBIDDEN, Message::Refused);
+    }
+    let Some(address) = known(&shared, &sent.address) else {
+        return told(StatusCode::NOT_FOUND, Message::NotFound);
+    };
+    let server = &shared.desk.server;
+    let failed = |sentence: String, remedy: &str| {
+        told(StatusCode::BAD_GATEWAY, Message::Failed { sentence: &sentence, remedy })
+    };
+    if sent.keep_grant.is_none()
+        && let Err(error) = server.end_grant(address.as_str()).await
+    {
+        return failed(error.to_string(), error.remedy());
+    }
+    match server.forget(&address) {
+        Ok(_) => guard::see_other("/"),
+        Err(error) => failed(crate::sentence::of(&error), error.remedy()),
+    }
+}
+
+async fn sign_in(State(shared): State<Shared>, visit: Visit, Form(sent): Form<Sent>) -> Response {
+    if !sent.is_own(&shared, &visit) {
+        return told(StatusCode::FORBIDDEN, Message::Refused);
+    }
+    let address = match Address::parse(&sent.address) {
+        Ok(address) => address,
+        Err(why) => {
+            let sentence = format!("“{}” is no mail address: {why}.", sent.address.trim());
+            let remedy = "Go back and type it like you@gmail.com.";
+            let failed = Message::Failed { sentence: &sentence, remedy };
+            return told(StatusCode::BAD_REQUEST, failed);
+        }
+    };
+    let Ok(page) = guard::origin(shared.ends.here).parse() else {
+        return told(StatusCode::NOT_FOUND, Message::NotFound);
+    };
+    match shared.desk.sign_ins.begin(&shared.desk.server, address.clone(), &page).await {
+        Ok(consent) => guard::see_other(consent.as_str()),
+        Err(error) => {
+            let (sentence, remedy) = (crate::sentence::of(&error), error.remedy(address.as_str()));
+            let failed = Message::Failed { sentence: &sentence, remedy: &remedy };
+            told(StatusCode::SERVICE_UNAVAILABLE, failed)
+        }
+    }
+}
+
+async fn signed_in(
+    State(shared): State<Shared>,
+    _visit: Visit,
+    Path(id): Path<String>,
+) -> Response {
+    let server = &shared.desk.server;
+    match shared.desk.sign_ins.look(&id) {
+        Some((address, SignIn::UnderWay)) => Html(page::under_way(&address)).into_response(),
+        Some((address, SignIn::SignedIn { password, grant_life })) => {
+            let listen = &server.settings().config.listen;
+            let status = server.status();
+            let html = page::signed_in(&address, password.as_ref(), grant_life, listen, &status);
+            Html(html).into_response()
+        }
+        Some((_, SignIn::Failed(sentence, remedy))) => {
+            told(StatusCode::OK, Message::Failed { sentence: &sentence, remedy: &remedy })
+        }
+        None => guard::see_other("/"),
+    }
+}
+
+async fn asset(Path(file): Path<String>) -> Response {
+    let Some(asset) = page::asset(&file) else {
+        return told(StatusCode::NOT_FOUND, Message::NotFound);
+    };
+    let headers = [
+        (header::CONTENT_TYPE, asset.media_type),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
+    (headers, asset.contents).into_response()
+}
