@@ -30,6 +30,7 @@ mod local_tls;
 mod logs;
 mod mail_clients;
 mod many_clients;
+mod notices;
 mod outages;
 mod outlook;
 mod round_trip;

@@ -146,9 +146,7 @@ fn facts(account: &AccountStatus, now: u64) -> Vec<Fact> {
         token(account),
     ];
     facts.push(match account.last_used {
-        Some(at) => {
-            Fact { name: "Last used", value: ago(now, at), more: String::new() }
-        }
+        Some(at) => Fact { name: "Last used", value: ago(now, at), more: String::new() },
         None => Fact { name: "Last used", value: "not yet".to_owned(), more: String::new() },
     });
     facts.extend(kept(&account.continuity));

@@ -46,7 +46,9 @@ pub(in crate::status) fn failed(sentence: &str, remedy: &str) -> String {
 pub(in crate::status) fn session_needed() -> String {
     render(&NotePage {
         heading: "This page is for you alone",
-        sentence: prose("So that nobody else on this computer can use it, Gatepost opens it by a link that only you get."),
+        sentence: prose(
+            "So that nobody else on this computer can use it, Gatepost opens it by a link that only you get.",
+        ),
         remedy: prose("Run `gatepost status --open` in a terminal."),
         way_back: false,
         ..NotePage::default()
@@ -80,7 +82,9 @@ pub(in crate::status) fn wrong_host() -> String {
     render(&NotePage {
         tone: Tone::Warning,
         heading: "This is not the address of this page",
-        sentence: prose("Gatepost's page answers only under the address of this computer, so that no page on the Internet can use it."),
+        sentence: prose(
+            "Gatepost's page answers only under the address of this computer, so that no page on the Internet can use it.",
+        ),
         remedy: prose("Run `gatepost status --open` in a terminal."),
         way_back: false,
         ..NotePage::default()

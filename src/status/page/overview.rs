@@ -126,7 +126,11 @@ fn verdict(status: &Status, has_client: bool) -> (Tone, String, String) {
             0 => format!("{} needs you to sign in again", one.address),
             others => format!("{} accounts need you to sign in again", others + 1),
         };
-        return (Tone::Bad, verdict, "Sign in, and your mail programs go on by themselves.".to_owned());
+        return (
+            Tone::Bad,
+            verdict,
+            "Sign in, and your mail programs go on by themselves.".to_owned(),
+        );
     }
     if damaged > 0 {
         let verdict = count(damaged as u64, "account can’t be read", "accounts can’t be read");
@@ -165,7 +169,9 @@ fn verdict(status: &Status, has_client: bool) -> (Tone, String, String) {
     }
     let sessions = status.accounts.iter().map(|it| it.sessions.imap + it.sessions.smtp);
     let lead = match sessions.sum::<usize>() {
-        0 => format!("{}, no mail program connected.", count(accounts as u64, "account", "accounts")),
+        0 => {
+            format!("{}, no mail program connected.", count(accounts as u64, "account", "accounts"))
+        }
         live => format!(
             "{}, {} of mail programs.",
             count(accounts as u64, "account", "accounts"),

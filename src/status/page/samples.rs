@@ -57,8 +57,22 @@ pub(super) fn well() -> Status {
     status.accounts.push(account(ANNA));
     status.events.extend([
         event(2, NOW - 90_000, Some(ANNA), EventKind::SignedIn, "A new grant was taken up.", None),
-        event(3, NOW - 30_000, Some(ANNA), EventKind::Unreachable, "Google can't be reached (no answer within 10 s).", Some("Check the network; Gatepost tries again by itself.")),
-        event(4, NOW - 29_000, Some(ANNA), EventKind::Recovered, "Google can be reached again.", None),
+        event(
+            3,
+            NOW - 30_000,
+            Some(ANNA),
+            EventKind::Unreachable,
+            "Google can't be reached (no answer within 10 s).",
+            Some("Check the network; Gatepost tries again by itself."),
+        ),
+        event(
+            4,
+            NOW - 29_000,
+            Some(ANNA),
+            EventKind::Recovered,
+            "Google can be reached again.",
+            None,
+        ),
     ]);
     status
 }
@@ -91,7 +105,14 @@ pub(super) fn troubled() -> Status {
             ..account("the-office-of-a-long-name.department@sub.example.org")
         },
     ]);
-    status.events.push(event(5, NOW - 600, Some(ANNA), EventKind::NeedsSignIn, ended, Some(publish)));
+    status.events.push(event(
+        5,
+        NOW - 600,
+        Some(ANNA),
+        EventKind::NeedsSignIn,
+        ended,
+        Some(publish),
+    ));
     for (id, kind, sentence) in [
         (6, EventKind::WrongPassword, "A mail program came with a wrong password."),
         (7, EventKind::Limit, "Gmail refuses more connections for now."),
@@ -104,7 +125,8 @@ pub(super) fn troubled() -> Status {
         Warning {
             kind: WarningKind::GrantEnds,
             account: Some("ben@example.org".to_owned()),
-            sentence: "The grant ends in 20 hours, since the Google client is in “Testing”.".to_owned(),
+            sentence: "The grant ends in 20 hours, since the Google client is in “Testing”."
+                .to_owned(),
             remedy: "Run `gatepost login ben@example.org` before then.".to_owned(),
         },
         Warning {
@@ -119,13 +141,31 @@ pub(super) fn troubled() -> Status {
     status
 }
 
-
 pub(super) fn account(address: &str) -> AccountStatus {
     let hours = hours(&[
-        (0, 0), (0, 0), (1_200_000, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0, 0), (0, 0),
-        (0, 0), (41_000_000, 1_200_000), (18_000_000, 400_000), (12_000_000, 9_000_000),
-        (3_000_000, 200_000), (84_000_000, 2_400_000), (22_000_000, 1_000_000), (9_000_000, 0),
-        (14_000_000, 18_000_000), (6_000_000, 300_000), (2_000_000, 0), (30_000_000, 4_100_000),
+        (0, 0),
+        (0, 0),
+        (1_200_000, 0),
+        (0, 0),
+        (0, 0),
+        (0, 0),
+        (0, 0),
+        (0, 0),
+        (0, 0),
+        (0, 0),
+        (0, 0),
+        (0, 0),
+        (41_000_000, 1_200_000),
+        (18_000_000, 400_000),
+        (12_000_000, 9_000_000),
+        (3_000_000, 200_000),
+        (84_000_000, 2_400_000),
+        (22_000_000, 1_000_000),
+        (9_000_000, 0),
+        (14_000_000, 18_000_000),
+        (6_000_000, 300_000),
+        (2_000_000, 0),
+        (30_000_000, 4_100_000),
         (8_000_000, 90_000),
     ]);
     let today = hours.iter().fold(Traffic::default(), |sum, Hour { traffic, .. }| Traffic {
@@ -158,7 +198,12 @@ fn hours(traffic: &[(u64, u64)]) -> Vec<Hour> {
         let (down, up) = traffic.get(at).copied().unwrap_or_default();
         Hour {
             begins_at: NOW / 3600 * 3600 - (23 - at as u64) * 3600,
-            traffic: Traffic { imap_down: down, imap_up: up / 4, smtp_down: 0, smtp_up: up - up / 4 },
+            traffic: Traffic {
+                imap_down: down,
+                imap_up: up / 4,
+                smtp_down: 0,
+                smtp_up: up - up / 4,
+            },
         }
     };
     (0..24).map(hour).collect()

@@ -78,15 +78,14 @@ impl Setup {
             Ok(()) => (Prose::new(), Prose::new()),
             Err(error) => (prose(&error.to_string()), prose(error.remedy())),
         };
-        let server = |(number, (what, place)): (usize, (&'static str, &crate::autoconfig::Place))| {
-            Server {
+        let server =
+            |(number, (what, place)): (usize, (&'static str, &crate::autoconfig::Place))| Server {
                 what,
                 id: format!("server-{number}"),
                 host: place.host.clone(),
                 port: place.port.to_string(),
                 encryption: place.encryption(),
-            }
-        };
+            };
         let servers = match trouble.is_empty() {
             true => places.servers().enumerate().map(server).collect(),
             false => Vec::new(),

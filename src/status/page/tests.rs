@@ -12,7 +12,10 @@ fn pages() -> Vec<(&'static str, String)> {
         ("signed-in-new", signed_in(&address(ANNA), &places(), Some(PASSWORD))),
         ("signed-in-again", signed_in(&address(ANNA), &places(), None)),
         ("forget", forget(&address(ANNA), VISIT.csrf)),
-        ("failed", failed("Google can't be reached (no answer within 10 s).", "Check the network.")),
+        (
+            "failed",
+            failed("Google can't be reached (no answer within 10 s).", "Check the network."),
+        ),
         (
             "sign-in-failed",
             sign_in_failed(

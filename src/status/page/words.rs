@@ -128,8 +128,15 @@ mod tests {
     #[test]
     fn durations_are_in_their_largest_unit() {
         let words = [0, 59, 60, 3599, 3600, 7200, 86_400 * 3].map(lasts);
-        let expected =
-            ["less than a minute", "less than a minute", "1 minute", "59 minutes", "1 hour", "2 hours", "3 days"];
+        let expected = [
+            "less than a minute",
+            "less than a minute",
+            "1 minute",
+            "59 minutes",
+            "1 hour",
+            "2 hours",
+            "3 days",
+        ];
         assert_eq!(words, expected);
         assert_eq!(ago(100, 90), "just now");
         assert_eq!(ago(1000, 400), "10 minutes ago");
