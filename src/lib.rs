@@ -18,11 +18,13 @@
 //! | `upstream`, `token` | connections to the provider; access tokens and their life |
 //! | `settings` | the configuration in use, and what is made from it |
 //! | `proxy`, `sign_in` | serving mail clients; getting a grant from a person |
-//! | `check` | the looks of `gatepost check` |
+//! | `check`, `autoconfig`, `notice` | the looks of `gatepost check`; what sets a mail program up; notices on the desktop |
+//! | `status` | the status page, for people and for programs that watch |
 //! | `control`, `demo` | the channel to a running proxy; the stand-in for Google |
 //! | `cli` | the commands |
 
 pub mod accounts;
+pub mod autoconfig;
 pub mod certificate;
 pub mod check;
 pub mod cli;
@@ -30,6 +32,7 @@ pub mod config;
 pub mod control;
 pub mod demo;
 pub mod mail_client;
+pub mod notice;
 pub mod private_file;
 pub mod protocol;
 pub mod proxy;
@@ -38,6 +41,7 @@ pub mod sentence;
 pub mod service_manager;
 pub mod settings;
 pub mod sign_in;
+pub mod status;
 pub mod tls;
 pub mod token;
 pub mod upstream;

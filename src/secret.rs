@@ -65,6 +65,19 @@ secret_text! {
     /// confidential (RFC 8252 §8.5); it is kept out of logs all the same.
     ClientSecret
 }
+secret_text! {
+    /// What proves that its bearer was given it by this process: 256 random bits in hexadecimal digits.
+    BearerToken
+}
+
+impl BearerToken {
+    /// Another one. It fails only if the system has no randomness.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut random = Zeroizing::new([0; 32]);
+        getrandom::fill(&mut *random)?;
+        Ok(Self::new(random.iter().map(|byte| format!("{byte:02x}")).collect::<String>()))
+    }
+}
 
 #[cfg(test)]
 mod tests {

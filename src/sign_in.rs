@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use futures_util::future::{BoxFuture, FutureExt, TryFutureExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -31,6 +32,8 @@ pub struct Request<'r> {
     pub replace_password: bool,
     /// Opens the account as well, without a person.
     pub key_file: Option<&'r KeyFile>,
+    /// Where the browser goes on to after the last page; without it the person goes back to the terminal.
+    pub back: Option<&'r url::Url>,
 }
 
 /// What happens on the way, for the person.
@@ -126,7 +129,7 @@ pub async fn sign_in(
     let server = settings.server.clone().ok_or(SignInError::NoClient)?;
     let deadline = Instant::now() + PATIENCE;
     let address = request.address.as_str();
-    let mut authorization = Authorization::begin(server.clone(), address).await?;
+    let mut authorization = Authorization::begin(server.clone(), address, request.back).await?;
     tell(Progress::Authorize(authorization.url()));
     let bad_paste = |why: &str| tell(Progress::BadPaste(why));
     let redirect =
@@ -182,12 +185,12 @@ struct Until<'t> {
     tell: &'t (dyn Fn(Progress<'_>) + Sync),
 }
 
+/// Whether a failure is one for now, and the failure.
+type Attempt<'a, T> = BoxFuture<'a, Result<T, (bool, SignInError)>>;
+
 impl Until<'_> {
     /// Repeats `attempt` for as long as it fails for now; at the end its last failure is the answer.
-    async fn settled<T>(
-        &self,
-        attempt: impl AsyncFn() -> Result<T, (bool, SignInError)>,
-    ) -> Result<T, SignInError> {
+    async fn settled<'a, T>(&self, attempt: impl Fn() -> Attempt<'a, T>) -> Result<T, SignInError> {
         loop {
             match attempt().await {
                 Err((true, error)) if Instant::now() + TRY_AGAIN < self.deadline => {
@@ -209,9 +212,9 @@ async fn prove(
     grant: &NewGrant,
     until: &Until<'_>,
 ) -> Result<String, SignInError> {
-    let identity = until.settled(async || {
-        let identity = server.identity(&grant.access_token).await;
-        identity.map_err(|cause| (cause.is_transient(), SignInError::Cause(cause)))
+    let identity = until.settled(|| {
+        let identity = server.identity(&grant.access_token);
+        identity.map_err(|cause| (cause.is_transient(), SignInError::Cause(cause))).boxed()
     });
     let Identity { email } = identity.await?;
     let consented =
@@ -220,9 +223,9 @@ async fn prove(
         return Err(SignInError::Cause(Cause::OtherAccount { signed_in: consented.to_string() }));
     }
     let name = consented.to_string();
-    let opens = until.settled(async || {
-        let opened = settings.upstream.imap(&name, &grant.access_token).await;
-        opened.map(drop).map_err(|error| (error.is_transient(), SignInError::Proof(error)))
+    let opens = until.settled(|| {
+        let opened = settings.upstream.imap(&name, &grant.access_token).map_ok(drop);
+        opened.map_err(|error| (error.is_transient(), SignInError::Proof(error))).boxed()
     });
     opens.await?;
     Ok(name)

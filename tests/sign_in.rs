@@ -44,7 +44,13 @@ async fn the_person_is_told_when_the_rest_needs_nobody() {
     let (store, address) = (Store::new(world.home.accounts()), Address::parse(YOU).unwrap());
     let settings = Settings::load(&world.home, None).unwrap();
     let password = generated();
-    let request = Request { address: &address, password, replace_password: false, key_file: None };
+    let request = Request {
+        address: &address,
+        password,
+        replace_password: false,
+        key_file: None,
+        back: None,
+    };
     let told = Mutex::new(Vec::new());
     let tell = |progress: Progress<'_>| {
         told.lock().unwrap().push(match progress {

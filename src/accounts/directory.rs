@@ -29,6 +29,11 @@ impl Directory {
         Self { store, key_file: key_file.map(Arc::new), accounts: RwLock::default() }
     }
 
+    /// What opens accounts without a person, if there is one.
+    pub fn key_file(&self) -> Option<&KeyFile> {
+        self.key_file.as_deref()
+    }
+
     /// Reads the folder: takes up what is new, drops what is gone, and gives what is damaged.
     pub fn scan(&self) -> Result<Vec<Damage>, StoreError> {
         let mut damaged = Vec::new();
@@ -70,6 +75,12 @@ impl Directory {
             }
             None => self.store.load(&address)?.map(|record| self.take_up(record)).transpose(),
         }
+    }
+
+    /// Removes an account's record, which the next [`scan`](Self::scan) finds gone. False if there
+    /// was none.
+    pub fn remove(&self, address: &Address) -> Result<bool, StoreError> {
+        self.store.remove(address)
     }
 
     fn find_by_local_part(&self, user: &str) -> Option<Arc<Account>> {

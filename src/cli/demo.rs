@@ -11,9 +11,9 @@ use url::Url;
 use super::mistake::Mistake;
 use super::report::{Failure, put};
 use super::run::Signals;
-use super::settings::Places;
 use super::terminal::UnderWay;
 use super::{block_on, log};
+use crate::autoconfig::Places;
 use crate::demo::{Broken, Person, Ports, Story, YOU};
 
 /// What is told between the steps.
@@ -66,19 +66,32 @@ impl Demo {
         if !self.browser {
             put("\nWith --browser you do the signing in yourself, on a page in your browser.");
         }
-        put("\nPress Enter and a new mail arrives; Ctrl-C ends the demo.");
+        put_page(story);
+        put(
+            "\nPress Enter and a new mail arrives; p and Enter, and the page has a new address; Ctrl-C ends the demo.",
+        );
         let mut lines = lines_of_stdin();
         let mut typing = true;
         loop {
             tokio::select! {
                 _ = signals.next() => return Ok(()),
                 line = lines.recv(), if typing => match line {
+                    Some(line) if line.trim() == "p" => put_page(story),
                     Some(_) => put(&format!("“{}” has arrived.", story.new_mail()?)),
                     // Nobody is there to press anything: it just stays.
                     None => typing = false,
                 },
             }
         }
+    }
+}
+
+/// Where the status page is, for one browser.
+fn put_page(story: &Story) {
+    if let Some(link) = story.page() {
+        put(&format!(
+            "\nGatepost's page, for your browser (within two minutes; the address serves once):\n\n  {link}"
+        ));
     }
 }
 

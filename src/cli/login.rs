@@ -9,10 +9,10 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::mistake::Mistake;
 use super::report::{Failure, put, say};
-use super::settings::{Place, Places};
 use super::signing_in::{ClientFile, SigningIn, address, pasted_lines};
 use super::{keys, log};
 use crate::accounts::Address;
+use crate::autoconfig::{Place, Places};
 use crate::config::{Config, Home};
 use crate::secret::LocalPassword;
 use crate::sign_in::{Progress, SignedIn};

@@ -121,14 +121,6 @@ pub(super) enum Mistake<'m> {
     /// The running proxy is of another version.
     StrangeAnswer,
 
-    /// `settings`: both listeners are off.
-    NothingIsServed,
-    /// `settings`: the ports are the system's to choose.
-    PortsUnknown,
-    /// `settings --for`, where one of the listeners is off.
-    ServerOff { what: &'m str, service: &'m str },
-    /// `settings --for outlook`, for an address that its file can't hold.
-    AddressUnfit { address: &'m str },
     /// `--out`.
     OutIsThere { file: &'m Path },
     /// `--out`.
@@ -244,17 +236,6 @@ impl Mistake<'_> {
             Self::NotReloaded { why } => format!("{why}."),
             Self::StrangeAnswer => {
                 "The running Gatepost gave an answer that this version does not know.".into()
-            }
-            Self::NothingIsServed => {
-                "Gatepost serves no mail program: the configuration switches IMAP and SMTP off."
-                    .into()
-            }
-            Self::PortsUnknown => "The ports aren't known: the configuration leaves them to the system, and Gatepost is not running.".into(),
-            Self::ServerOff { what, service } => format!(
-                "{what} needs both servers, and the configuration switches {service} off."
-            ),
-            Self::AddressUnfit { address } => {
-                format!("The address {address} has characters that an Outlook profile file can't hold.")
             }
             Self::OutIsThere { file } => {
                 format!("{} is there already, and nothing is overwritten.", file.display())
@@ -375,15 +356,6 @@ impl Mistake<'_> {
             Self::StrangeAnswer => {
                 "Stop it with the version that started it, and start this one.".into()
             }
-            Self::NothingIsServed => {
-                "Give `imap` and `smtp` addresses under [listen] in the configuration.".into()
-            }
-            Self::PortsUnknown => {
-                "Give `imap` and `smtp` fixed ports under [listen] in the configuration.".into()
-            }
-            Self::ServerOff { .. } | Self::AddressUnfit { .. } => {
-                "Leave --for out, and enter the settings in the mail program yourself.".into()
-            }
             Self::OutIsThere { .. } => "Name another file with --out.".into(),
             Self::OutUnwritable { .. } => {
                 "Name a file in a folder that is there and that you may write to.".into()
@@ -420,8 +392,6 @@ impl Mistake<'_> {
             | Self::OldPasswordMissing { .. }
             | Self::GrantLocked
             | Self::NotReloaded { .. }
-            | Self::NothingIsServed
-            | Self::ServerOff { .. }
             | Self::OutIsThere { .. }
             | Self::OnlyFor { .. }
             | Self::CertificateIsYours { .. }
@@ -454,8 +424,6 @@ impl Mistake<'_> {
             | Self::ServerNotStarted { .. }
             | Self::NothingToStop
             | Self::StrangeAnswer
-            | Self::PortsUnknown
-            | Self::AddressUnfit { .. }
             | Self::OutUnwritable { .. }
             | Self::NoCertificate
             | Self::NotTrusted

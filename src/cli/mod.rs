@@ -12,6 +12,7 @@ mod login;
 mod logout;
 mod manual;
 mod mistake;
+mod page;
 mod password;
 mod port_owner;
 mod report;

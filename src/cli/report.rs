@@ -8,12 +8,14 @@ use serde::{Deserialize, Serialize};
 use super::port_owner;
 use super::terminal::Look;
 use crate::accounts::{KeyFileError, StoreError};
+use crate::autoconfig::AutoconfigError;
 use crate::certificate::CertificateError;
 use crate::control::{AlreadyRunning, ChannelError, ControlError};
 use crate::private_file;
 use crate::proxy::{ListenError, ServeError};
 use crate::sentence;
 use crate::settings::SettingsError;
+use crate::status::NoLink;
 use crate::tls::TlsError;
 
 /// What a command that did not do its work says.
@@ -117,6 +119,19 @@ impl From<CertificateError> for Failure {
     }
 }
 
+impl From<AutoconfigError> for Failure {
+    fn from(error: AutoconfigError) -> Self {
+        let by_file = "Leave --for out, and enter the settings in the mail program yourself.";
+        let sentence = error.to_string();
+        match &error {
+            AutoconfigError::NothingIsServed => Self::usage(sentence, error.remedy()),
+            AutoconfigError::PortsUnknown => Self::failed(sentence, error.remedy()),
+            AutoconfigError::ServerOff { .. } => Self::usage(sentence, by_file),
+            AutoconfigError::AddressUnfit { .. } => Self::failed(sentence, by_file),
+        }
+    }
+}
+
 impl From<ServeError> for Failure {
     fn from(error: ServeError) -> Self {
         match error {
@@ -145,6 +160,12 @@ pub(super) fn of_listening(error: &ListenError, owner_of: fn(u16) -> Option<Stri
             sentence::of(error),
             format!("Set `{service}` under [listen] in the configuration to another address."),
         ),
+    }
+}
+
+impl From<NoLink> for Failure {
+    fn from(why: NoLink) -> Self {
+        Self::failed(sentence::of(why), why.remedy())
     }
 }
 

@@ -15,10 +15,12 @@ use super::{background, block_on, keys, signing_in};
 use crate::accounts::Address;
 use crate::config::{Config, Home};
 use crate::control::{Channel, InstanceLock};
+use crate::notice::Notices;
 use crate::private_file;
 use crate::proxy::{Limits, Server};
 use crate::service_manager;
 use crate::settings::Settings;
+use crate::status::Site;
 
 /// Serve your mail programs, until Ctrl-C or `gatepost stop`
 #[derive(Args, Default)]
@@ -107,7 +109,11 @@ async fn serve(
         Signals::listen().map_err(|error| Failure::from(Mistake::SignalsUnheard(&error)))?;
     let keys = keys::configured(&settings.config)?;
     let server = Server::start(home, settings, keys)?;
-    let mut channel = Channel::open(server.clone()).await?;
+    let site = Site::open(&server);
+    let mut channel = Channel::open(site.desk().clone()).await?;
+    let desk = site.desk().clone();
+    let page = move || desk.link().ok().map(|link| link.expose());
+    let notices = Notices::begin(server.clone(), Box::new(page));
     hints(&server);
     if let Some(account) = &log_wire {
         hint_of_wire_log(&server, account);
@@ -126,7 +132,9 @@ async fn serve(
     until_stopped(&server, &mut channel, signals).await;
     tracing::info!("stopping; sessions come to rest");
     service_manager::stopping();
+    notices.end().await;
     server.stop().await;
+    drop(site);
     beating.abort();
     changed.abort();
     tracing::info!("stopped");

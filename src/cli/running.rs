@@ -5,10 +5,10 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::block_on;
 use super::mistake::Mistake;
 use super::report::{Exit, Failure, put, say};
 use super::terminal::UnderWay;
+use super::{block_on, page};
 use crate::accounts::{Listed, Record, Store};
 use crate::config::Home;
 use crate::control::{Answer, ControlError, Request, Running};
@@ -25,15 +25,22 @@ It leaves with 3 if an account needs you to sign in, and with 1 if nothing is ru
 
 Examples:
   gatepost status          for you
+  gatepost status --open   the page, in your browser
   gatepost status --json   for a script")]
 pub(super) struct Status {
     /// One JSON object on stdout
-    #[arg(long)]
+    #[arg(long, conflicts_with = "open")]
     json: bool,
+    /// Open the status page in the browser
+    #[arg(long)]
+    open: bool,
 }
 
 impl Status {
     pub(super) fn run(self, home: &Home) -> Result<ExitCode, Failure> {
+        if self.open {
+            return page::open(home);
+        }
         let status = match Running::find(home) {
             Ok(running) => ask(&running, Request::Status)?,
             Err(ControlError::NotRunning) => return self.not_running(home),

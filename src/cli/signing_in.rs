@@ -118,6 +118,7 @@ impl<'h> SigningIn<'h> {
             password,
             replace_password,
             key_file: keys.key_file.as_ref(),
+            back: None,
         };
         private_file::create_private_dir(self.home.data())
             .map_err(|error| home_failure(self.home, &error))?;

@@ -25,6 +25,7 @@ const TOP: &[Key] = &[
     ("secrets", Takes::Section),
     ("log", Takes::Section),
     ("upkeep", Takes::Section),
+    ("notices", Takes::Section),
     ("provider", Takes::Section),
 ];
 const LISTEN: &[Key] = &[
@@ -45,6 +46,7 @@ const SECRETS: &[Key] =
     &[("key_file", Takes::Text("gatepost.key")), ("keychain", Takes::OneOf(&["auto", "off"]))];
 const LOG: &[Key] = &[("level", Takes::Text("info")), ("files", Takes::Number("5"))];
 const UPKEEP: &[Key] = &[("versions_url", Takes::Text("https://…"))];
+const NOTICES: &[Key] = &[("desktop", Takes::Flag)];
 const PROVIDER: &[Key] = &[
     ("client_id", Takes::Text("….apps.googleusercontent.com")),
     ("client_secret", Takes::Text("GOCSPX-…")),
@@ -113,6 +115,7 @@ fn keys_of(section: &str) -> Vec<Key> {
         "secrets" => SECRETS.to_vec(),
         "log" => LOG.to_vec(),
         "upkeep" => UPKEEP.to_vec(),
+        "notices" => NOTICES.to_vec(),
         _ => PROVIDER.to_vec(),
     }
 }

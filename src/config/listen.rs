@@ -20,6 +20,10 @@ pub struct Listen {
     pub imaps: Option<Endpoint>,
     /// SMTP submission by implicit TLS (RFC 8314).
     pub smtps: Option<Endpoint>,
+    /// The status page, which is this machine's only.
+    pub status: Option<Endpoint>,
+    /// True if a person gave the page its address: without one, mail goes on if the usual one is taken.
+    pub status_is_named: bool,
     /// Who else than this machine may connect, where an address is open to others; empty is anybody.
     pub allow_from: Vec<IpNet>,
 }
@@ -64,6 +68,11 @@ pub struct OwnCertificate {
 impl Listen {
     /// Every listener that is on, by its key in the configuration.
     pub fn all(&self) -> impl Iterator<Item = (&'static str, Endpoint)> {
+        self.mail().chain(self.status.map(|status| ("status", status)))
+    }
+
+    /// Those for mail clients.
+    pub fn mail(&self) -> impl Iterator<Item = (&'static str, Endpoint)> {
         let all = [
             ("imap", self.imap),
             ("smtp", self.smtp),
@@ -111,8 +120,6 @@ impl std::fmt::Display for Endpoint {
 }
 
 pub(super) fn listen(source: &Source<'_>, raw: &RawListen) -> Result<Listen, ConfigError> {
-    // The page is not in this version; its address must still be one.
-    endpoint(source, "status", raw.status.as_deref(), ("localhost:10180", "localhost:10180"), raw)?;
     let of = |key, typed: &Option<String>, defaults| {
         endpoint(source, key, typed.as_deref(), defaults, raw)
     };
@@ -121,8 +128,17 @@ pub(super) fn listen(source: &Source<'_>, raw: &RawListen) -> Result<Listen, Con
         smtp: of("smtp", &raw.smtp, ("localhost:10587", "localhost:10587"))?,
         imaps: of("imaps", &raw.imaps, ("", "localhost:10993"))?,
         smtps: of("smtps", &raw.smtps, ("", "localhost:10465"))?,
+        status: of("status", &raw.status, ("localhost:10180", "localhost:10180"))?,
+        status_is_named: raw.status.is_some(),
         allow_from: allow_from(source, raw)?,
     };
+    if let Some(status) = listen.status.filter(|status| !status.is_loopback()) {
+        let problem = format!(
+            "“{}” is open to other machines too, and the page is for this one; use localhost",
+            status.host
+        );
+        return Err(source.error("listen", "status", problem));
+    }
     let mut taken: Vec<(&str, u16)> = Vec::new();
     for (key, Endpoint { port, .. }) in listen.all() {
         if let Some((other, _)) = taken.iter().find(|(_, taken)| *taken == port && port > 0) {
@@ -208,7 +224,7 @@ pub(super) fn certificate(
         names.push(name.to_str().to_ascii_lowercase());
     }
     // A machine of the network comes to the address that it was given.
-    let addresses = listen.all().filter_map(|(_, endpoint)| match endpoint.host {
+    let addresses = listen.mail().filter_map(|(_, endpoint)| match endpoint.host {
         EndpointHost::Ip(ip) if !ip.is_unspecified() => Some(ip.to_string()),
         _ => None,
     });
@@ -266,6 +282,6 @@ mod tests {
     fn every_listener_has_its_port() {
         let config = parse("[listen]\nimaps = \"localhost:0\"\nsmtps = \"localhost:0\"\n").unwrap();
         let keys: Vec<_> = config.listen.all().map(|(key, _)| key).collect();
-        assert_eq!(keys, ["imap", "smtp", "imaps", "smtps"]);
+        assert_eq!(keys, ["imap", "smtp", "imaps", "smtps", "status"]);
     }
 }

@@ -29,6 +29,8 @@ pub struct Config {
     pub keychain: bool,
     /// What is logged by the running proxy.
     pub log: Log,
+    /// Whether a notice on the desktop says when a grant has ended.
+    pub desktop_notices: bool,
     /// What is looked after by itself.
     pub upkeep: Upkeep,
 }
@@ -96,6 +98,7 @@ impl Config {
             provider: provider(&source, &GMAIL, gmail)?,
             log: log(&source, &raw.log)?,
             upkeep: upkeep(&source, raw.upkeep)?,
+            desktop_notices: raw.notices.desktop.unwrap_or(true),
             key_file: raw.secrets.key_file.as_deref().and_then(|path| relative(file, path)),
             keychain: raw.secrets.keychain != Some(RawKeychain::Off),
         })

@@ -8,6 +8,7 @@ mod server;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 pub use client::{ControlError, Running};
 pub use lock::{AlreadyRunning, InstanceLock};
@@ -15,7 +16,8 @@ pub use server::{Channel, ChannelError};
 
 use crate::check::{Check, Finding};
 use crate::proxy::Status;
-use crate::secret::LocalPassword;
+use crate::secret::{BearerToken, LocalPassword};
+use crate::status::NoLink;
 
 /// A line is longer than this only if it is no request.
 const MAX_LINE: u64 = 1024 * 1024;
@@ -27,13 +29,15 @@ const MAX_ANSWER: u64 = 16 * 1024 * 1024;
 struct Address {
     pid: u32,
     port: u16,
-    token: String,
+    #[serde(with = "token")]
+    token: BearerToken,
 }
 
 /// A request with its proof.
 #[derive(Serialize, Deserialize)]
 struct Envelope {
-    token: String,
+    #[serde(with = "token")]
+    token: BearerToken,
     request: Request,
 }
 
@@ -57,6 +61,8 @@ pub enum Request {
         /// What failed before, on the way to Google, and need not be tried again.
         failed: Vec<Check>,
     },
+    /// A link that opens the status page once.
+    Page,
     /// End the grant of this account at the provider, for which it must be unlocked here.
     Revoke(String),
 }
@@ -75,6 +81,16 @@ pub enum Answer {
         #[serde(with = "password")]
         pass: Option<LocalPassword>,
     },
+    /// To [`Request::Page`].
+    Page {
+        /// Where the page is.
+        page: Url,
+        /// What lets one browser in.
+        #[serde(with = "token")]
+        token: BearerToken,
+    },
+    /// To [`Request::Page`]: there is none.
+    NoPage(NoLink),
     /// It is done.
     Done,
     /// The account is locked here, so that its grant can't be opened.
@@ -90,10 +106,30 @@ impl Request {
             // A sign-in server and two mail servers, each given up on by itself before this.
             Self::Examine { .. } => Duration::from_secs(120),
             // Nobody else is asked.
-            Self::Status => Duration::from_secs(10),
+            Self::Status | Self::Page => Duration::from_secs(10),
             // A revocation asks the provider first.
             _ => Duration::from_secs(30),
         }
+    }
+}
+
+/// A token on the channel, which only its owner can read.
+mod token {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use crate::secret::BearerToken;
+
+    pub(super) fn serialize<S: Serializer>(
+        token: &BearerToken,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(token.expose())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BearerToken, D::Error> {
+        Ok(BearerToken::new(String::deserialize(deserializer)?))
     }
 }
 
@@ -130,9 +166,14 @@ mod tests {
         assert_eq!(serde_json::from_str::<Request>(&line).unwrap(), request);
         assert!(!format!("{request:?}").contains("secret"));
         let pass = Some(LocalPassword::new("secret"));
-        let answer = Answer::Examined { findings: Vec::new(), pass };
-        let line = serde_json::to_string(&answer).unwrap();
-        assert_eq!(serde_json::from_str::<Answer>(&line).unwrap(), answer);
-        assert!(!format!("{answer:?}").contains("secret"));
+        let page = Url::parse("http://127.0.0.1:10180/").unwrap();
+        for answer in [
+            Answer::Examined { findings: Vec::new(), pass },
+            Answer::Page { page, token: BearerToken::new("secret") },
+        ] {
+            let line = serde_json::to_string(&answer).unwrap();
+            assert_eq!(serde_json::from_str::<Answer>(&line).unwrap(), answer);
+            assert!(!format!("{answer:?}").contains("secret"));
+        }
     }
 }

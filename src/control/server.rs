@@ -5,7 +5,6 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use subtle::ConstantTimeEq;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -15,7 +14,9 @@ use super::{Address, Answer, Envelope, MAX_LINE, Request};
 use crate::check::{self, Examined};
 use crate::config::Home;
 use crate::private_file;
-use crate::proxy::Server;
+use crate::proxy::EndGrantError;
+use crate::secret::BearerToken;
+use crate::status::{Desk, Link};
 
 /// How long a command may take to say what it wants.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,20 +39,21 @@ pub struct ChannelError(#[from] io::Error);
 
 impl Channel {
     /// Opens it, and writes the file by which commands find it.
-    pub async fn open(server: Arc<Server>) -> Result<Self, ChannelError> {
+    pub async fn open(desk: Arc<Desk>) -> Result<Self, ChannelError> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-        let mut random = [0; 32];
-        getrandom::fill(&mut random).map_err(io::Error::other)?;
-        let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-        let home = server.home().clone();
-        let address =
-            Address { pid: std::process::id(), port: listener.local_addr()?.port(), token };
+        let token = BearerToken::random().map_err(io::Error::other)?;
+        let home = desk.server().home().clone();
+        let address = Address {
+            pid: std::process::id(),
+            port: listener.local_addr()?.port(),
+            token: token.clone(),
+        };
         private_file::write_atomically(
             &home.control_file(),
             &serde_json::to_vec(&address).map_err(io::Error::from)?,
         )?;
         let (stop, stops) = mpsc::channel(1);
-        let task = tokio::spawn(accept(listener, server, address.token, stop));
+        let task = tokio::spawn(accept(listener, desk, token, stop));
         Ok(Self { home, task, stops })
     }
 
@@ -70,17 +72,22 @@ impl Drop for Channel {
     }
 }
 
-async fn accept(listener: TcpListener, server: Arc<Server>, token: String, stop: mpsc::Sender<()>) {
-    let token: Arc<str> = token.into();
+async fn accept(
+    listener: TcpListener,
+    desk: Arc<Desk>,
+    token: BearerToken,
+    stop: mpsc::Sender<()>,
+) {
+    let token = Arc::new(token);
     let places = Arc::new(Semaphore::new(AT_ONCE));
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let Ok(place) = places.clone().acquire_owned().await else { return };
-                let (server, token, stop) = (server.clone(), token.clone(), stop.clone());
+                let (desk, token, stop) = (desk.clone(), token.clone(), stop.clone());
                 tokio::spawn(async move {
                     let _place = place;
-                    if let Err(error) = serve(stream, &server, &token, &stop).await {
+                    if let Err(error) = serve(stream, &desk, &token, &stop).await {
                         tracing::debug!("a command could not be answered ({error})");
                     }
                 });
@@ -95,8 +102,8 @@ async fn accept(listener: TcpListener, server: Arc<Server>, token: String, stop:
 
 async fn serve(
     stream: TcpStream,
-    server: &Server,
-    token: &str,
+    desk: &Desk,
+    token: &BearerToken,
     stop: &mpsc::Sender<()>,
 ) -> io::Result<()> {
     let mut stream = BufReader::new(stream);
@@ -104,13 +111,13 @@ async fn serve(
     let mut bounded = (&mut stream).take(MAX_LINE);
     timeout(PATIENCE, bounded.read_until(b'\n', &mut line)).await??;
     let envelope: Envelope = serde_json::from_slice(&line)?;
-    if !bool::from(envelope.token.as_bytes().ct_eq(token.as_bytes())) {
+    if envelope.token != *token {
         tracing::warn!("a program without the right token asked something of the control channel");
         return Ok(());
     }
     tracing::debug!(request = ?envelope.request, "a command asks");
     let patience = envelope.request.patience();
-    let answer = timeout(patience, answer(server, envelope.request.clone())).await?;
+    let answer = timeout(patience, answer(desk, envelope.request.clone())).await?;
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');
     timeout(PATIENCE, stream.get_mut().write_all(&line)).await??;
@@ -121,10 +128,15 @@ async fn serve(
     Ok(())
 }
 
-async fn answer(server: &Server, request: Request) -> Answer {
+async fn answer(desk: &Desk, request: Request) -> Answer {
+    let server = desk.server();
     match request {
         Request::Status => Answer::Status(server.status()),
         Request::Stop => Answer::Done,
+        Request::Page => match desk.link() {
+            Ok(Link { page, token }) => Answer::Page { page, token },
+            Err(why) => Answer::NoPage(why),
+        },
         Request::Reload => match server.reload() {
             Ok(_) => Answer::Done,
             Err(error) => {
@@ -138,14 +150,11 @@ async fn answer(server: &Server, request: Request) -> Answer {
             Answer::Examined { findings, pass }
         }
         Request::Revoke(address) => {
-            let (Some(grant), Some(authorization)) =
-                (server.grant(&address), server.settings().server.clone())
-            else {
-                return Answer::Locked;
-            };
-            match authorization.revoke(&grant.refresh_token).await {
+            match server.end_grant(&address).await {
                 Ok(()) => Answer::Done,
-                Err(cause) => Answer::Failed(cause.sentence()),
+                // The command opens the grant itself, and says what is missing.
+                Err(EndGrantError::Locked | EndGrantError::NoClient) => Answer::Locked,
+                Err(EndGrantError::Refused(cause)) => Answer::Failed(cause.sentence()),
             }
         }
     }

@@ -23,6 +23,7 @@ use crate::proxy::{ListenError, ServeError, Server};
 use crate::secret::LocalPassword;
 use crate::settings::Settings;
 use crate::sign_in::{Progress, Request, sign_in};
+use crate::status::Site;
 
 /// Whose mail the demo reads.
 pub const YOU: &str = "you@gmail.com";
@@ -70,6 +71,7 @@ impl Broken {
 pub struct Story {
     google: StandIn,
     server: Arc<Server>,
+    site: Site,
     password: LocalPassword,
     /// How many new mails have arrived.
     new_mails: AtomicUsize,
@@ -130,6 +132,11 @@ impl Story {
         &self.server
     }
 
+    /// A link that opens the status page once, if it is served.
+    pub fn page(&self) -> Option<Url> {
+        self.site.desk().link().ok().map(|link| link.expose())
+    }
+
     /// The local password of [`YOU`].
     pub fn password(&self) -> &LocalPassword {
         &self.password
@@ -188,8 +195,9 @@ impl Story {
         narrate("3. The terminal showed a local password for the mail program, this once.");
 
         let server = serve(home, settings, &google)?;
+        let site = Site::open(&server);
         let new_mails = AtomicUsize::new(0);
-        let story = Self { google, server, password, new_mails, _folder: folder };
+        let story = Self { google, server, site, password, new_mails, _folder: folder };
         narrate(&format!(
             "4. `gatepost run` serves IMAP on localhost:{} and SMTP on localhost:{}.",
             story.port("imap"),
@@ -313,6 +321,7 @@ async fn consent(
         password: NewPassword::generate().map_err(text)?,
         replace_password: false,
         key_file: None,
+        back: None,
     };
     let tell = |progress: Progress<'_>| {
         if let Progress::Authorize(url) = progress {
@@ -343,8 +352,10 @@ fn make_home(folder: &Path, google: &StandIn) -> Outcome<Home> {
 fn configure(home: &Home, google: &StandIn, ports: Ports) -> Result<Settings, Broken> {
     // What is not said of `imap` and `smtp` is Gatepost's default.
     let listen = match ports {
-        Ports::Any => "[listen]\nimap = \"localhost:0\"\nsmtp = \"localhost:0\"\nstatus = \"\"\n",
-        Ports::Usual => "[listen]\nstatus = \"\"\n",
+        Ports::Any => {
+            "[listen]\nimap = \"localhost:0\"\nsmtp = \"localhost:0\"\nstatus = \"localhost:0\"\n"
+        }
+        Ports::Usual => "",
     };
     let config = [listen, &google.provider_section(CA_FILE)].concat();
     std::fs::write(home.config_file(), config)

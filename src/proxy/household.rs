@@ -11,7 +11,7 @@ use super::happening::Happening;
 use super::last_used::LastUsed;
 use super::member::{Member, keep_fresh};
 use super::porter::Porter;
-use crate::accounts::{Account, Directory, Keys, Store, StoreError};
+use crate::accounts::{Account, Address, Directory, KeyFile, Keys, Store, StoreError};
 use crate::config::Home;
 use crate::settings::Settings;
 
@@ -53,6 +53,11 @@ impl Household {
         Ok(self.directory.find(user)?.map(|account| self.member(account)))
     }
 
+    /// What opens accounts without a person, if there is one.
+    pub(super) fn key_file(&self) -> Option<&KeyFile> {
+        self.directory.key_file()
+    }
+
     /// Reads the folder of the accounts again. Members whose record is gone are told to leave.
     pub(super) fn rescan(&self) -> Result<(), StoreError> {
         let damaged: Vec<String> =
@@ -81,6 +86,17 @@ impl Household {
         }
         self.has_begun.store(true, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Forgets an account, here and in the keychain; see [`Server::forget`](super::Server::forget).
+    pub(super) fn forget(&self, address: &Address) -> Result<bool, StoreError> {
+        let member = self.find(address.as_str())?;
+        let was_there = self.directory.remove(address)?;
+        if let (Some(porter), Some(member)) = (&self.porter, member) {
+            porter.untie(&member.account);
+        }
+        self.rescan()?;
+        Ok(was_there)
     }
 
     /// Takes up what the settings say of the accounts; see [`Member::set_limit`].

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -11,7 +12,7 @@ use tokio::time::timeout;
 use tracing::Instrument;
 
 use super::client_stream::ClientStream;
-use super::service::Service;
+use super::service::{MailService, Service};
 use super::session::{Context, one_too_many, say_goodbye};
 use super::trouble::{Goodbye, Protocol};
 use super::{imap, smtp};
@@ -82,6 +83,9 @@ pub(super) struct Listener {
     tasks: BTreeMap<SocketAddr, AbortOnDrop>,
 }
 
+/// What is done with each client that comes; it returns at once.
+pub(super) type Welcome = Arc<dyn Fn(TcpStream, SocketAddr) + Send + Sync>;
+
 struct AbortOnDrop(JoinHandle<()>);
 
 impl Drop for AbortOnDrop {
@@ -120,13 +124,9 @@ impl Bound {
         self.service
     }
 
-    /// Serves what comes; `context` makes what each session needs. Sockets of `before` that the
-    /// endpoint still names go on; its others are closed.
-    pub(super) fn serve(
-        self,
-        before: Option<Listener>,
-        context: impl Fn(IpAddr) -> Option<Context> + Clone + Send + Sync + 'static,
-    ) -> Listener {
+    /// Serves what comes. Sockets of `before` that the endpoint still names go on; its others are
+    /// closed.
+    pub(super) fn serve(self, before: Option<Listener>, welcome: &Welcome) -> Listener {
         let Self { service, endpoint, sockets, address } = self;
         let whom = if endpoint.is_loopback() { "" } else { " to other machines too" };
         tracing::info!(%address, "{} is served{whom}", service.key());
@@ -134,7 +134,7 @@ impl Bound {
         tasks.retain(|address, _| names(endpoint, *address));
         for socket in sockets {
             let Ok(address) = socket.local_addr() else { continue };
-            let task = tokio::spawn(accept(socket, service, context.clone()));
+            let task = tokio::spawn(accept(socket, welcome.clone()));
             tasks.insert(address, AbortOnDrop(task));
         }
         Listener { endpoint, address, tasks }
@@ -206,29 +206,32 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-async fn accept(
-    socket: TcpListener,
-    service: Service,
-    context: impl Fn(IpAddr) -> Option<Context> + Send + 'static,
-) {
+async fn accept(socket: TcpListener, welcome: Welcome) {
     loop {
         match socket.accept().await {
-            Ok((stream, peer)) => {
-                let Some(context) = context(origin(&stream, peer)) else {
-                    tracing::warn!(%peer, "a machine that is not in `allow_from` was turned away");
-                    continue;
-                };
-                // Of the highest level, so that it names the session at any level of the log.
-                let span =
-                    tracing::error_span!("session", id = context.id, kind = service.protocol.key());
-                tokio::spawn(serve(stream, service, context).instrument(span));
-            }
+            Ok((stream, peer)) => welcome(stream, peer),
             Err(error) => {
                 tracing::warn!("a client can't be accepted ({error}); trying again");
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
+}
+
+/// Welcomes mail clients; `context` makes what each session needs.
+pub(super) fn mail(
+    service: MailService,
+    context: impl Fn(IpAddr) -> Option<Context> + Send + Sync + 'static,
+) -> Welcome {
+    Arc::new(move |stream, peer| {
+        let Some(context) = context(origin(&stream, peer)) else {
+            tracing::warn!(%peer, "a machine that is not in `allow_from` was turned away");
+            return;
+        };
+        // Of the highest level, so that it names the session at any level of the log.
+        let span = tracing::error_span!("session", id = context.id, kind = service.protocol.key());
+        tokio::spawn(serve(stream, service, context).instrument(span));
+    })
 }
 
 /// Where a client is. One of this machine may come to the address that other machines use; then it
@@ -240,7 +243,7 @@ fn origin(stream: &TcpStream, peer: SocketAddr) -> IpAddr {
     }
 }
 
-async fn serve(stream: TcpStream, service: Service, context: Context) {
+async fn serve(stream: TcpStream, service: MailService, context: Context) {
     let protocol = service.protocol;
     if let Err(error) = set_socket_options(&stream) {
         tracing::debug!("the client is gone already ({error})");

@@ -12,6 +12,7 @@
 //! | `upkeep`, `last_used`, `versions` | what had better be done ahead; what is remembered, and asked, for it |
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
 //! | `inside` | one account, looked at by the program's own commands |
+//! | `sign_out` | the grant ended, the account forgotten |
 //! | `imap`, `smtp` | one session of a mail client |
 //! | `places`, `patience` | how many clients before their sign-on; what a wrong password costs |
 //! | `client_stream` | the client's connection, plain or under TLS, read along for the wire log |
@@ -44,6 +45,7 @@ mod relay;
 mod server;
 mod service;
 mod session;
+mod sign_out;
 mod smtp;
 mod traffic;
 mod trouble;
@@ -60,6 +62,7 @@ pub use inside::{Inside, UnlockTrouble};
 pub use listener::ListenError;
 pub use member::{AccountStatus, Sessions};
 pub use server::{Reloaded, ServeError, Server, Status};
+pub use sign_out::EndGrantError;
 pub use traffic::{Hour, Traffic};
 #[cfg(test)]
 pub(crate) use trouble::{Goodbye, Protocol, Trouble, hint, no_tls};

@@ -33,6 +33,8 @@ enum Errand {
     Open,
     /// See to it that the keychain opens an account that is open now at the next start.
     Adopt,
+    /// Forget the key of an account that is no more.
+    Untie,
 }
 
 #[derive(Default)]
@@ -80,6 +82,16 @@ impl Porter {
             let _ = self.errands.send((account.clone(), question));
         }
     }
+
+    /// Has the keychain forget the key of an account that is no more; returns at once.
+    pub(super) fn untie(&self, account: &Arc<Account>) {
+        let record = account.record();
+        let question = (record.keychain_name(), Errand::Untie);
+        let mut asked = self.known.lock();
+        if record.has_keychain_slot() && asked.waiting.insert(question.clone()) {
+            let _ = self.errands.send((account.clone(), question));
+        }
+    }
 }
 
 async fn go(
@@ -93,18 +105,23 @@ async fn go(
         }
         let (name, errand) = question;
         let address = account.address();
-        match ask(&keychain, &account, errand, &known).await {
+        match ask(&keychain, &account, (name.clone(), errand), &known).await {
             Ok(true) if errand == Errand::Open => {
                 known.lock().questions.insert((name, Errand::Adopt));
                 tracing::info!(account = %address, "the keychain has opened this account");
             }
-            Ok(true) => {
+            Ok(true) if errand == Errand::Adopt => {
                 tracing::info!(account = %address, "the keychain will open this account at the next start");
             }
+            Ok(_) if errand == Errand::Untie => {}
+            Err(error) if errand == Errand::Untie => tracing::warn!(
+                account = %address,
+                "{error}; the entry “{name}” for gatepost stays in the system's keychain, and opens nothing any more"
+            ),
             Ok(false) if account.is_locked() && account.record().has_keychain_slot() => {
                 tracing::info!(account = %address, "the keychain has no key for this account; it opens when its first mail program signs on");
             }
-            Ok(false) => {}
+            Ok(_) => {}
             Err(AdoptError::Keychain(error)) if error.is_for_all() => {
                 known.lock().is_useless = true;
                 if known.is_news(&error) {
@@ -127,7 +144,7 @@ async fn go(
 async fn ask(
     keychain: &Keychain,
     account: &Arc<Account>,
-    errand: Errand,
+    (name, errand): Question,
     known: &Known,
 ) -> Result<bool, AdoptError> {
     let (answer, mut answered) = oneshot::channel();
@@ -136,6 +153,7 @@ async fn ask(
         let outcome = match errand {
             Errand::Open => account.unlock_with_keychain(&keychain).map_err(AdoptError::from),
             Errand::Adopt => account.adopt_keychain(&keychain),
+            Errand::Untie => keychain.remove(&name).map_err(AdoptError::from),
         };
         // Nobody waits for it once the proxy has ended.
         let _ = answer.send(outcome);

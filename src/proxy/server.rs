@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::awake;
@@ -18,13 +19,13 @@ use super::events::{Event, Journal};
 use super::happening::Happening;
 use super::household::Household;
 use super::inside::Inside;
-use super::listener::{Bound, ListenError, Listener};
+use super::listener::{Bound, ListenError, Listener, Welcome, mail};
 use super::member::AccountStatus;
 use super::service::Service;
 use super::session::Context;
 use super::upkeep::{self, CertificateStatus, Warning, WarningKind};
 use super::versions;
-use crate::accounts::{Keys, StoreError};
+use crate::accounts::{KeyFile, Keys, StoreError};
 use crate::certificate::{Acceptor, CertificateError, CertificateFolder};
 use crate::config::{Allowances, Config, Endpoint, Home};
 use crate::service_manager::Reloading;
@@ -42,7 +43,7 @@ pub struct Server {
     settings: watch::Sender<Arc<Settings>>,
     /// What TLS with mail clients is accepted with.
     tls: watch::Sender<Option<Arc<Acceptor>>>,
-    entrance: Arc<Entrance>,
+    pub(super) entrance: Arc<Entrance>,
     capacity: Arc<Capacity>,
     listeners: Mutex<Listeners>,
     stopping: watch::Sender<bool>,
@@ -52,6 +53,9 @@ pub struct Server {
     alive: Mutex<Option<mpsc::Sender<()>>>,
     ended: Mutex<Option<mpsc::Receiver<()>>>,
     sessions: Arc<AtomicU64>,
+    /// Takes those who come to the status page to whoever serves it.
+    visits: mpsc::Sender<TcpStream>,
+    visitors: Mutex<Option<mpsc::Receiver<TcpStream>>>,
     /// Unix seconds.
     started_at: u64,
     journal: Arc<Journal>,
@@ -59,6 +63,9 @@ pub struct Server {
     /// The status page's port is taken.
     status_port: Mutex<Option<Warning>>,
 }
+
+/// Those who may wait at once to be served by the status page: a browser opens six connections.
+const VISITS: usize = 32;
 
 type Listeners = BTreeMap<&'static str, Listener>;
 
@@ -130,6 +137,7 @@ impl Server {
         let entrance = Arc::new(Entrance::new(household, current));
         entrance.household.rescan()?;
         let (alive, ended) = mpsc::channel(1);
+        let (visits, visitors) = mpsc::channel(VISITS);
         let server = Arc::new(Self {
             home,
             settings,
@@ -142,6 +150,8 @@ impl Server {
             alive: Mutex::new(Some(alive)),
             ended: Mutex::new(Some(ended)),
             sessions: Arc::default(),
+            visits,
+            visitors: Mutex::new(Some(visitors)),
             started_at: clock::now(),
             journal,
             newer_version: watch::Sender::new(None),
@@ -175,6 +185,11 @@ impl Server {
         self.settings.subscribe()
     }
 
+    /// Those who come to the status page, for whoever serves it: the first that asks.
+    pub fn visitors(&self) -> Option<mpsc::Receiver<TcpStream>> {
+        self.visitors.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
     /// Reads the configuration and the accounts again. Sessions go on. If anything is wrong, the
     /// old configuration stays in use as a whole.
     pub fn reload(&self) -> Result<Reloaded, ServeError> {
@@ -200,6 +215,16 @@ impl Server {
         self.serve(bound);
         self.lock().retain(|key, _| wanted.iter().any(|(service, _)| service.key() == *key));
         Ok(Reloaded { accounts: self.entrance.household.all().len() })
+    }
+
+    /// Takes up accounts that were added, changed or forgotten; nothing else is read again.
+    pub fn take_up_accounts(&self) -> Result<(), StoreError> {
+        self.entrance.household.rescan()
+    }
+
+    /// The key file that opens new accounts too, if there is one.
+    pub fn key_file(&self) -> Option<&KeyFile> {
+        self.entrance.household.key_file()
     }
 
     /// What `status` shows.
@@ -310,29 +335,40 @@ impl Server {
         };
         let alive = alive.downgrade();
         for bound in bound {
-            let (entrance, stopping) = (self.entrance.clone(), self.stopping.subscribe());
-            let woke = self.woke.subscribe();
-            let (alive, sessions) = (alive.clone(), self.sessions.clone());
-            let capacity = self.capacity.clone();
-            let tls = self.tls.subscribe();
-            let context = move |peer: IpAddr| {
-                let is_admitted = entrance.settings().config.listen.admits(peer);
-                is_admitted.then(|| Context {
-                    id: sessions.fetch_add(1, Ordering::Relaxed) + 1,
-                    seat: capacity.seat(),
-                    entrance: entrance.clone(),
-                    stopping: stopping.clone(),
-                    woke: woke.clone(),
-                    peer,
-                    tls: tls.borrow().clone(),
-                    _alive: alive.upgrade(),
-                })
-            };
+            let welcome = self.welcome(bound.service(), &alive);
             let mut listeners = self.lock();
             let key = bound.service().key();
             let before = listeners.remove(key);
-            listeners.insert(key, bound.serve(before, context));
+            listeners.insert(key, bound.serve(before, &welcome));
         }
+    }
+
+    /// What is done with those who come for `service`.
+    fn welcome(&self, service: Service, alive: &mpsc::WeakSender<()>) -> Welcome {
+        let Service::Mail(service) = service else {
+            let visits = self.visits.clone();
+            return Arc::new(move |stream, _| {
+                // One too many finds the door shut; a browser comes again.
+                let _ = visits.try_send(stream);
+            });
+        };
+        let (entrance, stopping) = (self.entrance.clone(), self.stopping.subscribe());
+        let (woke, tls) = (self.woke.subscribe(), self.tls.subscribe());
+        let (alive, sessions) = (alive.clone(), self.sessions.clone());
+        let capacity = self.capacity.clone();
+        mail(service, move |peer: IpAddr| {
+            let is_admitted = entrance.settings().config.listen.admits(peer);
+            is_admitted.then(|| Context {
+                id: sessions.fetch_add(1, Ordering::Relaxed) + 1,
+                seat: capacity.seat(),
+                entrance: entrance.clone(),
+                stopping: stopping.clone(),
+                woke: woke.clone(),
+                peer,
+                tls: tls.borrow().clone(),
+                _alive: alive.upgrade(),
+            })
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Listeners> {
@@ -347,29 +383,42 @@ fn wanted(config: &Config) -> Vec<(Service, Endpoint)> {
 
 /// What TLS with mail clients is accepted with; a certificate is made if a listener can't do without.
 fn tls(home: &Home, config: &Config) -> Result<Option<Arc<Acceptor>>, CertificateError> {
-    let needs =
-        |(service, endpoint): (Service, Endpoint)| service.implicit_tls || !endpoint.is_loopback();
+    let needs = |(service, endpoint): (Service, Endpoint)| match service {
+        Service::Mail(mail) => mail.implicit_tls || !endpoint.is_loopback(),
+        Service::Page => false,
+    };
     let is_needed = wanted(config).into_iter().any(needs);
     let folder = CertificateFolder::new(home.certificates());
     Ok(Acceptor::load(&folder, &config.certificate, is_needed)?.map(Arc::new))
 }
 
-/// Listens on what is wanted and not there yet.
+/// Listens on what is wanted and not there yet. The status page goes without its usual port where
+/// that is taken: mail matters more.
 fn bind(home: &Home, config: &Config, there: &Listeners) -> Result<Vec<Bound>, ListenError> {
     let file = home.config_file().display().to_string();
-    let bound = wanted(config).into_iter().filter_map(|(service, endpoint)| {
+    let mut bound = Vec::new();
+    for (service, endpoint) in wanted(config) {
         let before = there.get(service.key());
-        let is_there = before.is_some_and(|listener| listener.endpoint == endpoint);
-        (!is_there).then(|| {
-            Bound::bind(service, endpoint, before, &file).map_err(|error| match error {
-                ListenError::Taken { port, service, .. }
-                    if there.values().any(|it| it.address.port() == port) =>
-                {
-                    ListenError::Ours { port, endpoint: endpoint.to_string(), service }
-                }
-                error => error,
-            })
-        })
-    });
-    bound.collect()
+        if before.is_some_and(|listener| listener.endpoint == endpoint) {
+            continue;
+        }
+        match Bound::bind(service, endpoint, before, &file) {
+            Ok(new) => bound.push(new),
+            Err(ListenError::Taken { port, .. })
+                if service == Service::Page && !config.listen.status_is_named =>
+            {
+                tracing::warn!(
+                    "port {port} is taken, so there is no status page; set `status` under [listen] in {file} to another port, or to \"\""
+                );
+            }
+            Err(ListenError::Taken { port, service, .. })
+                if there.values().any(|it| it.address.port() == port) =>
+            {
+                let endpoint = endpoint.to_string();
+                return Err(ListenError::Ours { port, endpoint, service });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bound)
 }

@@ -36,6 +36,7 @@ pub struct Authorization {
     state: CsrfToken,
     verifier: PkceCodeVerifier,
     redirect: RedirectUrl,
+    back: Option<Url>,
     redirects: mpsc::Receiver<Arrival>,
     pages: tokio::task::JoinHandle<()>,
     stop: oneshot::Sender<()>,
@@ -67,6 +68,7 @@ struct Shown {
 /// The browser came back with a code.
 pub struct Redirect {
     code: String,
+    back: Option<Url>,
     page: Option<oneshot::Sender<Shown>>,
 }
 
@@ -74,10 +76,11 @@ impl Redirect {
     /// Shows the person how the sign-in ended: the account that is signed in now, or what went
     /// wrong and what to do.
     pub fn finish(self, outcome: Result<&str, (&str, &str)>) {
-        let html = page::render(match outcome {
+        let page = match outcome {
             Ok(address) => Page::SignedIn { address },
             Err((sentence, remedy)) => Page::Failed { sentence, remedy },
-        });
+        };
+        let html = page::render(page, self.back.as_ref());
         if let Some(page) = self.page {
             // A browser that has left needs no page.
             let _ = page.send(Shown { status: StatusCode::OK, html });
@@ -87,10 +90,12 @@ impl Redirect {
 
 impl Authorization {
     /// Takes a free loopback port and makes the address of the consent page. `address` fills in
-    /// the account there; the person may still choose another.
+    /// the account there; the person may still choose another. The last page leads to `back`, or to the
+    /// terminal.
     pub async fn begin(
         server: Arc<AuthorizationServer>,
         address: &str,
+        back: Option<&Url>,
     ) -> Result<Self, AuthorizeError> {
         // The address literal, not `localhost` (RFC 8252 §8.3).
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
@@ -111,8 +116,10 @@ impl Authorization {
             .url();
         let (arrivals, redirects) = mpsc::channel(4);
         let (stop, stopped) = oneshot::channel();
-        let pages = tokio::spawn(serve(listener, arrivals, stopped));
-        Ok(Self { server, url, state, verifier, redirect, redirects, pages, stop })
+        let back = back.cloned();
+        let pages =
+            tokio::spawn(serve(listener, Arrivals { arrivals, back: back.clone() }, stopped));
+        Ok(Self { server, url, state, verifier, redirect, back, redirects, pages, stop })
     }
 
     /// The address that the person must open.
@@ -166,19 +173,21 @@ impl Authorization {
         let state = field("state").unwrap_or_default();
         if !bool::from(state.as_bytes().ct_eq(self.state.secret().as_bytes())) {
             tracing::warn!("an answer came that does not belong to this sign-in; still waiting");
-            turn_away(arrival.page, Page::OtherSignIn);
+            self.turn_away(arrival.page, Page::OtherSignIn);
             return None;
         }
         match (field("code"), field("error")) {
             (_, Some(error)) => {
                 let cause = Cause::of_redirect(&error);
                 let (sentence, remedy) = (&cause.sentence(), &cause.remedy(address));
-                turn_away(arrival.page, Page::Failed { sentence, remedy });
+                self.turn_away(arrival.page, Page::Failed { sentence, remedy });
                 Some(Err(cause))
             }
-            (Some(code), None) => Some(Ok(Redirect { code, page: arrival.page })),
+            (Some(code), None) => {
+                Some(Ok(Redirect { code, back: self.back.clone(), page: arrival.page }))
+            }
             (None, None) => {
-                turn_away(arrival.page, Page::NoAnswer);
+                self.turn_away(arrival.page, Page::NoAnswer);
                 None
             }
         }
@@ -191,16 +200,17 @@ impl Authorization {
         self.server.exchange(redirect.code.clone(), verifier, self.redirect.clone()).await
     }
 
+    fn turn_away(&self, browser: Option<oneshot::Sender<Shown>>, page: Page<'_>) {
+        if let Some(browser) = browser {
+            let html = page::render(page, self.back.as_ref());
+            let _ = browser.send(Shown { status: StatusCode::BAD_REQUEST, html });
+        }
+    }
+
     /// Lets the last page reach the browser, then frees the port.
     pub async fn close(self) {
         let _ = self.stop.send(());
         let _ = tokio::time::timeout(LAST_PAGE, self.pages).await;
-    }
-}
-
-fn turn_away(browser: Option<oneshot::Sender<Shown>>, page: Page<'_>) {
-    if let Some(browser) = browser {
-        let _ = browser.send(Shown { status: StatusCode::BAD_REQUEST, html: page::render(page) });
     }
 }
 
@@ -212,11 +222,14 @@ fn query_of(pasted: &str) -> Option<String> {
     query.contains('=').then(|| query.to_owned())
 }
 
-async fn serve(
-    listener: TcpListener,
+/// Where what comes to the loopback address goes.
+#[derive(Clone)]
+struct Arrivals {
     arrivals: mpsc::Sender<Arrival>,
-    stopped: oneshot::Receiver<()>,
-) {
+    back: Option<Url>,
+}
+
+async fn serve(listener: TcpListener, arrivals: Arrivals, stopped: oneshot::Receiver<()>) {
     let app = Router::new().route("/", get(arrive)).with_state(arrivals);
     let served = axum::serve(listener, app).with_graceful_shutdown(async {
         let _ = stopped.await;
@@ -227,12 +240,12 @@ async fn serve(
 }
 
 async fn arrive(
-    State(arrivals): State<mpsc::Sender<Arrival>>,
+    State(Arrivals { arrivals, back }): State<Arrivals>,
     RawQuery(query): RawQuery,
 ) -> Response {
     let (page, outcome) = oneshot::channel();
     let arrival = Arrival { query: query.unwrap_or_default(), page: Some(page) };
-    let gone = || Shown { status: StatusCode::OK, html: page::render(Page::GoesOn) };
+    let gone = || Shown { status: StatusCode::OK, html: page::render(Page::GoesOn, back.as_ref()) };
     let page = match arrivals.send(arrival).await {
         Ok(()) => tokio::time::timeout(PAGE_PATIENCE, outcome).await,
         Err(_) => Ok(Ok(gone())),

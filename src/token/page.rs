@@ -1,5 +1,7 @@
 //! The page that a person sees in the browser after the consent.
 
+use url::Url;
+
 /// What the page says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Page<'p> {
@@ -28,28 +30,41 @@ impl Page<'_> {
         match self {
             Self::SignedIn { .. } => "You are signed in",
             Self::Failed { .. } | Self::OtherSignIn | Self::NoAnswer => "That did not work",
-            Self::GoesOn => "Go back to the terminal",
+            Self::GoesOn => "The sign-in goes on",
         }
     }
 
-    pub(crate) fn lines(&self) -> [String; 2] {
+    /// `from_terminal`: it is where the person came from, and not the status page.
+    pub(crate) fn lines(&self, from_terminal: bool) -> [String; 2] {
+        let begin_again = || match from_terminal {
+            true => "Go back to the terminal and open the address that stands there.".to_owned(),
+            false => "Go back to Gatepost and sign in from there.".to_owned(),
+        };
+        let close = "You can close this page.";
         let [first, second] = match *self {
             Self::SignedIn { address } => [
-                &*format!("Gatepost can now read and send mail for {address}."),
-                "You can close this page. The settings for your mail program are in the terminal.",
+                format!("Gatepost can now read and send mail for {address}."),
+                match from_terminal {
+                    true => {
+                        format!("{close} The settings for your mail program are in the terminal.")
+                    }
+                    false => "Gatepost's page comes up by itself.".to_owned(),
+                },
             ],
-            Self::Failed { sentence, remedy } => [sentence, remedy],
+            Self::Failed { sentence, remedy } => [sentence.to_owned(), remedy.to_owned()],
             Self::OtherSignIn => [
-                "This page does not belong to the sign-in that is under way.",
-                "Go back to the terminal and open the address that stands there.",
+                "This page does not belong to the sign-in that is under way.".to_owned(),
+                begin_again(),
             ],
-            Self::NoAnswer => [
-                "Google sent neither a code nor an error.",
-                "Go back to the terminal and open the address that stands there once more.",
-            ],
-            Self::GoesOn => ["The sign-in goes on in the terminal.", "You can close this page."],
+            Self::NoAnswer => {
+                ["Google sent neither a code nor an error.".to_owned(), begin_again()]
+            }
+            Self::GoesOn if from_terminal => {
+                ["The sign-in goes on in the terminal.".to_owned(), close.to_owned()]
+            }
+            Self::GoesOn => ["The sign-in goes on in Gatepost.".to_owned(), close.to_owned()],
         };
-        [first.to_owned(), second.to_owned()]
+        [first, second]
     }
 
     fn is_good(&self) -> bool {
@@ -57,11 +72,23 @@ impl Page<'_> {
     }
 }
 
-/// A whole page. Nothing in it comes from the network but what is escaped here.
-pub(super) fn render(page: Page<'_>) -> String {
+/// A whole page. Nothing in it comes from the network but what is escaped here. `back`: the status
+/// page, to which it leads.
+pub(super) fn render(page: Page<'_>, back: Option<&Url>) -> String {
     let heading = page.heading();
-    let paragraphs: String =
-        page.lines().iter().map(|line| format!("<p>{}</p>\n", escape(line))).collect();
+    let lines = page.lines(back.is_none());
+    let mut paragraphs: String =
+        lines.iter().map(|line| format!("<p>{}</p>\n", escape(line))).collect();
+    let mut forward = String::new();
+    if let Some(back) = back {
+        let back = escape(back.as_str());
+        paragraphs += &format!("<p><a href=\"{back}\">Back to Gatepost</a></p>\n");
+        // From this page, and not by a redirect: the browser takes that for a step of the provider's
+        // site, and keeps the visit's cookie (SameSite=Strict) from it.
+        if matches!(page, Page::SignedIn { .. }) {
+            forward = format!("<meta http-equiv=\"refresh\" content=\"1; url={back}\">\n");
+        }
+    }
     let (mark, class) = if page.is_good() { ("✓", "good") } else { ("!", "bad") };
     format!(
         r#"<!doctype html>
@@ -69,7 +96,7 @@ pub(super) fn render(page: Page<'_>) -> String {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{heading} – Gatepost</title>
+{forward}<title>{heading} – Gatepost</title>
 <style>
 :root {{ color-scheme: light dark; font: 1.05rem/1.5 system-ui, sans-serif; }}
 body {{ margin: 0; min-height: 100vh; display: grid; place-items: center; background: light-dark(#f3f5f7, #16191d); color: light-dark(#1d2329, #e6e9ec); }}
@@ -111,8 +138,22 @@ mod tests {
     #[test]
     fn what_comes_from_outside_is_escaped() {
         let outside = super::Page::Failed { sentence: "a<b>", remedy: "\"x\" & 'y' <script>" };
-        let page = super::render(outside);
+        let page = super::render(outside, None);
         assert!(!page.contains("<script>") && !page.contains("a<b>"));
         assert!(page.contains("&quot;x&quot; &amp; &#39;y&#39; &lt;script&gt;"));
+    }
+
+    #[test]
+    fn who_came_from_the_status_page_is_led_back_to_it() {
+        let back = url::Url::parse("http://127.0.0.1:10180/signed-in/0f").unwrap();
+        let signed_in = super::Page::SignedIn { address: "you@gmail.com" };
+        let page = super::render(signed_in, Some(&back));
+        assert!(
+            page.contains("<meta http-equiv=\"refresh\" content=\"1; url=http://127.0.0.1:10180/")
+        );
+        assert!(page.contains("href=\"http://127.0.0.1:10180/signed-in/0f\""));
+        assert!(!page.contains("terminal"), "there is none");
+        let page = super::render(signed_in, None);
+        assert!(page.contains("terminal") && !page.contains("refresh"));
     }
 }

@@ -17,6 +17,7 @@ use gatepost::check::{Finding, Outcome};
 use gatepost::control::{Channel, InstanceLock};
 use gatepost::demo::authorization::{TokenFault, UserinfoFault};
 use gatepost::demo::faults::Times;
+use gatepost::status::Site;
 use support::{Client, World, YOU};
 use worlds::{Row, worlds};
 
@@ -35,7 +36,7 @@ struct Broken {
     /// A proxy is to run.
     runs: bool,
     /// It does, once it was started.
-    running: Option<(InstanceLock, Channel)>,
+    running: Option<(InstanceLock, Site, Channel)>,
     /// A mail program that is there meanwhile.
     client: Option<Client>,
 }
@@ -110,8 +111,9 @@ impl Broken {
     async fn start(&mut self) {
         self.world.start();
         let lock = InstanceLock::take(&self.world.home).unwrap();
-        let channel = Channel::open(self.world.server().clone()).await.unwrap();
-        self.running = Some((lock, channel));
+        let site = Site::open(self.world.server());
+        let channel = Channel::open(site.desk().clone()).await.unwrap();
+        self.running = Some((lock, site, channel));
     }
 
     /// Runs the check; what it found, and what it left with.

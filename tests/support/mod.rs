@@ -129,8 +129,13 @@ impl World {
     ) -> Result<SignedIn, SignInError> {
         let settings = Settings::load(&self.home, None).unwrap();
         let address = Address::parse(address).unwrap();
-        let request =
-            Request { address: &address, password, replace_password: false, key_file: None };
+        let request = Request {
+            address: &address,
+            password,
+            replace_password: false,
+            key_file: None,
+            back: None,
+        };
         let (urls, mut opened) = mpsc::unbounded_channel::<url::Url>();
         let tell = move |progress: Progress<'_>| {
             if let Progress::Authorize(url) = progress {

@@ -1,7 +1,7 @@
 //! The doors by which a mail program comes to one account, and what is seen behind them.
 
+use crate::autoconfig::{Place, Places};
 use crate::check::{self, Check, Examined, Finding};
-use crate::cli::settings::{Place, Places};
 use crate::cli::terminal::UnderWay;
 use crate::mail_client::Door;
 

@@ -139,7 +139,7 @@ fn listen(home: &Home) -> Result<(Finding, Arc<Server>), Failure> {
     let settings = Settings::load(home, None)?;
     let listen = settings.config.listen.clone();
     let on: Vec<_> = listen
-        .all()
+        .mail()
         .map(|(key, endpoint)| format!("{} at {endpoint}", key.to_uppercase()))
         .collect();
     match start(settings)? {
@@ -155,6 +155,7 @@ fn listen(home: &Home) -> Result<(Finding, Arc<Server>), Failure> {
             settings.config.listen.smtp = any(listen.smtp);
             settings.config.listen.imaps = any(listen.imaps);
             settings.config.listen.smtps = any(listen.smtps);
+            settings.config.listen.status = any(listen.status);
             Ok((taken, start(settings)??))
         }
         Err(error) => Err(error.into()),

@@ -6,10 +6,10 @@ use super::machine;
 use super::proxy::Proxy;
 use super::told::Told;
 use crate::accounts::{Address, Record};
+use crate::autoconfig::{Place, Places};
 use crate::certificate;
 use crate::check::{self, Ailment, Check, Finding};
 use crate::cli::report::{Failure, say};
-use crate::cli::settings::{Place, Places};
 use crate::cli::terminal::UnderWay;
 use crate::config::Home;
 use crate::secret::LocalPassword;
@@ -203,8 +203,6 @@ fn ports(places: &Places) -> Finding {
             let at: Vec<_> = servers.into_iter().filter_map(at).collect();
             Finding::passed(Check::Ports, format!("For mail programs: {}.", at.join(", ")))
         }
-        Err(Failure { sentence, remedy, .. }) => {
-            Finding::failed(Check::Ports, "no_ports", sentence, remedy)
-        }
+        Err(error) => Finding::failed(Check::Ports, "no_ports", error.to_string(), error.remedy()),
     }
 }

@@ -1,6 +1,6 @@
 //! The text of a launchd agent: launchd.plist(5).
 
-use crate::cli::settings::xml::escape;
+use crate::autoconfig::xml::escape;
 
 /// What launchd knows the agent by.
 pub(super) const LABEL: &str = "gatepost";

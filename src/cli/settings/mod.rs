@@ -1,11 +1,6 @@
 //! `gatepost settings`: what to enter in a mail program, or a file that does it.
 
-mod apple;
-mod outlook;
-mod places;
-mod thunderbird;
 mod words;
-pub(super) mod xml;
 
 use std::fs::File;
 use std::io::{ErrorKind, Write};
@@ -19,11 +14,11 @@ use super::mistake::Mistake;
 use super::report::{Failure, say};
 use super::{log, record_of, running};
 use crate::accounts::{Address, Store};
+use crate::autoconfig::{FileKind, Part, Places};
 use crate::config::{Config, Home};
 use crate::settings::SettingsError;
 
-pub(super) use places::{Place, Places};
-pub(super) use words::{FIRST_OF_ALL, MailProgram};
+pub(super) use words::{note, steps};
 
 /// Show what to enter in a mail program, or write a file that sets it up
 #[derive(Args)]
@@ -66,7 +61,11 @@ impl Settings {
         let config = Config::of(home).map_err(SettingsError::from)?;
         let places = Places::of(&config.listen, running::status(home).as_ref());
         places.check()?;
-        let contents = self.program.contents(&places, address)?;
+        let kind = self.program.file();
+        let contents = match kind {
+            Some(kind) => kind.contents(&places, address)?,
+            None => words::all(&places, address),
+        };
         match &self.out {
             Some(path) => {
                 create(path, contents.as_bytes())?;
@@ -74,10 +73,10 @@ impl Settings {
             }
             None => print(contents.as_bytes())?,
         }
-        if let Some(words) = self.program.next_step(self.out.as_deref(), address) {
-            say(&format!("\n{words}"));
+        if let Some(kind) = kind {
+            say(&format!("\n{}", next_step(kind, self.out.as_deref(), address)));
         }
-        if config.listen.all().any(|(_, listener)| listener.port == 0) {
+        if config.listen.mail().any(|(_, listener)| listener.port == 0) {
             say(
                 "\nThe ports are those of the running Gatepost and change with each start: give `imap` and `smtp` fixed ones under [listen] in the configuration.",
             );
@@ -87,61 +86,35 @@ impl Settings {
 }
 
 impl Program {
-    /// As it is typed behind `--for`.
-    fn name(self) -> &'static str {
+    /// The file for it; words are in none.
+    fn file(self) -> Option<FileKind> {
         match self {
-            Self::Outlook => "outlook",
-            Self::Thunderbird => "thunderbird",
-            Self::Apple => "apple",
-            Self::Text => "text",
-        }
-    }
-
-    /// What its file is called where nobody names it.
-    pub(super) fn usual_file(self) -> &'static str {
-        match self {
-            Self::Outlook => "gatepost.prf",
-            Self::Thunderbird => "gatepost.xml",
-            Self::Apple => "gatepost.mobileconfig",
-            Self::Text => "gatepost.txt",
-        }
-    }
-
-    /// Writes the file, and gives what a person does with it.
-    pub(super) fn write(
-        self,
-        places: &Places,
-        address: &Address,
-        path: &Path,
-    ) -> Result<Option<String>, Failure> {
-        places.check()?;
-        create(path, self.contents(places, address)?.as_bytes())?;
-        Ok(self.next_step(Some(path), address))
-    }
-
-    fn contents(self, places: &Places, address: &Address) -> Result<String, Failure> {
-        Ok(match self {
-            Self::Outlook => outlook::profile(places.both("A profile file")?, address)?,
-            Self::Thunderbird => {
-                thunderbird::autoconfig(places.both("Thunderbird's file")?, address)
-            }
-            Self::Apple => apple::profile(places.both("A configuration profile")?, address),
-            Self::Text => words::all(places, address),
-        })
-    }
-
-    /// What a person does with the file.
-    fn next_step(self, out: Option<&Path>, address: &Address) -> Option<String> {
-        // Outlook wants the whole path; one that the system can't make whole is as good as it was.
-        let file = out.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
-        let file = file.map_or_else(|| "FILE".to_owned(), |path| path.display().to_string());
-        match self {
-            Self::Outlook => Some(outlook::next_step(&file, address)),
-            Self::Thunderbird => Some(thunderbird::next_step(&file, address)),
-            Self::Apple => Some(apple::next_step(&file)),
+            Self::Outlook => Some(FileKind::Outlook),
+            Self::Thunderbird => Some(FileKind::Thunderbird),
+            Self::Apple => Some(FileKind::Apple),
             Self::Text => None,
         }
     }
+}
+
+/// Writes a file that sets a mail program up, and gives what a person does with it.
+pub(super) fn write(
+    kind: FileKind,
+    places: &Places,
+    address: &Address,
+    path: &Path,
+) -> Result<String, Failure> {
+    places.check()?;
+    create(path, kind.contents(places, address)?.as_bytes())?;
+    Ok(next_step(kind, Some(path), address))
+}
+
+/// What a person does with the file.
+fn next_step(kind: FileKind, out: Option<&Path>, address: &Address) -> String {
+    // Outlook wants the whole path; one that the system can't make whole is as good as it was.
+    let file = out.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+    let file = file.map_or_else(|| "FILE".to_owned(), |path| path.display().to_string());
+    Part::printed(&kind.next_step(&file, address), "")
 }
 
 /// Writes a file that isn't there yet. It is open to whom the system's default says: nothing in it

@@ -21,10 +21,10 @@ use clap::Args;
 
 use super::mistake::Mistake;
 use super::report::{Exit, Failure, put, say};
-use super::settings::{MailProgram, Places};
 use super::terminal::{Look, Mark};
 use super::{login, run, running, service};
 use crate::accounts::{Address, Record, Store};
+use crate::autoconfig::{MailProgram, Places};
 use crate::config::{Config, Home};
 use crate::secret::LocalPassword;
 use crate::settings::SettingsError;
@@ -278,7 +278,7 @@ impl Walk<'_> {
             .map_err(|error| Failure::from(SettingsError::from(error)))
             .and_then(|config| {
                 let places = Places::of(&config.listen, running::status(self.home).as_ref());
-                places.check().map(|()| places)
+                places.check().map(|()| places).map_err(Failure::from)
             });
         places.map_err(|failure| tell(&failure)).ok()
     }

@@ -7,8 +7,9 @@ use clap::ValueEnum;
 use super::ask::{Step, choose, enter, note, tell, text_or, yes};
 use super::{Pages, Walk, download};
 use crate::accounts::Address;
+use crate::autoconfig::{FIRST_OF_ALL, FileKind, MailProgram, Places};
 use crate::cli::report::{Failure, put, say};
-use crate::cli::settings::{FIRST_OF_ALL, MailProgram, Places, Program};
+use crate::cli::settings;
 use crate::cli::terminal::Mark;
 
 /// Gmail's own settings of what mail programs see.
@@ -44,7 +45,7 @@ impl Walk<'_> {
             self.hide_all_mail()?;
         }
         super::heading(program.title());
-        if let Some(words) = program.note() {
+        if let Some(words) = settings::note(program) {
             say(&format!("{words}\n"));
         }
         if program != MailProgram::NewOutlook {
@@ -65,10 +66,10 @@ impl Walk<'_> {
                 by_file =
                     choose("How?", answers, 0)? && self.write_somewhere(kind, places, address)?;
                 if !by_file {
-                    say(&format!("\n{}", program.steps(address)));
+                    say(&format!("\n{}", settings::steps(program, address)));
                 }
             }
-            _ => say(&program.steps(address)),
+            _ => say(&settings::steps(program, address)),
         }
         if self.person {
             say("");
@@ -101,7 +102,7 @@ impl Walk<'_> {
     }
 
     /// Writes the file where the person wants it; false if they gave up.
-    fn write_somewhere(&self, kind: Program, places: &Places, address: &Address) -> Step<bool> {
+    fn write_somewhere(&self, kind: FileKind, places: &Places, address: &Address) -> Step<bool> {
         let usual = download::easily_found().join(kind.usual_file());
         loop {
             let path = text_or("Where to?", &usual.display().to_string())?;
@@ -117,14 +118,14 @@ impl Walk<'_> {
 
     fn write(
         &self,
-        kind: Program,
+        kind: FileKind,
         path: &Path,
         places: &Places,
         address: &Address,
     ) -> Result<(), Failure> {
-        let words = kind.write(places, address, path)?;
+        let words = settings::write(kind, places, address, path)?;
         note(Mark::Good, &format!("{} is written.", shown(path)));
-        say(&format!("\n{}", words.unwrap_or_default()));
+        say(&format!("\n{words}"));
         Ok(())
     }
 }

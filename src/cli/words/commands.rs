@@ -6,6 +6,7 @@ use tokio_rustls::rustls;
 
 use super::{Chapter, YOU, denied, every, rooms};
 use crate::accounts::{Address, AddressError, NoRandomness, PasswordError, RecordError};
+use crate::autoconfig::AutoconfigError;
 use crate::cli::background::{STARTING, Told as Background};
 use crate::cli::check::{doors, rounds};
 use crate::cli::demo::PLAYING;
@@ -88,11 +89,6 @@ pub(super) fn chapter() -> String {
         Mistake::NotReloaded { .. } =>
             Mistake::NotReloaded { why: "config.toml, line 1, lissen: no such key; did you mean “listen”?" },
         Mistake::StrangeAnswer => Mistake::StrangeAnswer,
-        Mistake::NothingIsServed => Mistake::NothingIsServed,
-        Mistake::PortsUnknown => Mistake::PortsUnknown,
-        Mistake::ServerOff { .. } =>
-            Mistake::ServerOff { what: "A profile file", service: "SMTP" },
-        Mistake::AddressUnfit { .. } => Mistake::AddressUnfit { address: "grüße@example.com" },
         Mistake::OutIsThere { .. } => Mistake::OutIsThere { file },
         Mistake::OutUnwritable { .. } => Mistake::OutUnwritable { file, error },
         Mistake::NoSuchFile => Mistake::NoSuchFile,
@@ -104,6 +100,14 @@ pub(super) fn chapter() -> String {
         Mistake::NoCertificate => Mistake::NoCertificate,
         Mistake::NotTrusted => Mistake::NotTrusted,
         Mistake::OutputUnwritable(_) => Mistake::OutputUnwritable(error),
+    ]);
+    chapter.heading("Setting a mail program up").failures(every![AutoconfigError:
+        AutoconfigError::NothingIsServed => AutoconfigError::NothingIsServed,
+        AutoconfigError::PortsUnknown => AutoconfigError::PortsUnknown,
+        AutoconfigError::ServerOff { .. } =>
+            AutoconfigError::ServerOff { what: "A profile file", service: "SMTP" },
+        AutoconfigError::AddressUnfit { .. } =>
+            AutoconfigError::AddressUnfit { address: "grüße@example.com".to_owned() },
     ]);
     chapter.heading("What is no address, and what no password");
     for why in rooms::address_errors() {

@@ -2,9 +2,10 @@
 
 use super::{Chapter, YOU, every, rooms};
 use crate::accounts::{Address, CheckError, StoreError};
+use crate::notice::{Notice, SIGN_IN_AGAIN};
 use crate::protocol::dialogue::Violation;
 use crate::protocol::imap::Unlike;
-use crate::proxy::{Goodbye, Protocol, Trouble};
+use crate::proxy::{Event, EventKind, Goodbye, Protocol, Trouble};
 use crate::token::{self, Cause, Page};
 
 /// Of a session that the log calls by this number.
@@ -140,9 +141,31 @@ pub(super) fn browser() -> String {
         Page::GoesOn => Page::GoesOn,
     ] {
         chapter.heading(page.heading());
-        for line in page.lines() {
+        let (in_terminal, on_page) = (page.lines(true), page.lines(false));
+        for line in &in_terminal {
             chapter.line(line);
         }
+        if on_page != in_terminal {
+            chapter.line("… or, where the sign-in began on Gatepost's page:");
+            for line in &on_page {
+                chapter.line(line);
+            }
+        }
     }
+    chapter.0
+}
+
+pub(super) fn desktop() -> String {
+    let mut chapter = Chapter::default();
+    let cause = Cause::GrantEnded { testing: true };
+    let (sentence, remedy) = (cause.sentence(), Some(cause.remedy(YOU)));
+    let (account, kind) = (Some(YOU.to_owned()), EventKind::NeedsSignIn);
+    let event = Event { id: 1, at: 0, account, kind, sentence, remedy };
+    let notice = Notice::of(&event, YOU, true);
+    chapter.line(&notice.title);
+    for body in [notice.body(true), notice.body(false)] {
+        chapter.line(body);
+    }
+    chapter.line(format!("[{SIGN_IN_AGAIN}]"));
     chapter.0
 }

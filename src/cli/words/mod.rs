@@ -98,6 +98,8 @@ fn all_words() {
     all.push_str(&mail::chapter());
     all.push_str("\n# In the browser\n");
     all.push_str(&mail::browser());
+    all.push_str("\n# On the desktop\n\n");
+    all.push_str(&mail::desktop());
     all.push_str("\n# In the log of `gatepost run`\n");
     all.push_str(&commands::log());
     all.push_str("\n# In `gatepost check`, beside all of the above\n");

@@ -16,9 +16,10 @@ use crate::cli::signing_in::told;
 use crate::config::{ClientFileError, Config, ConfigError, Home};
 use crate::control::{AlreadyRunning, ChannelError, ControlError};
 use crate::private_file::RightsError;
-use crate::proxy::{ListenError, ServeError};
+use crate::proxy::{EndGrantError, ListenError, ServeError};
 use crate::settings::SettingsError;
 use crate::sign_in::SignInError;
+use crate::status::NoLink;
 use crate::tls::TlsError;
 use crate::token::{AuthorizeError, Cause, SetupError};
 use crate::upstream::{Refusal, UpstreamError};
@@ -62,6 +63,14 @@ pub(super) fn chapter() -> String {
     for error in keychain_errors() {
         chapter.line(Note::Keychain(&error.to_string()));
     }
+    chapter.heading("Signing out");
+    for error in every![EndGrantError:
+        EndGrantError::Locked => EndGrantError::Locked,
+        EndGrantError::NoClient => EndGrantError::NoClient,
+        EndGrantError::Refused(_) => EndGrantError::Refused(Cause::Busy),
+    ] {
+        chapter.told(&error.to_string(), error.remedy(), "");
+    }
     chapter.heading("Serving");
     for error in serve_errors() {
         // The others have been told above.
@@ -75,6 +84,7 @@ pub(super) fn chapter() -> String {
     chapter.failures(running_errors());
     chapter.failure(ChannelError::from(denied()));
     chapter.heading("The running Gatepost").failures(control_errors());
+    chapter.failures(no_links());
     chapter.0
 }
 
@@ -329,6 +339,14 @@ fn control_errors() -> Vec<ControlError> {
         ControlError::NotRunning => ControlError::NotRunning,
         ControlError::Silent { .. } => ControlError::Silent { pid: 123, error: denied() },
         ControlError::StillThere { .. } => ControlError::StillThere { pid: 123 },
+    ]
+}
+
+fn no_links() -> Vec<NoLink> {
+    every![NoLink:
+        NoLink::Off => NoLink::Off,
+        NoLink::PortTaken => NoLink::PortTaken,
+        NoLink::NoRandomness => NoLink::NoRandomness,
     ]
 }
 

@@ -1,5 +1,6 @@
 //! Thunderbird's autoconfiguration file.
 
+use super::guide::Part;
 use super::places::{Both, Place};
 use super::xml::escape;
 use crate::accounts::Address;
@@ -43,19 +44,22 @@ fn server(direction: &str, kind: &str, Place { host, port, tls }: &Place) -> Str
 
 /// What to do with it. `fetchConfigFromDisk` in Thunderbird's `FetchConfig.sys.mjs` reads the folder
 /// `isp` beside the program, before it asks the network.
-pub(super) fn next_step(file: &str, address: &Address) -> String {
+pub(super) fn next_step(file: &str, address: &Address) -> Vec<Part> {
     let domain = domain(address);
-    format!(
-        "\
-Copy {file}
-as {domain}.xml into the folder “isp” beside Thunderbird itself (as administrator):
-  Windows   C:\\Program Files\\Mozilla Thunderbird\\isp
-  Debian    /usr/lib/thunderbird/isp
-Then add an account in Thunderbird: it finds the file by your address and asks for
+    vec![
+        Part::words(format!(
+            "Copy {file}
+as {domain}.xml into the folder “isp” beside Thunderbird itself (as administrator):"
+        )),
+        Part::verbatim(r"Windows   C:\Program Files\Mozilla Thunderbird\isp"),
+        Part::verbatim("Debian    /usr/lib/thunderbird/isp"),
+        Part::words(format!(
+            "Then add an account in Thunderbird: it finds the file by your address and asks for
 the local password, which isn't in it. It does so for every address at {domain},
 until you remove the file. Where that folder can't be written to (macOS, Flatpak,
 Snap), enter the settings that `gatepost settings {address}` shows."
-    )
+        )),
+    ]
 }
 
 /// The domain as Thunderbird looks for it: international ones in their ASCII form.
@@ -84,7 +88,8 @@ mod tests {
 
     #[test]
     fn what_to_do_with_it() {
-        insta::assert_snapshot!(next_step("/home/you/gatepost.xml", &address("You@Gmail.com")));
+        let steps = next_step("/home/you/gatepost.xml", &address("You@Gmail.com"));
+        insta::assert_snapshot!(Part::printed(&steps, ""));
     }
 
     #[test]

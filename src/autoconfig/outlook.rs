@@ -1,15 +1,18 @@
 //! Classic Outlook's profile file.
 
+use super::error::AutoconfigError;
+use super::guide::Part;
 use super::places::Both;
 use crate::accounts::Address;
-use crate::cli::mistake::Mistake;
-use crate::cli::report::Failure;
 
 /// The file, in ASCII with CR LF, as Outlook reads it everywhere. There is no key for a password.
 ///
 /// It makes a profile of its own and changes none that is there. What stands in `[IMAP_I_Mail]` is
 /// Microsoft's table of which key is which property; Outlook takes no key that isn't in it.
-pub(super) fn profile(Both { imap, smtp }: Both<'_>, address: &Address) -> Result<String, Failure> {
+pub(super) fn profile(
+    Both { imap, smtp }: Both<'_>,
+    address: &Address,
+) -> Result<String, AutoconfigError> {
     check(address)?;
     let profile = profile_name(address);
     let lines = format!(
@@ -80,18 +83,21 @@ RootFolder=PT_UNICODE,0x1101
 }
 
 /// What to do with it.
-pub(super) fn next_step(file: &str, address: &Address) -> String {
+pub(super) fn next_step(file: &str, address: &Address) -> Vec<Part> {
     let profile = profile_name(address);
-    format!(
-        "\
-Close Outlook, press Windows+R, and enter this:
-  outlook.exe /importprf \"{file}\"
-It makes an Outlook profile of its own, “{profile}”, and leaves those
-that you have as they are. This starts Outlook with it:
-  outlook.exe /profile \"{profile}\"
-Outlook asks for the local password, which isn't in the file. Then tick “Do not save
-copies of sent items” in the account's More Settings: Gmail keeps a copy itself."
-    )
+    vec![
+        Part::words("Close Outlook, press Windows+R, and enter this:"),
+        Part::verbatim(format!("outlook.exe /importprf \"{file}\"")),
+        Part::words(format!(
+            "It makes an Outlook profile of its own, “{profile}”, and leaves those
+that you have as they are. This starts Outlook with it:"
+        )),
+        Part::verbatim(format!("outlook.exe /profile \"{profile}\"")),
+        Part::words(
+            "Outlook asks for the local password, which isn't in the file. Then tick “Do not save
+copies of sent items” in the account's More Settings: Gmail keeps a copy itself.",
+        ),
+    ]
 }
 
 fn profile_name(address: &Address) -> String {
@@ -99,12 +105,12 @@ fn profile_name(address: &Address) -> String {
 }
 
 /// The file has no quoting. Outlook also puts environment variables in the place of `%…%`.
-fn check(address: &Address) -> Result<(), Failure> {
+fn check(address: &Address) -> Result<(), AutoconfigError> {
     const PLAIN: &str = ".@!#$&'*+-/=?^_`{|}~";
     if address.as_str().chars().all(|c| c.is_ascii_alphanumeric() || PLAIN.contains(c)) {
         return Ok(());
     }
-    Err(Mistake::AddressUnfit { address: address.as_str() }.into())
+    Err(AutoconfigError::AddressUnfit { address: address.to_string() })
 }
 
 #[cfg(test)]
@@ -114,7 +120,7 @@ mod tests {
     use super::super::places::tests::{ODD, address, usual, with_tls};
     use super::*;
 
-    fn made_for(of: &str) -> Result<String, Failure> {
+    fn made_for(of: &str) -> Result<String, AutoconfigError> {
         profile(usual().both("")?, &address(of))
     }
 
@@ -153,7 +159,8 @@ mod tests {
     #[test]
     fn what_to_do_with_it() {
         let address = address("you@gmail.com");
-        insta::assert_snapshot!(next_step(r"C:\Users\you\gatepost.prf", &address));
+        let steps = next_step(r"C:\Users\you\gatepost.prf", &address);
+        insta::assert_snapshot!(Part::printed(&steps, ""));
     }
 
     #[test]
@@ -178,7 +185,7 @@ mod tests {
         let refused = ODD.iter().filter(|odd| !plain.contains(odd)).chain([&"%TEMP%@example.com"]);
         for odd in refused {
             let refused = made_for(odd).unwrap_err();
-            assert!(refused.remedy.contains("yourself"), "{odd}");
+            assert!(matches!(refused, AutoconfigError::AddressUnfit { .. }), "{odd}");
         }
     }
 }

@@ -2,7 +2,7 @@
 
 /// A text as the content of an XML element (XML 1.0 §2.4). It has no control characters in it:
 /// neither an address nor a host does.
-pub(in crate::cli) fn escape(text: &str) -> String {
+pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::guide::Part;
 use super::places::Both;
 use super::xml::escape;
 use crate::accounts::Address;
@@ -85,15 +86,14 @@ pub(super) fn profile(Both { imap, smtp }: Both<'_>, address: &Address) -> Strin
 }
 
 /// What to do with it.
-pub(super) fn next_step(file: &str) -> String {
-    format!(
-        "\
-Open {file}
+pub(super) fn next_step(file: &str) -> Vec<Part> {
+    vec![Part::words(format!(
+        "Open {file}
 on this Mac, and install it: System Settings › General › Device Management (in older
 versions: Profiles). It asks for the local password, which isn't in the file. Then
 tick “Allow insecure authentication” for both servers in Mail › Settings › Accounts ›
 Server Settings. The file is for this Mac alone: an iPhone can't reach Gatepost."
-    )
+    ))]
 }
 
 /// A version 8 UUID from SHA-256 (RFC 9562 §5.8).
@@ -154,7 +154,8 @@ mod tests {
 
     #[test]
     fn what_to_do_with_it() {
-        insta::assert_snapshot!(next_step("/Users/you/gatepost.mobileconfig"));
+        let steps = next_step("/Users/you/gatepost.mobileconfig");
+        insta::assert_snapshot!(Part::printed(&steps, ""));
     }
 
     #[test]

@@ -1,30 +1,33 @@
-//! Where a mail program finds Gatepost, in the words of every command.
+//! Where a mail program finds Gatepost.
 
-use crate::cli::mistake::Mistake;
-use crate::cli::report::Failure;
+use super::error::AutoconfigError;
 use crate::config::{Endpoint, EndpointHost, Listen};
 use crate::proxy::Status;
 use crate::sentence;
 
 /// The servers to enter in a mail program; `None` is switched off.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct Places {
-    pub(in crate::cli) imap: Option<Place>,
-    pub(in crate::cli) smtp: Option<Place>,
+pub struct Places {
+    /// Incoming mail.
+    pub imap: Option<Place>,
+    /// Outgoing mail.
+    pub smtp: Option<Place>,
 }
 
 /// A server to enter in a mail program. Port 0 is one that the system will choose.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::cli) struct Place {
-    pub(in crate::cli) host: String,
-    pub(in crate::cli) port: u16,
+pub struct Place {
+    /// A name, or an IP address without brackets.
+    pub host: String,
+    /// Zero only where [`Places::check`] says so.
+    pub port: u16,
     /// TLS from the first byte; where the port without is on, that one is named.
-    pub(in crate::cli) tls: bool,
+    pub tls: bool,
 }
 
 impl Place {
     /// What a mail program calls its encryption.
-    fn encryption(&self) -> &'static str {
+    pub fn encryption(&self) -> &'static str {
         if self.tls { "SSL/TLS" } else { "None" }
     }
 }
@@ -37,7 +40,7 @@ impl std::fmt::Display for Place {
 
 impl Places {
     /// As configured, with the ports that a running proxy has in use.
-    pub(in crate::cli) fn of(listen: &Listen, running: Option<&Status>) -> Self {
+    pub fn of(listen: &Listen, running: Option<&Status>) -> Self {
         let place = |service: &str, endpoint: Option<Endpoint>, tls: bool| {
             let Endpoint { host, port } = endpoint?;
             let in_use = running.and_then(|status| status.listeners.get(service));
@@ -57,48 +60,53 @@ impl Places {
         }
     }
 
-    /// What a person enters, a row each. `password` is what there is to say of it.
-    pub(in crate::cli) fn rows(&self, user_name: &str, password: &str) -> Vec<String> {
-        let row = |what: &str, value: &str| format!("  {what:<18}{value}");
+    /// The servers that are on, each under the name that mail programs have for it.
+    pub fn servers(&self) -> impl Iterator<Item = (&'static str, &Place)> {
         let servers = [("Incoming (IMAP)", &self.imap), ("Outgoing (SMTP)", &self.smtp)];
-        let server = |(what, place): (&str, &Option<Place>)| {
-            let Place { host, port, .. } = place.as_ref()?;
-            let encryption = place.as_ref()?.encryption();
+        servers.into_iter().filter_map(|(what, place)| Some((what, place.as_ref()?)))
+    }
+
+    /// What a person enters, a row each for a terminal. `password` is what there is to say of it.
+    pub fn rows(&self, user_name: &str, password: &str) -> Vec<String> {
+        let row = |what: &str, value: &str| format!("  {what:<18}{value}");
+        let server = |(what, place): (&str, &Place)| {
+            let Place { host, port, .. } = place;
+            let encryption = place.encryption();
             let port = match port {
                 0 => "a port that `gatepost status` tells once Gatepost runs".to_owned(),
                 port => format!("port {port}"),
             };
-            Some(row(what, &format!("{host}, {port}, encryption: {encryption}")))
+            row(what, &format!("{host}, {port}, encryption: {encryption}"))
         };
-        let mut rows: Vec<_> = servers.into_iter().filter_map(server).collect();
+        let mut rows: Vec<_> = self.servers().map(server).collect();
         rows.push(row("User name", user_name));
         rows.push(row("Password", password));
         rows
     }
 
     /// Whether every port is known, and there is anything to enter at all.
-    pub(in crate::cli) fn check(&self) -> Result<(), Failure> {
+    pub fn check(&self) -> Result<(), AutoconfigError> {
         if self.imap.is_none() && self.smtp.is_none() {
-            return Err(Mistake::NothingIsServed.into());
+            return Err(AutoconfigError::NothingIsServed);
         }
         let unknown = |place: &Option<Place>| place.as_ref().is_some_and(|place| place.port == 0);
         if unknown(&self.imap) || unknown(&self.smtp) {
-            return Err(Mistake::PortsUnknown.into());
+            return Err(AutoconfigError::PortsUnknown);
         }
         Ok(())
     }
 
     /// The one that is switched off, if one is.
-    pub(in crate::cli) fn off(&self) -> Option<&'static str> {
+    pub fn off(&self) -> Option<&'static str> {
         let servers = [("IMAP", &self.imap), ("SMTP", &self.smtp)];
         servers.into_iter().find(|(_, place)| place.is_none()).map(|(service, _)| service)
     }
 
     /// Both servers, for `what` can't do without one.
-    pub(super) fn both(&self, what: &str) -> Result<Both<'_>, Failure> {
+    pub(super) fn both(&self, what: &'static str) -> Result<Both<'_>, AutoconfigError> {
         Ok(Both {
-            imap: self.imap.as_ref().ok_or(Mistake::ServerOff { what, service: "IMAP" })?,
-            smtp: self.smtp.as_ref().ok_or(Mistake::ServerOff { what, service: "SMTP" })?,
+            imap: self.imap.as_ref().ok_or(AutoconfigError::ServerOff { what, service: "IMAP" })?,
+            smtp: self.smtp.as_ref().ok_or(AutoconfigError::ServerOff { what, service: "SMTP" })?,
         })
     }
 }
@@ -111,7 +119,7 @@ pub(super) struct Both<'p> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::path::Path;
 
     use super::*;
@@ -126,23 +134,23 @@ pub(super) mod tests {
     }
 
     /// As they are without a configuration.
-    pub(in crate::cli::settings) fn usual() -> Places {
+    pub(crate) fn usual() -> Places {
         places("", &[])
     }
 
     /// As they are where only the ports with TLS are on.
-    pub(in crate::cli::settings) fn with_tls() -> Places {
+    pub(crate) fn with_tls() -> Places {
         let tls = "imaps = \"localhost:10993\"\nsmtps = \"localhost:10465\"\n";
         places(&format!("[listen]\nimap = \"\"\nsmtp = \"\"\n{tls}"), &[])
     }
 
-    pub(in crate::cli::settings) fn address(text: &str) -> Address {
+    pub(crate) fn address(text: &str) -> Address {
         Address::parse(text).unwrap()
     }
 
     /// Addresses with what may be in them (RFC 5322's atext, RFC 6531's letters, and more) and means
     /// something else in some file.
-    pub(in crate::cli::settings) const ODD: [&str; 6] = [
+    pub(crate) const ODD: [&str; 6] = [
         "o'hara&sons@example.com",
         "a!#$%&'*+-/=?^_`{|}~b@example.com",
         "<b>]]>&lt;@example.com",
@@ -182,13 +190,13 @@ pub(super) mod tests {
     #[test]
     fn what_cant_be_entered_is_told() {
         let free = places("[listen]\nimap = \"localhost:0\"\n", &[]);
-        assert!(free.check().unwrap_err().sentence.contains("ports aren't known"));
+        assert!(free.check().unwrap_err().to_string().contains("ports aren't known"));
         assert!(free.rows("you@gmail.com", "")[0].contains("`gatepost status` tells"));
         let none = places("[listen]\nimap = \"\"\nsmtp = \"\"\n", &[]);
-        assert!(none.check().unwrap_err().sentence.contains("serves no mail program"));
+        assert!(none.check().unwrap_err().to_string().contains("serves no mail program"));
         let no_smtp = places("[listen]\nsmtp = \"\"\n", &[]);
         no_smtp.check().unwrap();
         let refused = no_smtp.both("A profile file").map(drop).unwrap_err();
-        assert!(refused.sentence.contains("switches SMTP off"), "{}", refused.sentence);
+        assert!(refused.to_string().contains("switches SMTP off"), "{refused}");
     }
 }

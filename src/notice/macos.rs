@@ -1,0 +1,55 @@
+//! Notifications of macOS. Only the main thread of a program with windows hears of it when one is
+//! pressed, so that they say in words what to do.
+
+use std::sync::Once;
+
+use notify_rust::Notification;
+use tokio::sync::oneshot;
+
+use super::{Notice, Unshown};
+
+/// Whose notifications they are: macOS takes them from applications alone. Pressed, they open the
+/// Terminal, where the command in their words is typed.
+const APPLICATION: &str = "com.apple.Terminal";
+
+/// Said before the first: the library would otherwise have macOS ask the person for an application.
+static NAMED: Once = Once::new();
+
+/// The person's desktop.
+#[derive(Default)]
+pub(super) struct Desktop;
+
+impl Desktop {
+    /// Shows a notice, on a thread of its own: the library waits until it is delivered.
+    pub(super) async fn show(&mut self, _account: &str, notice: &Notice) -> Result<(), Unshown> {
+        let (told, outcome) = oneshot::channel();
+        let notice = notice.clone();
+        let thread = std::thread::Builder::new().name("notice".to_owned());
+        thread
+            .spawn(move || {
+                NAMED.call_once(|| {
+                    // Whatever it answers, it is not asked for again.
+                    let _ = notify_rust::set_application(APPLICATION);
+                });
+                let mut banner = Notification::new();
+                banner.summary(&notice.title).body(&notice.body(false));
+                // Sent when what this gives is dropped.
+                let _ = told.send(banner.show().map(drop));
+            })
+            .map_err(|error| Unshown(error.to_string()))?;
+        match outcome.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Unshown(error.to_string())),
+            Err(_) => Err(Unshown("its thread broke off".to_owned())),
+        }
+    }
+
+    /// What was delivered can't be taken away by this library.
+    #[expect(clippy::unused_async, reason = "others wait for their desktop")]
+    pub(super) async fn withdraw(&mut self, _account: &str) {}
+
+    /// Nothing is heard of a press.
+    pub(super) async fn pressed(&mut self) -> String {
+        std::future::pending().await
+    }
+}

@@ -1,0 +1,154 @@
+//! What is entered in a mail program, and the local password that is shown once.
+
+use askama::Template;
+use clap::ValueEnum as _;
+
+use super::account::Tone;
+use super::frame::{Frame, render};
+use super::prose::{Prose, prose};
+use crate::accounts::Address;
+use crate::autoconfig::{AutoconfigError, FIRST_OF_ALL, FileKind, MailProgram, Part, Places};
+
+/// How each mail program is set up for an account. Nobody knows the local password any more.
+pub(in crate::status) fn settings(address: &Address, places: &Places) -> String {
+    render(&SettingsPage {
+        frame: Frame::default(),
+        setup: Setup::of(address, places),
+        programs: MailProgram::value_variants()
+            .iter()
+            .map(|program| Program::of(*program, address, places))
+            .collect(),
+        first_of_all: prose(FIRST_OF_ALL),
+    })
+}
+
+/// A person has signed in. `password` is the local one of a new account: this is the only time that it
+/// is shown. An account that was there already keeps its own.
+pub(in crate::status) fn signed_in(
+    address: &Address,
+    places: &Places,
+    password: Option<&str>,
+) -> String {
+    render(&SignedInPage {
+        frame: Frame::default(),
+        setup: Setup::of(address, places),
+        password: password.unwrap_or_default(),
+    })
+}
+
+#[derive(Template)]
+#[template(path = "settings.html")]
+struct SettingsPage {
+    frame: Frame,
+    setup: Setup,
+    programs: Vec<Program>,
+    first_of_all: Prose,
+}
+
+#[derive(Template)]
+#[template(path = "signed_in.html")]
+struct SignedInPage<'p> {
+    frame: Frame,
+    setup: Setup,
+    /// Empty where there is none to show.
+    password: &'p str,
+}
+
+/// What is the same for every mail program.
+struct Setup {
+    address: String,
+    servers: Vec<Server>,
+    /// Why nothing can be entered, or not yet.
+    trouble: Prose,
+    remedy: Prose,
+}
+
+struct Server {
+    what: &'static str,
+    /// For the ids of its buttons.
+    id: String,
+    host: String,
+    port: String,
+    encryption: &'static str,
+}
+
+impl Setup {
+    fn of(address: &Address, places: &Places) -> Self {
+        let (trouble, remedy) = match places.check() {
+            Ok(()) => (Prose::new(), Prose::new()),
+            Err(error) => (prose(&error.to_string()), prose(error.remedy())),
+        };
+        let server =
+            |(number, (what, place)): (usize, (&'static str, &crate::autoconfig::Place))| Server {
+                what,
+                id: format!("server-{number}"),
+                host: place.host.clone(),
+                port: place.port.to_string(),
+                encryption: place.encryption(),
+            };
+        let servers = match trouble.is_empty() {
+            true => places.servers().enumerate().map(server).collect(),
+            false => Vec::new(),
+        };
+        Self { address: address.to_string(), servers, trouble, remedy }
+    }
+}
+
+/// A mail program and the way through it.
+struct Program {
+    /// For the ids.
+    id: String,
+    title: &'static str,
+    steps: Vec<Shown>,
+    file: Option<Download>,
+    note: Prose,
+}
+
+struct Download {
+    kind: &'static str,
+    name: &'static str,
+    steps: Vec<Shown>,
+    /// Why there is none, and what to do.
+    trouble: Prose,
+}
+
+/// A part of the words, for the template.
+enum Shown {
+    Words(Prose),
+    Steps(Vec<Prose>),
+    Verbatim(String),
+}
+
+impl Program {
+    fn of(program: MailProgram, address: &Address, places: &Places) -> Self {
+        Self {
+            id: program.title().chars().filter(char::is_ascii_alphanumeric).collect(),
+            title: program.title(),
+            steps: shown(&program.steps(address)),
+            file: program.file().map(|kind| Download::of(kind, address, places)),
+            note: prose(program.note().unwrap_or_default()),
+        }
+    }
+}
+
+impl Download {
+    fn of(kind: FileKind, address: &Address, places: &Places) -> Self {
+        let contents = places.check().and_then(|()| kind.contents(places, address));
+        let trouble = |error: AutoconfigError| prose(&format!("{error} {}", error.remedy()));
+        Self {
+            kind: kind.name(),
+            name: kind.usual_file(),
+            steps: shown(&kind.next_step(kind.downloaded_file(), address)),
+            trouble: contents.err().map(trouble).unwrap_or_default(),
+        }
+    }
+}
+
+fn shown(parts: &[Part]) -> Vec<Shown> {
+    let shown = |part: &Part| match part {
+        Part::Words(words) => Shown::Words(prose(words)),
+        Part::Steps(steps) => Shown::Steps(steps.iter().map(|step| prose(step)).collect()),
+        Part::Verbatim(line) => Shown::Verbatim(line.clone().into_owned()),
+    };
+    parts.iter().map(shown).collect()
+}
