@@ -440,6 +440,7 @@ async fn a_newer_version_is_told_where_somebody_may_be_asked() {
         }
     });
     let world = World::new().await;
+    world.server().look_for_newer_versions();
     assert_eq!(world.server().status().newer_version, None);
     let config = std::fs::read_to_string(world.home.config_file()).unwrap();
     let upkeep = format!("{config}\n[upkeep]\nversions_url = \"http://{address}/latest\"\n");
