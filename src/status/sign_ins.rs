@@ -40,8 +40,6 @@ pub(super) enum State {
     SignedIn {
         /// The new local password; `None` where the old one goes on.
         password: Option<LocalPassword>,
-        /// The grant ends after this, whatever is done: the Google client is in Testing.
-        grant_life: Option<Duration>,
     },
     /// A sentence and a remedy.
     Failed(String, String),
@@ -183,6 +181,5 @@ async fn go(
         // it can't be, the first mail client's sign-on does.
         let _ = account.unlock(password.clone()).await;
     }
-    let (password, grant_life) = (signed_in.password, signed_in.grant_life);
-    Ok(State::SignedIn { password, grant_life })
+    Ok(State::SignedIn { password: signed_in.password })
 }

@@ -32,6 +32,7 @@ mod mail_clients;
 mod many_clients;
 mod outages;
 mod outlook;
+mod page;
 mod round_trip;
 mod running;
 mod service;

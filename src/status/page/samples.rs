@@ -2,21 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use super::frame::Visit;
 use crate::accounts::Address;
-use crate::config::{Endpoint, EndpointHost, Listen};
+use crate::autoconfig::{Place, Places};
 use crate::proxy::{
     AccountStatus, Allowances, CertificateStatus, Connections, Continuity, Event, EventKind, Hour,
     Sessions, Status, Traffic, Warning, WarningKind,
 };
-use crate::secret::BearerToken;
 
 /// Sunday, 18:56:00 UTC.
 pub(super) const NOW: u64 = 1_795_978_560;
-
-/// What forms bring back.
-pub(super) fn csrf() -> BearerToken {
-    BearerToken::new("c5rf")
-}
+pub(super) const VISIT: Visit<'static> = Visit { csrf: "c5rf", now: NOW };
 
 pub(super) const ANNA: &str = "anna.example@gmail.com";
 pub(super) const PASSWORD: &str = "kq7f-3mza-w9td-hx2p-v6rc";
@@ -27,17 +23,10 @@ pub(super) fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
 }
 
-/// As it is without a configuration.
-pub(super) fn listen() -> Listen {
-    let endpoint = |port| Some(Endpoint { host: EndpointHost::Localhost, port });
-    Listen {
-        imap: endpoint(10143),
-        smtp: endpoint(10587),
-        imaps: None,
-        smtps: None,
-        status: endpoint(10180),
-        allow_from: Vec::new(),
-    }
+/// As they are without a configuration.
+pub(super) fn places() -> Places {
+    let place = |port| Some(Place { host: "localhost".to_owned(), port, tls: false });
+    Places { imap: place(10143), smtp: place(10587) }
 }
 
 /// Nobody has signed in yet.

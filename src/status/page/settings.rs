@@ -1,25 +1,16 @@
 //! What is entered in a mail program, and the local password that is shown once.
 
-use std::time::Duration;
-
 use askama::Template;
 use clap::ValueEnum as _;
 
 use super::account::Tone;
-use super::frame::{Asset, Frame, render};
+use super::frame::{Frame, render};
 use super::prose::{Prose, prose};
-use super::words::lasts;
 use crate::accounts::Address;
-use crate::autoconfig::{
-    AutoconfigError, FIRST_OF_ALL, FileKind, MailProgram, Part, Place, Places,
-};
-use crate::config::Listen;
-use crate::proxy::Status;
-use crate::secret::LocalPassword;
+use crate::autoconfig::{AutoconfigError, FIRST_OF_ALL, FileKind, MailProgram, Part, Places};
 
 /// How each mail program is set up for an account. Nobody knows the local password any more.
-pub(in crate::status) fn settings(address: &Address, listen: &Listen, status: &Status) -> String {
-    let places = &Places::of(listen, Some(status));
+pub(in crate::status) fn settings(address: &Address, places: &Places) -> String {
     render(&SettingsPage {
         frame: Frame::default(),
         setup: Setup::of(address, places),
@@ -31,38 +22,17 @@ pub(in crate::status) fn settings(address: &Address, listen: &Listen, status: &S
     })
 }
 
-/// The file that sets a mail program up, by its usual name; `None` where there is none.
-pub(in crate::status) fn settings_file(
-    file: &str,
-    address: &Address,
-    listen: &Listen,
-    status: &Status,
-) -> Option<Asset> {
-    let places = Places::of(listen, Some(status));
-    let kind = FileKind::ALL.into_iter().find(|kind| kind.usual_file() == file)?;
-    places.check().ok()?;
-    Some(Asset {
-        name: kind.usual_file().to_owned(),
-        media_type: kind.media_type(),
-        contents: kind.contents(&places, address).ok()?.into_bytes(),
-    })
-}
-
 /// A person has signed in. `password` is the local one of a new account: this is the only time that it
-/// is shown. An account that was there already keeps its own. `grant_life`: the grant ends after it,
-/// since the Google client is in Testing.
+/// is shown. An account that was there already keeps its own.
 pub(in crate::status) fn signed_in(
     address: &Address,
-    password: Option<&LocalPassword>,
-    grant_life: Option<Duration>,
-    listen: &Listen,
-    status: &Status,
+    places: &Places,
+    password: Option<&str>,
 ) -> String {
     render(&SignedInPage {
         frame: Frame::default(),
-        setup: Setup::of(address, &Places::of(listen, Some(status))),
-        password: password.map(LocalPassword::expose).unwrap_or_default(),
-        grant_life: grant_life.map(|life| lasts(life.as_secs())),
+        setup: Setup::of(address, places),
+        password: password.unwrap_or_default(),
     })
 }
 
@@ -82,7 +52,6 @@ struct SignedInPage<'p> {
     setup: Setup,
     /// Empty where there is none to show.
     password: &'p str,
-    grant_life: Option<String>,
 }
 
 /// What is the same for every mail program.
@@ -109,13 +78,14 @@ impl Setup {
             Ok(()) => (Prose::new(), Prose::new()),
             Err(error) => (prose(&error.to_string()), prose(error.remedy())),
         };
-        let server = |(number, (what, place)): (usize, (&'static str, &Place))| Server {
-            what,
-            id: format!("server-{number}"),
-            host: place.host.clone(),
-            port: place.port.to_string(),
-            encryption: place.encryption(),
-        };
+        let server =
+            |(number, (what, place)): (usize, (&'static str, &crate::autoconfig::Place))| Server {
+                what,
+                id: format!("server-{number}"),
+                host: place.host.clone(),
+                port: place.port.to_string(),
+                encryption: place.encryption(),
+            };
         let servers = match trouble.is_empty() {
             true => places.servers().enumerate().map(server).collect(),
             false => Vec::new(),
@@ -135,6 +105,7 @@ struct Program {
 }
 
 struct Download {
+    kind: &'static str,
     name: &'static str,
     steps: Vec<Shown>,
     /// Why there is none, and what to do.
@@ -165,6 +136,7 @@ impl Download {
         let contents = places.check().and_then(|()| kind.contents(places, address));
         let trouble = |error: AutoconfigError| prose(&format!("{error} {}", error.remedy()));
         Self {
+            kind: kind.name(),
             name: kind.usual_file(),
             steps: shown(&kind.next_step(kind.downloaded_file(), address)),
             trouble: contents.err().map(trouble).unwrap_or_default(),
