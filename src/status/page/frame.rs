@@ -53,7 +53,6 @@ pub(super) struct Frame {
     pub(super) style: &'static str,
     pub(super) script: &'static str,
     pub(super) icon: &'static str,
-    pub(super) version: &'static str,
 }
 
 impl Default for Frame {
@@ -62,7 +61,6 @@ impl Default for Frame {
             style: &STYLE.path,
             script: &SCRIPT.path,
             icon: &ICON.path,
-            version: env!("CARGO_PKG_VERSION"),
         }
     }
 }
