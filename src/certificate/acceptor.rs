@@ -15,7 +15,7 @@ use tokio_rustls::rustls::{self, ServerConfig};
 
 use super::folder::{CertificateError, CertificateFolder};
 use super::issue::YEAR;
-use super::local::{LocalCertificate, names_of};
+use super::local::{LocalCertificate, end_of, names_of};
 use crate::config::{CertificateConfig, OwnCertificate};
 use crate::tls;
 
@@ -108,6 +108,21 @@ impl Acceptor {
         match &self.source {
             Source::Local { is_trusted, .. } => *is_trusted,
             Source::Own(_) => true,
+        }
+    }
+
+    /// True if it is the person's own, and not one of Gatepost's making.
+    pub fn is_own(&self) -> bool {
+        matches!(self.source, Source::Own(_))
+    }
+
+    /// When the certificate ends: the last of Gatepost's own, which follow each other by themselves, or
+    /// the person's own that is shown now.
+    pub fn ends(&self) -> Option<SystemTime> {
+        self.look();
+        match &self.source {
+            Source::Local { certificate, .. } => Some(certificate.ends()),
+            Source::Own(_) => end_of(self.shown.lock().cert.first()?),
         }
     }
 

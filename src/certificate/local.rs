@@ -126,6 +126,13 @@ impl Leaf {
     }
 }
 
+/// When a certificate ends (RFC 5280 §4.1.2.5).
+pub(super) fn end_of(certificate: &CertificateDer<'_>) -> Option<SystemTime> {
+    let certificate = Certificate::from_der(certificate).ok()?;
+    let until = certificate.tbs_certificate().validity().not_after;
+    Some(UNIX_EPOCH + until.to_unix_duration())
+}
+
 /// The names in a certificate (RFC 5280 §4.2.1.6).
 pub(super) fn names_of(certificate: &CertificateDer<'_>) -> Option<Vec<String>> {
     let certificate = Certificate::from_der(certificate).ok()?;

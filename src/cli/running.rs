@@ -12,7 +12,7 @@ use super::{block_on, page};
 use crate::accounts::{Listed, Record, Store};
 use crate::config::Home;
 use crate::control::{Answer, ControlError, Request, Running};
-use crate::proxy::{AccountStatus, Connections, Continuity, Status as ProxyStatus};
+use crate::proxy::{AccountStatus, Connections, Continuity, Status as ProxyStatus, Warning};
 
 /// What is told while the running proxy is asked, or ends.
 pub(super) const ASKING: &str = "Waiting for the running Gatepost";
@@ -95,6 +95,9 @@ fn show(status: &ProxyStatus) {
     for (service, address) in &status.listeners {
         put(&format!("  {service:<6}{address}"));
     }
+    for warning in status.warnings.iter().filter(|warning| warning.account.is_none()) {
+        put(&warning_line(warning));
+    }
     for damage in &status.damaged {
         put(damage);
     }
@@ -109,7 +112,15 @@ fn show(status: &ProxyStatus) {
         if let Some(trouble) = &account.trouble {
             put(&format!("    {trouble}"));
         }
+        let about = |warning: &&Warning| warning.account.as_deref() == Some(&account.address);
+        for warning in status.warnings.iter().filter(about) {
+            put(&format!("    {}", warning_line(warning)));
+        }
     }
+}
+
+fn warning_line(warning: &Warning) -> String {
+    format!("{} {}", warning.sentence, warning.remedy)
 }
 
 pub(super) fn account_line(account: &AccountStatus) -> String {
@@ -134,13 +145,13 @@ pub(super) fn account_line(account: &AccountStatus) -> String {
         waiting => format!(" ({waiting} waiting for one)"),
     };
     format!(
-        "{}: {state}{token}; opens with {}; {} IMAP and {} SMTP sessions, {connections} to Gmail{waiting}; {:.1} MB down, {:.1} MB up since the start",
+        "{}: {state}{token}; opens with {}; {} IMAP and {} SMTP sessions, {connections} to Gmail{waiting}; {:.1} MB down, {:.1} MB up in the last 24 hours",
         account.address,
         account.opens_with.join(", "),
         account.sessions.imap,
         account.sessions.smtp,
-        account.bytes_down as f64 / 1e6,
-        account.bytes_up as f64 / 1e6,
+        account.today.down() as f64 / 1e6,
+        account.today.up() as f64 / 1e6,
     )
 }
 
@@ -221,10 +232,11 @@ mod tests {
             sessions: Sessions { imap: 5, smtp: 1 },
             connections: Connections { in_use: 2, limit: Some(2), waiting: 3 },
             continuity: Continuity::default(),
-            bytes_down: 1_500_000,
+            bytes_down: 7_000_000,
             bytes_up: 0,
+            since_start: Traffic::default(),
             hours: Vec::new(),
-            today: Traffic::default(),
+            today: Traffic { imap_down: 1_000_000, smtp_down: 500_000, ..Traffic::default() },
             last_used: None,
             trouble: None,
         };
@@ -232,7 +244,7 @@ mod tests {
             account_line(&account),
             "you@gmail.com: ready, token good for 59 min; opens with password, keychain; 5 IMAP and 1 \
              SMTP sessions, 2 of 2 IMAP connections to Gmail (3 waiting for one); 1.5 MB down, 0.0 MB \
-             up since the start"
+             up in the last 24 hours"
         );
         account.connections = Connections { in_use: 2, limit: None, waiting: 0 };
         assert!(account_line(&account).contains("sessions, 2 IMAP connections to Gmail; 1.5 MB"));

@@ -96,6 +96,11 @@ impl Home {
         self.data.join("logs")
     }
 
+    /// When a token of each account was last obtained.
+    pub fn last_used_file(&self) -> PathBuf {
+        self.data.join("used.json")
+    }
+
     /// How commands reach the running proxy.
     pub fn control_file(&self) -> PathBuf {
         self.data.join("control.json")

@@ -10,7 +10,7 @@ use super::client::OauthClient;
 use super::home::Home;
 use super::listen::{CertificateConfig, Listen, certificate, listen};
 use super::provider::{GMAIL, Host, Preset, Provider, Security};
-use super::raw::{ConfigError, MEND, RawKeychain, RawLog, RawProvider, Source};
+use super::raw::{ConfigError, MEND, RawKeychain, RawLog, RawProvider, RawUpkeep, Source};
 use crate::private_file;
 use crate::secret::ClientSecret;
 
@@ -31,6 +31,17 @@ pub struct Config {
     pub log: Log,
     /// Whether a notice on the desktop says when a grant has ended.
     pub desktop_notices: bool,
+    /// What is looked after by itself.
+    pub upkeep: Upkeep,
+    /// What `/healthz` and `/metrics` tell.
+    pub monitoring: Monitoring,
+}
+
+/// What is looked after by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upkeep {
+    /// Who is asked once a day which version of Gatepost is the latest; nobody is without it.
+    pub versions_url: Option<Url>,
 }
 
 /// What is logged by the running proxy.
@@ -40,6 +51,13 @@ pub struct Log {
     pub level: LevelFilter,
     /// How many files are kept; 0 is none.
     pub files: usize,
+}
+
+/// What `/healthz` and `/metrics` tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Monitoring {
+    /// The accounts by their addresses; else by their numbers, so that nothing personal is told.
+    pub addresses: bool,
 }
 
 impl Config {
@@ -89,6 +107,8 @@ impl Config {
             provider: provider(&source, &GMAIL, gmail)?,
             log: log(&source, &raw.log)?,
             desktop_notices: raw.notices.desktop.unwrap_or(true),
+            upkeep: upkeep(&source, raw.upkeep)?,
+            monitoring: Monitoring { addresses: raw.monitoring.addresses.unwrap_or(false) },
             key_file: raw.secrets.key_file.as_deref().and_then(|path| relative(file, path)),
             keychain: raw.secrets.keychain != Some(RawKeychain::Off),
         })
@@ -113,6 +133,13 @@ fn log(source: &Source<'_>, raw: &RawLog) -> Result<Log, ConfigError> {
     Ok(Log { level, files })
 }
 
+fn upkeep(source: &Source<'_>, raw: RawUpkeep) -> Result<Upkeep, ConfigError> {
+    let typed = raw.versions_url.filter(|typed| !typed.is_empty());
+    let url = typed.map(|typed| safe_url(&typed)).transpose();
+    let versions_url = url.map_err(|problem| source.error("upkeep", "versions_url", problem))?;
+    Ok(Upkeep { versions_url })
+}
+
 fn provider(
     source: &Source<'_>,
     preset: &Preset,
@@ -128,7 +155,7 @@ fn provider(
     };
     let url = |key, typed: Option<String>, default: &str| {
         let typed = typed.unwrap_or_else(|| default.to_owned());
-        oauth_url(&typed).map_err(|problem| error(key, problem))
+        safe_url(&typed).map_err(|problem| error(key, problem))
     };
     let imap = host("imap", raw.imap, preset.imap)?;
     if imap.security == Security::StartTls {
@@ -220,8 +247,9 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// An OAuth address: a token travels there, so only loopback may do without TLS.
-fn oauth_url(typed: &str) -> Result<Url, String> {
+/// An address to which a token travels, or from which what is said is believed: only loopback may do
+/// without TLS.
+fn safe_url(typed: &str) -> Result<Url, String> {
     let url = Url::parse(typed).map_err(|error| format!("“{typed}” is no address: {error}"))?;
     match url.scheme() {
         "https" => Ok(url),
@@ -303,6 +331,8 @@ mod tests {
             "[log]\nlevel = \"loud\"\n",
             "[log]\nlevel = debug\n",
             "[log]\nfiles = 1000\n",
+            "[upkeep]\nversions_url = \"http://example.com/latest\"\n",
+            "[upkeep]\nversion_url = \"\"\n",
             "[secrets]\nkeychain = \"on\"\n",
             "[secrets]\nkeychain = true\n",
             "[secrets]\nkey_chain = \"off\"\n",

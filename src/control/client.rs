@@ -8,7 +8,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{Address, Answer, Envelope, InstanceLock, MAX_LINE, Request};
+use super::{Address, Answer, Envelope, InstanceLock, MAX_ANSWER, Request};
 use crate::config::Home;
 
 /// How long a proxy may take to drain and end.
@@ -90,7 +90,7 @@ impl Running {
         let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.address.port)).await?;
         stream.write_all(&line).await?;
         let mut answer = String::new();
-        BufReader::new(stream.take(MAX_LINE)).read_line(&mut answer).await?;
+        BufReader::new(stream.take(MAX_ANSWER)).read_line(&mut answer).await?;
         Ok(serde_json::from_str(&answer)?)
     }
 }

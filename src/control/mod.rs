@@ -21,6 +21,8 @@ use crate::status::NoLink;
 
 /// A line is longer than this only if it is no request.
 const MAX_LINE: u64 = 1024 * 1024;
+/// An answer tells some 5 KB of each account, and a server may have a thousand.
+const MAX_ANSWER: u64 = 16 * 1024 * 1024;
 
 /// What the file says.
 #[derive(Serialize, Deserialize)]

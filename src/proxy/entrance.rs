@@ -117,6 +117,7 @@ impl Entrance {
         if member.takes_pass(&credentials.password) {
             return Ok(member);
         }
+        let is_empty = credentials.password.is_empty();
         let checked = if account.is_slow() {
             let turn = async {
                 let others = match peer.is_loopback() {
@@ -135,11 +136,16 @@ impl Entrance {
         };
         match checked {
             Ok(()) => {
+                member.news.right_password();
                 self.household.signed_on(&member);
                 Ok(member)
             }
             Err(CheckError::Wrong) => {
                 tracing::info!(account = %member.account.address(), "wrong local password");
+                // Some mail programs try an empty one first.
+                if !is_empty {
+                    member.news.wrong_password();
+                }
                 Err(Denied::Wrong)
             }
             Err(error) => Err(storage(error)),
@@ -165,6 +171,7 @@ impl Entrance {
                         leave.heard(&error);
                         if error.is_too_many_connections() {
                             // Another one may end meanwhile, a phone's or one of ours.
+                            member.news.served(Protocol::Imap, Some(&Trouble::upstream(&error)));
                             drop(leave);
                             leave = member.backoff(Protocol::Imap).leave(by).await?;
                         } else {
@@ -174,7 +181,7 @@ impl Entrance {
                 }
             }
         });
-        outcome(member, opened.await)
+        outcome(member, Protocol::Imap, opened.await)
     }
 
     /// Another IMAP connection for a session that has one, or had one: its place is its own already.
@@ -201,7 +208,7 @@ impl Entrance {
                 }
             }
         });
-        outcome(member, opened.await)
+        outcome(member, Protocol::Imap, opened.await)
     }
 
     /// A signed-on submission connection for `member`, within a minute in any case.
@@ -239,7 +246,7 @@ impl Entrance {
                 }
             }
         });
-        outcome(member, opened.await)
+        outcome(member, Protocol::Smtp, opened.await)
     }
 
     /// What the provider's submission server can do, for the answer to an EHLO, and the connection
@@ -350,10 +357,11 @@ fn random() -> u16 {
 
 fn outcome<T>(
     member: &Member,
+    protocol: Protocol,
     opened: Result<Result<T, Trouble>, tokio::time::error::Elapsed>,
 ) -> Result<T, Trouble> {
     let opened = opened.unwrap_or_else(|_| Err(Trouble::no_answer()));
-    member.note(opened.as_ref().err());
+    member.note(protocol, opened.as_ref().err());
     opened
 }
 

@@ -1,12 +1,13 @@
 //! What happened lately: the last events in memory, and as they come to whoever listens.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use super::clock;
+use super::happening::{Happening, Words};
 
 /// As many are kept: some days of a quiet proxy, and no more than a page that can be read.
 pub const KEPT: usize = 100;
@@ -31,7 +32,7 @@ pub struct Event {
 }
 
 /// The kinds of events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// The proxy serves.
@@ -66,6 +67,8 @@ pub(super) struct Journal {
 struct Kept {
     last_id: u64,
     events: VecDeque<Event>,
+    /// How many there were of each kind, also of those that are not kept.
+    counts: BTreeMap<EventKind, u64>,
 }
 
 impl Default for Journal {
@@ -76,16 +79,11 @@ impl Default for Journal {
 }
 
 impl Journal {
-    /// Writes down what happened now.
-    pub(super) fn note(
-        &self,
-        kind: EventKind,
-        account: Option<&str>,
-        sentence: &str,
-        remedy: Option<&str>,
-    ) {
+    /// Writes it down.
+    fn note(&self, kind: EventKind, account: Option<&str>, sentence: &str, remedy: Option<&str>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.last_id += 1;
+        *kept.counts.entry(kind).or_default() += 1;
         let event = Event {
             id: kept.last_id,
             at: clock::now(),
@@ -102,10 +100,21 @@ impl Journal {
         let _ = self.listeners.send(event);
     }
 
+    /// Writes down what happened now, in its words; `account` is the address of the one it is about.
+    pub(super) fn tell(&self, account: Option<&str>, happening: Happening<'_>) {
+        let Words { kind, sentence, remedy } = happening.words(account.unwrap_or_default());
+        self.note(kind, account, &sentence, remedy.as_deref());
+    }
+
     /// Those that are kept, newest last.
     pub(super) fn events(&self) -> Vec<Event> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.events.iter().cloned().collect()
+    }
+
+    /// How many there were of each kind since the start.
+    pub(super) fn counts(&self) -> BTreeMap<EventKind, u64> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).counts.clone()
     }
 
     /// Each from now on.
@@ -134,6 +143,8 @@ mod tests {
         let kept = journal.events();
         let ids: Vec<u64> = kept.iter().map(|event| event.id).collect();
         assert_eq!(ids, Vec::from_iter(2..=101), "the first made room for the last");
+        let counted = BTreeMap::from([(EventKind::Started, 1), (EventKind::SignedIn, 100)]);
+        assert_eq!(journal.counts(), counted, "and is counted all the same");
         for event in kept {
             assert_eq!(heard.recv().await.unwrap(), event);
         }

@@ -1,13 +1,18 @@
 //! The accounts in use: who comes, who stays, who goes.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use super::events::Journal;
+use super::happening::Happening;
+use super::last_used::LastUsed;
 use super::member::{Member, keep_fresh};
 use super::porter::Porter;
 use crate::accounts::{Account, Address, Directory, KeyFile, Keys, Store, StoreError};
+use crate::config::Home;
 use crate::settings::Settings;
 
 /// All accounts in use.
@@ -18,16 +23,28 @@ pub(super) struct Household {
     settings: watch::Receiver<Arc<Settings>>,
     members: Mutex<BTreeMap<String, Arc<Member>>>,
     damaged: Mutex<Vec<String>>,
+    journal: Arc<Journal>,
+    last_used: Arc<LastUsed>,
+    /// Those that were there at the start are no news.
+    has_begun: AtomicBool,
 }
 
 impl Household {
-    pub(super) fn new(store: Store, keys: Keys, settings: watch::Receiver<Arc<Settings>>) -> Self {
+    pub(super) fn new(
+        home: &Home,
+        keys: Keys,
+        settings: watch::Receiver<Arc<Settings>>,
+        journal: Arc<Journal>,
+    ) -> Self {
         Self {
-            directory: Directory::new(store, keys.key_file),
+            directory: Directory::new(Store::new(home.accounts()), keys.key_file),
             porter: keys.keychain.map(Porter::new),
             settings,
             members: Mutex::default(),
             damaged: Mutex::default(),
+            journal,
+            last_used: Arc::new(LastUsed::load(home.last_used_file())),
+            has_begun: AtomicBool::new(false),
         }
     }
 
@@ -53,6 +70,7 @@ impl Household {
             let stays = there(name);
             if !stays {
                 member.leave();
+                member.news.tell(Happening::Forgotten);
             }
             stays
         });
@@ -60,10 +78,13 @@ impl Household {
             porter.begin_anew();
             all.iter().for_each(|account| porter.see_to(account));
         }
+        let names: Vec<&str> = all.iter().map(|account| account.address().canonical()).collect();
+        self.last_used.keep_only(&names);
         for account in all {
             let member = self.member(account);
             member.reconsider();
         }
+        self.has_begun.store(true, Ordering::Relaxed);
         Ok(())
     }
 
@@ -106,10 +127,15 @@ impl Household {
         if let Some(member) = members.get(&name)
             && Arc::ptr_eq(&member.account, &account)
         {
+            member.news.look_at_grant();
             return member.clone();
         }
         let connections = self.settings.borrow().provider.connections;
-        let member = Arc::new(Member::new(account, connections));
+        let (journal, last_used) = (self.journal.clone(), self.last_used.clone());
+        let member = Arc::new(Member::new(account, connections, journal, last_used));
+        if self.has_begun.load(Ordering::Relaxed) {
+            member.news.tell(Happening::SignedIn);
+        }
         tokio::spawn(keep_fresh(Arc::downgrade(&member), self.settings.clone()));
         if let Some(old) = members.insert(name, member.clone()) {
             old.leave();

@@ -12,15 +12,19 @@ use super::backoff::Backoff;
 use super::budget::{Budget, Connections, Place};
 use super::clock;
 use super::continuity::{Continued, Continuity};
+use super::events::Journal;
 use super::inside::Pass;
+use super::last_used::LastUsed;
+use super::news::News;
 use super::relay::Meter;
 use super::traffic::{self, Hour, Hours, Traffic};
 use super::trouble::{Protocol, Trouble};
+use super::upkeep::{self, GrantFacts, Warning};
 use crate::accounts::Account;
 use crate::protocol::Farewell;
 use crate::secret::LocalPassword;
 use crate::settings::Settings;
-use crate::token::{Lifecycle, TokenState, TokenUse, Trouble as TokenTrouble};
+use crate::token::{Cause, Lifecycle, Observer, TokenState, TokenUse, Trouble as TokenTrouble};
 use crate::upstream::Refusal;
 
 /// An account that nobody used for this long lets its token end; the next sign-on gets another.
@@ -39,6 +43,9 @@ const PASSES: usize = 8;
 /// One account in use.
 pub(super) struct Member {
     pub(super) account: Arc<Account>,
+    /// What of its fortunes was told.
+    pub(super) news: Arc<News>,
+    last_used: Arc<LastUsed>,
     tokens: Arc<Lifecycle>,
     budget: Arc<Budget>,
     /// What became of its sessions when their connections ended.
@@ -68,6 +75,13 @@ pub(super) struct Presence {
     protocol: Protocol,
 }
 
+/// Hears what becomes of its tokens.
+struct Hears {
+    account: Arc<Account>,
+    news: Arc<News>,
+    last_used: Arc<LastUsed>,
+}
+
 /// What `status` shows of an account.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AccountStatus {
@@ -91,6 +105,9 @@ pub struct AccountStatus {
     pub bytes_down: u64,
     /// Bytes since the start.
     pub bytes_up: u64,
+    /// Bytes since the start, by protocol.
+    #[serde(default)]
+    pub since_start: Traffic,
     /// Bytes in each of the last 24 hours, oldest first, the current one last.
     #[serde(default)]
     pub hours: Vec<Hour>,
@@ -114,10 +131,20 @@ pub struct Sessions {
 }
 
 impl Member {
-    pub(super) fn new(account: Arc<Account>, connections: Option<usize>) -> Self {
+    pub(super) fn new(
+        account: Arc<Account>,
+        connections: Option<usize>,
+        journal: Arc<Journal>,
+        last_used: Arc<LastUsed>,
+    ) -> Self {
+        let news = Arc::new(News::new(journal, account.clone()));
+        let hears =
+            Hears { account: account.clone(), news: news.clone(), last_used: last_used.clone() };
         Self {
-            tokens: Arc::new(Lifecycle::new(account.clone())),
+            tokens: Arc::new(Lifecycle::new(account.clone(), Arc::new(hears))),
             account,
+            news,
+            last_used,
             budget: Arc::new(Budget::new(connections)),
             continuity: Continued::default(),
             swaps: Semaphore::new(SWAPS),
@@ -220,11 +247,12 @@ impl Member {
         let Some(refusal) = Refusal::read(&said.code, &said.text) else { return };
         let trouble = Trouble::farewell(&refusal);
         self.backoff(protocol).refused(&refusal, &trouble);
-        self.note(Some(&trouble));
+        self.note(protocol, Some(&trouble));
     }
 
     /// Keeps what went wrong for `status`; `None` once it went right.
-    pub(super) fn note(&self, trouble: Option<&Trouble>) {
+    pub(super) fn note(&self, protocol: Protocol, trouble: Option<&Trouble>) {
+        self.news.served(protocol, trouble);
         let grant = self.account.record().grant_id().to_owned();
         let noted = trouble.map(|trouble| (grant, trouble.clone()));
         *self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner) = noted;
@@ -254,11 +282,17 @@ impl Member {
         let _ = gone.wait_for(|gone| *gone).await;
     }
 
-    pub(super) fn status(&self) -> AccountStatus {
-        let record = self.account.record();
+    /// What went wrong last and has not gone right since.
+    pub(super) fn standing(&self) -> Option<Trouble> {
         let trouble = self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
         // What was wrong with an older grant is mended by the new one.
-        let trouble = trouble.filter(|(grant, _)| grant == record.grant_id()).map(|(_, it)| it);
+        let record = self.account.record();
+        trouble.filter(|(grant, _)| grant == record.grant_id()).map(|(_, it)| it)
+    }
+
+    pub(super) fn status(&self) -> AccountStatus {
+        let record = self.account.record();
+        let trouble = self.standing();
         // A limit of Gatepost's own says nothing of the provider.
         let is_away = trouble.as_ref().is_some_and(|trouble| !trouble.is_limit);
         let (state, expires_in, cause) = match self.tokens.show() {
@@ -273,8 +307,7 @@ impl Member {
         let words = cause.map(|cause| {
             format!("{} {}", cause.sentence(), cause.remedy(self.account.address().as_str()))
         });
-        let mut since_start = self.imap_bytes.in_all();
-        since_start += self.smtp_bytes.in_all();
+        let since_start = traffic::in_all(&self.imap_bytes, &self.smtp_bytes);
         let hours = traffic::last_hours(&self.imap_bytes, &self.smtp_bytes, clock::now());
         AccountStatus {
             address: self.account.address().to_string(),
@@ -288,13 +321,27 @@ impl Member {
             },
             connections: self.budget.show(),
             continuity: self.continuity.show(),
-            bytes_down: since_start.down,
-            bytes_up: since_start.up,
+            bytes_down: since_start.down(),
+            bytes_up: since_start.up(),
+            since_start,
             today: traffic::sum(&hours),
             hours,
-            last_used: None,
+            last_used: self.last_used.at(self.account.address().canonical()),
             trouble: words.or(trouble.map(|trouble| trouble.to_string())),
         }
+    }
+
+    /// What had better be done about its grant.
+    pub(super) fn warnings(&self, now: u64) -> Vec<Warning> {
+        let record = self.account.record();
+        let facts = GrantFacts {
+            address: self.account.address().as_str(),
+            granted: record.granted(),
+            ends_at: record.grant_expires(),
+            last_used: self.last_used.at(self.account.address().canonical()),
+            has_ended: matches!(self.tokens.show(), TokenState::NeedsSignIn(_)),
+        };
+        upkeep::grant(now, facts)
     }
 
     fn counter(&self, protocol: Protocol) -> &AtomicUsize {
@@ -315,6 +362,17 @@ impl Member {
 impl Drop for Presence {
     fn drop(&mut self) {
         self.member.counter(self.protocol).fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Observer for Hears {
+    fn refreshed(&self, grant_id: &str) {
+        self.last_used.used(self.account.address().canonical(), clock::now());
+        self.news.refreshed(grant_id);
+    }
+
+    fn failed(&self, grant_id: &str, cause: &Cause) {
+        self.news.failed(grant_id, cause);
     }
 }
 

@@ -8,10 +8,12 @@
 //! | `household`, `member` | the accounts in use; one of them: tokens, counters, and what follows: |
 //! | `budget`, `backoff` | how many connections to the provider, and how often it is asked |
 //! | `traffic`, `clock` | bytes by the hour; the time of day |
-//! | `events`, `upkeep` | what happened lately; what had better be done ahead |
+//! | `events`, `happening`, `news` | what happened lately, in words; what of an account's fortunes is told, once |
+//! | `upkeep`, `last_used`, `versions` | what had better be done ahead; what is remembered, and asked, for it |
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
 //! | `inside` | one account, looked at by the program's own commands |
 //! | `sign_out` | the grant ended, the account forgotten |
+//! | `probe` | whether an account could sign on, for those who watch over the proxy |
 //! | `imap`, `smtp` | one session of a mail client |
 //! | `places`, `patience` | how many clients before their sign-on; what a wrong password costs |
 //! | `client_stream` | the client's connection, plain or under TLS, read along for the wire log |
@@ -28,15 +30,19 @@ mod clock;
 mod continuity;
 mod entrance;
 mod events;
+mod happening;
 mod household;
 mod imap;
 mod inside;
+mod last_used;
 mod listener;
 mod member;
+mod news;
 mod patience;
 mod pipe;
 mod places;
 mod porter;
+mod probe;
 mod relay;
 mod server;
 mod service;
@@ -46,6 +52,7 @@ mod smtp;
 mod traffic;
 mod trouble;
 mod upkeep;
+mod versions;
 
 pub use budget::Connections;
 pub use capacity::Limits;
@@ -54,6 +61,7 @@ pub use events::{Event, EventKind, KEPT as EVENTS_KEPT};
 pub use inside::{Inside, UnlockTrouble};
 pub use listener::ListenError;
 pub use member::{AccountStatus, Sessions};
+pub use probe::ProbeTrouble;
 pub use server::{Reloaded, ServeError, Server, Status};
 pub use sign_out::EndGrantError;
 pub use traffic::{Hour, Traffic};

@@ -15,15 +15,17 @@ use super::awake;
 use super::capacity::{Capacity, Limits};
 use super::clock;
 use super::entrance::Entrance;
-use super::events::{Event, EventKind, Journal};
+use super::events::{Event, Journal};
+use super::happening::Happening;
 use super::household::Household;
 use super::inside::Inside;
 use super::listener::{Bound, ListenError, Listener, Welcome, mail};
 use super::member::AccountStatus;
 use super::service::Service;
 use super::session::Context;
-use super::upkeep::{CertificateStatus, Warning};
-use crate::accounts::{KeyFile, Keys, Store, StoreError};
+use super::upkeep::{self, CertificateStatus, Warning};
+use super::versions;
+use crate::accounts::{KeyFile, Keys, StoreError};
 use crate::certificate::{Acceptor, CertificateError, CertificateFolder};
 use crate::config::{Allowances, Config, Endpoint, Home};
 use crate::service_manager::Reloading;
@@ -57,6 +59,7 @@ pub struct Server {
     /// Unix seconds.
     started_at: u64,
     journal: Arc<Journal>,
+    newer_version: watch::Sender<Option<String>>,
 }
 
 /// Those who may wait at once to be served by the status page: a browser opens six connections.
@@ -127,7 +130,8 @@ impl Server {
         let bound = bind(&home, &settings.config, &Listeners::new())?;
         let tls = watch::Sender::new(tls(&home, &settings.config)?);
         let (settings, current) = watch::channel(settings);
-        let household = Household::new(Store::new(home.accounts()), keys, current.clone());
+        let journal = Arc::<Journal>::default();
+        let household = Household::new(&home, keys, current.clone(), journal.clone());
         let entrance = Arc::new(Entrance::new(household, current));
         entrance.household.rescan()?;
         let (alive, ended) = mpsc::channel(1);
@@ -147,11 +151,13 @@ impl Server {
             visits,
             visitors: Mutex::new(Some(visitors)),
             started_at: clock::now(),
-            journal: Arc::default(),
+            journal,
+            newer_version: watch::Sender::new(None),
         });
         server.serve(bound);
-        let started = format!("Gatepost {} has started.", env!("CARGO_PKG_VERSION"));
-        server.journal.note(EventKind::Started, None, &started, None);
+        server.journal.tell(None, Happening::Started);
+        let (changes, newer) = (server.settings.subscribe(), server.newer_version.clone());
+        tokio::spawn(versions::watch(changes, newer, server.stopping.subscribe()));
         tokio::spawn(awake::watch(server.woke.clone()));
         Ok(server)
     }
@@ -184,6 +190,15 @@ impl Server {
     /// Reads the configuration and the accounts again. Sessions go on. If anything is wrong, the
     /// old configuration stays in use as a whole.
     pub fn reload(&self) -> Result<Reloaded, ServeError> {
+        let read = self.read_again();
+        match &read {
+            Ok(reloaded) => self.journal.tell(None, Happening::Reloaded(reloaded.accounts)),
+            Err(error) => self.journal.tell(None, Happening::NotReloaded(&error.to_string())),
+        }
+        read
+    }
+
+    fn read_again(&self) -> Result<Reloaded, ServeError> {
         let _told = Reloading::begin();
         let settings = Arc::new(Settings::load(&self.home, None)?);
         let bound = bind(&self.home, &settings.config, &self.lock())?;
@@ -216,6 +231,7 @@ impl Server {
             .iter()
             .map(|(key, listener)| ((*key).to_owned(), listener.address.to_string()))
             .collect();
+        let certificate = self.certificate();
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             listeners,
@@ -223,9 +239,9 @@ impl Server {
             damaged: self.entrance.household.damaged(),
             started_at: self.started_at,
             events: self.journal.events(),
-            warnings: Vec::new(),
-            certificate: None,
-            newer_version: None,
+            warnings: self.warnings(certificate),
+            certificate,
+            newer_version: self.newer_version.borrow().clone(),
             allowances: self.settings().provider.allowances,
         }
     }
@@ -235,9 +251,37 @@ impl Server {
         self.journal.events()
     }
 
+    /// How many events there were of each kind since the start.
+    pub fn event_counts(&self) -> BTreeMap<EventKind, u64> {
+        self.journal.counts()
+    }
+
     /// What happens from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.journal.subscribe()
+    }
+
+    fn certificate(&self) -> Option<CertificateStatus> {
+        let acceptor = self.tls.borrow().clone()?;
+        Some(CertificateStatus {
+            ends_at: clock::unix(acceptor.ends()?),
+            is_own: acceptor.is_own(),
+        })
+    }
+
+    /// What had better be done ahead: what is about accounts first, in their order.
+    fn warnings(&self, certificate: Option<CertificateStatus>) -> Vec<Warning> {
+        let now = clock::now();
+        let members = self.entrance.household.all();
+        let mut warnings: Vec<_> = members.iter().flat_map(|it| it.warnings(now)).collect();
+        let settings = self.settings();
+        let own = settings.config.certificate.own.as_ref().map(|own| own.file.as_path());
+        warnings.extend(certificate.and_then(|it| upkeep::certificate(now, it, own)));
+        warnings.extend(self.newer_version.borrow().as_deref().map(upkeep::newer_version));
+        let page = settings.config.listen.status.filter(|_| !self.lock().contains_key("status"));
+        let file = self.home.config_file();
+        warnings.extend(page.map(|page| upkeep::status_port_taken(page.port, file)));
+        warnings
     }
 
     /// The refresh token of an account, where this proxy has it unlocked.
@@ -348,9 +392,9 @@ fn bind(home: &Home, config: &Config, there: &Listeners) -> Result<Vec<Bound>, L
             Err(ListenError::Taken { port, .. })
                 if service == Service::Page && !config.listen.status_is_named =>
             {
-                tracing::warn!(
-                    "port {port} is taken, so there is no status page; set `status` under [listen] in {file} to another port, or to \"\""
-                );
+                let Warning { sentence, remedy, .. } =
+                    upkeep::status_port_taken(port, home.config_file());
+                tracing::warn!("{sentence} {remedy}");
             }
             Err(ListenError::Taken { port, service, .. })
                 if there.values().any(|it| it.address.port() == port) =>

@@ -216,6 +216,11 @@ pub(super) async fn finish(
     if let (End::UpstreamLeft | End::Lost(_), Some(said)) = (end, dialogue.server_farewell()) {
         member.told_goodbye(protocol, said);
     }
+    match end {
+        End::Lost(why) => member.news.session_ended(protocol, why),
+        End::Stopped(violation) => member.news.session_ended(protocol, &violation.to_string()),
+        _ => {}
+    }
     let farewell = words.and_then(|words| dialogue.farewell(&words)).unwrap_or_default();
     let close_upstream = timeout(CLOSING, upstream.shutdown());
     let _ = tokio::join!(say_goodbye(client, &farewell), close_upstream);

@@ -7,6 +7,7 @@ use std::{fmt, io};
 
 use tokio_rustls::rustls;
 
+use super::events::EventKind;
 use crate::accounts::CheckError;
 use crate::protocol::dialogue::Violation;
 use crate::protocol::intruder::Intruder;
@@ -59,6 +60,9 @@ pub(crate) struct Trouble {
     pub(crate) needs_person: bool,
     /// True if it is a limit of Gatepost's own, which says nothing of the provider.
     pub(crate) is_limit: bool,
+    /// What kind of event it is where it is one by itself; what becomes of tokens is told where they are
+    /// got.
+    pub(crate) event: Option<EventKind>,
     /// The enhanced status code (RFC 3463) behind SMTP's 421.
     code: &'static str,
 }
@@ -73,6 +77,7 @@ impl Trouble {
                 remedy: cause.remedy(address),
                 needs_person: !cause.is_transient(),
                 is_limit: false,
+                event: None,
                 code: if cause.is_transient() { "4.4.1" } else { "4.7.0" },
             },
             token::Trouble::Locked => Self {
@@ -81,6 +86,7 @@ impl Trouble {
                     .into(),
                 needs_person: true,
                 is_limit: false,
+                event: None,
                 code: "4.7.0",
             },
             token::Trouble::Record(_) => Self {
@@ -88,6 +94,7 @@ impl Trouble {
                 remedy: format!("Run `gatepost login {address}` to sign in again."),
                 needs_person: true,
                 is_limit: false,
+                event: None,
                 code: "4.7.0",
             },
         }
@@ -101,6 +108,10 @@ impl Trouble {
             remedy: error.remedy().to_owned(),
             needs_person: !error.is_transient(),
             is_limit: false,
+            event: Some(match error {
+                UpstreamError::Refused { refusal, .. } => event_of(refusal),
+                _ => EventKind::Unreachable,
+            }),
             code: if is_network { "4.4.1" } else { "4.7.0" },
         }
     }
@@ -112,6 +123,7 @@ impl Trouble {
             remedy: refusal.remedy().to_owned(),
             needs_person: !refusal.is_transient(),
             is_limit: false,
+            event: Some(event_of(refusal)),
             code: "4.7.0",
         }
     }
@@ -122,17 +134,19 @@ impl Trouble {
             1 => "The only connection of this account is in use.".to_owned(),
             limit => format!("All {limit} connections of this account are in use."),
         };
-        Self::limit(&sentence, "Close a mail program of this account.")
+        let remedy = "Close a mail program of this account.";
+        Self::limit(&sentence, remedy, Some(EventKind::Limit))
     }
 
     /// Passwords that a person chose take their time, one after the other.
     pub(crate) fn too_many_checks() -> Self {
-        Self::limit("Too many passwords are being checked.", NEXT_SIGN_ON)
+        Self::limit("Too many passwords are being checked.", NEXT_SIGN_ON, None)
     }
 
     /// A sign-on has taken too long in all.
     pub(crate) fn no_answer() -> Self {
-        Self::limit("The provider did not answer in time.", NEXT_SIGN_ON)
+        let sentence = "The provider did not answer in time.";
+        Self::limit(sentence, NEXT_SIGN_ON, Some(EventKind::Unreachable))
     }
 
     /// The account can't be read or opened, whatever the password is.
@@ -148,12 +162,13 @@ impl Trouble {
         )
     }
 
-    fn limit(sentence: &str, remedy: &str) -> Self {
+    fn limit(sentence: &str, remedy: &str, event: Option<EventKind>) -> Self {
         Self {
             sentence: sentence.to_owned(),
             remedy: remedy.to_owned(),
             needs_person: false,
             is_limit: true,
+            event,
             code: "4.7.0",
         }
     }
@@ -164,6 +179,7 @@ impl Trouble {
             remedy: remedy.to_owned(),
             needs_person: true,
             is_limit: false,
+            event: None,
             code: "4.3.0",
         }
     }
@@ -187,6 +203,13 @@ impl Trouble {
             }
         }
         .into_bytes()
+    }
+}
+
+fn event_of(refusal: &Refusal) -> EventKind {
+    match refusal {
+        Refusal::TooManyConnections | Refusal::OverQuota => EventKind::Limit,
+        _ => EventKind::Unreachable,
     }
 }
 

@@ -7,13 +7,16 @@
 //! | `GET /settings`, `/settings/file` | what sets a mail program up | a visit |
 //! | `GET /forget`, `POST /forget` | forgets an account | a visit |
 //! | `POST /sign-in`, `GET /signed-in/ID` | begins a sign-in; how it ended | a visit |
+//! | `GET /healthz`, `/metrics` | how everything is, and what is counted | programs |
 //! | `GET /assets/…` | style, script, icon | anybody |
 
 use std::sync::Arc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Form, FromRequestParts, Path, Query, Request, State};
+use axum::extract::{
+    DefaultBodyLimit, Form, FromRequestParts, Path, Query, RawQuery, Request, State,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
@@ -23,6 +26,7 @@ use serde::Deserialize;
 
 use super::Desk;
 use super::guard::{self, Ends, Verdict};
+use super::metrics;
 use super::page;
 use super::sign_ins::State as SignIn;
 use crate::accounts::Address;
@@ -55,6 +59,8 @@ pub(super) fn router(desk: Arc<Desk>, ends: Ends) -> Router {
         .route("/signed-in/{id}", get(signed_in))
         .route("/open/{token}", get(open))
         .route("/assets/{*file}", get(asset))
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics))
         .fallback(async || not_found())
         .layer(DefaultBodyLimit::max(FORM))
         .layer(middleware::from_fn_with_state(shared.clone(), guarded))
@@ -144,6 +150,14 @@ async fn open(
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
     response
+}
+
+async fn healthz(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Response {
+    shared.desk.health.answer(query.as_deref()).await
+}
+
+async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    metrics::answer(&shared.desk.server, &headers)
 }
 
 async fn overview(State(shared): State<Shared>, visit: Visit) -> Response {

@@ -16,8 +16,17 @@ const MAX_REQUESTS: u32 = 3;
 /// The life of an account's tokens.
 pub struct Lifecycle {
     account: Arc<Account>,
+    observer: Arc<dyn Observer>,
     state: Mutex<Tokens>,
     flight: tokio::sync::Mutex<()>,
+}
+
+/// Hears what becomes of each request for a token, whoever it was for, and once for all who waited.
+pub trait Observer: Send + Sync {
+    /// A token came, of the grant with this id.
+    fn refreshed(&self, grant_id: &str);
+    /// None came.
+    fn failed(&self, grant_id: &str, cause: &Cause);
 }
 
 #[derive(Default)]
@@ -45,8 +54,8 @@ pub enum Trouble {
 
 impl Lifecycle {
     /// The tokens of `account`; nothing is asked yet.
-    pub fn new(account: Arc<Account>) -> Self {
-        Self { account, state: Mutex::default(), flight: tokio::sync::Mutex::default() }
+    pub fn new(account: Arc<Account>, observer: Arc<dyn Observer>) -> Self {
+        Self { account, observer, state: Mutex::default(), flight: tokio::sync::Mutex::default() }
     }
 
     /// A token that is good now. `refused` is the version of one that the provider refused though
@@ -146,11 +155,15 @@ impl Lifecycle {
             Ok((token, life)) => {
                 tracing::info!(%account, seconds = life.as_secs(), "access token refreshed");
                 tokens.state.refreshed(Now::read(), token, life);
+                drop(tokens);
+                self.observer.refreshed(&grant_id);
             }
             Err(cause) => {
                 let (sentence, remedy) = (cause.sentence(), cause.remedy(account.as_str()));
                 tracing::warn!(%account, cause = cause.code(), "{sentence} {remedy}");
-                tokens.state.failed(Now::read(), cause);
+                tokens.state.failed(Now::read(), cause.clone());
+                drop(tokens);
+                self.observer.failed(&grant_id, &cause);
             }
         }
         Ok(())

@@ -30,6 +30,7 @@ mod local_tls;
 mod logs;
 mod mail_clients;
 mod many_clients;
+mod monitoring;
 mod outages;
 mod outlook;
 mod page;

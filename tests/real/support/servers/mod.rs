@@ -6,6 +6,7 @@ mod dovecot;
 mod ending;
 mod keyring;
 mod postfix;
+mod prometheus;
 
 use std::{
     fs,
@@ -22,6 +23,7 @@ pub(crate) use dovecot::{Dovecot, MailStore, PLAIN_PASSWORD};
 pub(crate) use ending::Ending;
 pub(crate) use keyring::{Hold, Keyring, Login};
 pub(crate) use postfix::Postfix;
+pub(crate) use prometheus::Prometheus;
 
 use super::process;
 
