@@ -70,7 +70,9 @@ impl Inside<'_> {
 
     /// Whatever stood against the account is over: it has signed on everywhere.
     pub fn mended(&self) {
-        self.member.note(None);
+        for protocol in [Protocol::Imap, Protocol::Smtp] {
+            self.member.note(protocol, None);
+        }
     }
 
     async fn try_sign_on(&self, protocol: Protocol) -> Result<(), ProbeTrouble> {

@@ -15,7 +15,7 @@ use super::awake;
 use super::capacity::{Capacity, Limits};
 use super::clock;
 use super::entrance::Entrance;
-use super::events::{Event, Journal};
+use super::events::{Event, EventKind, Journal};
 use super::happening::Happening;
 use super::household::Household;
 use super::inside::Inside;

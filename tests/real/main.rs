@@ -31,6 +31,7 @@ mod logs;
 mod mail_clients;
 mod many_clients;
 mod monitoring;
+mod notices;
 mod outages;
 mod outlook;
 mod page;
