@@ -393,10 +393,6 @@ async fn what_had_better_be_done_ahead_is_told() {
     let warnings = || world.server().status().warnings;
     let kinds = || Vec::from_iter(warnings().into_iter().map(|warning| warning.kind));
     assert_eq!(warnings(), []);
-    world.server().note_status_port_taken("Port 1 is taken.", "Take another.");
-    assert_eq!(kinds(), [WarningKind::StatusPortTaken]);
-    world.server().note_status_port_free();
-    assert_eq!(warnings(), []);
     // A grant of a Google client in Testing, on its last day.
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let facts = GrantFacts {

@@ -229,6 +229,7 @@ mod tests {
             continuity: Continuity::default(),
             bytes_down: 7_000_000,
             bytes_up: 0,
+            since_start: Traffic::default(),
             hours: Vec::new(),
             today: Traffic { imap_down: 1_000_000, smtp_down: 500_000, ..Traffic::default() },
             last_used: None,

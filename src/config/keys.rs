@@ -24,8 +24,9 @@ const TOP: &[Key] = &[
     ("certificate", Takes::Section),
     ("secrets", Takes::Section),
     ("log", Takes::Section),
-    ("upkeep", Takes::Section),
     ("notices", Takes::Section),
+    ("upkeep", Takes::Section),
+    ("monitoring", Takes::Section),
     ("provider", Takes::Section),
 ];
 const LISTEN: &[Key] = &[
@@ -45,8 +46,9 @@ const CERTIFICATE: &[Key] = &[
 const SECRETS: &[Key] =
     &[("key_file", Takes::Text("gatepost.key")), ("keychain", Takes::OneOf(&["auto", "off"]))];
 const LOG: &[Key] = &[("level", Takes::Text("info")), ("files", Takes::Number("5"))];
-const UPKEEP: &[Key] = &[("versions_url", Takes::Text("https://…"))];
 const NOTICES: &[Key] = &[("desktop", Takes::Flag)];
+const UPKEEP: &[Key] = &[("versions_url", Takes::Text("https://…"))];
+const MONITORING: &[Key] = &[("addresses", Takes::Flag)];
 const PROVIDER: &[Key] = &[
     ("client_id", Takes::Text("….apps.googleusercontent.com")),
     ("client_secret", Takes::Text("GOCSPX-…")),
@@ -114,8 +116,9 @@ fn keys_of(section: &str) -> Vec<Key> {
         "certificate" => CERTIFICATE.to_vec(),
         "secrets" => SECRETS.to_vec(),
         "log" => LOG.to_vec(),
-        "upkeep" => UPKEEP.to_vec(),
         "notices" => NOTICES.to_vec(),
+        "upkeep" => UPKEEP.to_vec(),
+        "monitoring" => MONITORING.to_vec(),
         _ => PROVIDER.to_vec(),
     }
 }

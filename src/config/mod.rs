@@ -14,4 +14,4 @@ pub use home::{Home, HomeError};
 pub use listen::{CertificateConfig, Endpoint, EndpointHost, Listen, OwnCertificate};
 pub use provider::{Allowances, Host, Provider, Security};
 pub use raw::ConfigError;
-pub use resolved::{Config, Log, Upkeep, is_loopback};
+pub use resolved::{Config, Log, Monitoring, Upkeep, is_loopback};

@@ -17,8 +17,9 @@ pub(super) struct RawConfig {
     pub(super) certificate: RawCertificate,
     pub(super) secrets: RawSecrets,
     pub(super) log: RawLog,
-    pub(super) upkeep: RawUpkeep,
     pub(super) notices: RawNotices,
+    pub(super) upkeep: RawUpkeep,
+    pub(super) monitoring: RawMonitoring,
     pub(super) provider: BTreeMap<String, RawProvider>,
 }
 
@@ -65,14 +66,20 @@ pub(super) struct RawLog {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
+pub(super) struct RawNotices {
+    pub(super) desktop: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(super) struct RawUpkeep {
     pub(super) versions_url: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub(super) struct RawNotices {
-    pub(super) desktop: Option<bool>,
+pub(super) struct RawMonitoring {
+    pub(super) addresses: Option<bool>,
 }
 
 #[derive(Debug, Default, Deserialize)]

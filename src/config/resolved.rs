@@ -33,6 +33,8 @@ pub struct Config {
     pub desktop_notices: bool,
     /// What is looked after by itself.
     pub upkeep: Upkeep,
+    /// What `/healthz` and `/metrics` tell.
+    pub monitoring: Monitoring,
 }
 
 /// What is looked after by itself.
@@ -49,6 +51,13 @@ pub struct Log {
     pub level: LevelFilter,
     /// How many files are kept; 0 is none.
     pub files: usize,
+}
+
+/// What `/healthz` and `/metrics` tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Monitoring {
+    /// The accounts by their addresses; else by their numbers, so that nothing personal is told.
+    pub addresses: bool,
 }
 
 impl Config {
@@ -97,8 +106,9 @@ impl Config {
             listen,
             provider: provider(&source, &GMAIL, gmail)?,
             log: log(&source, &raw.log)?,
-            upkeep: upkeep(&source, raw.upkeep)?,
             desktop_notices: raw.notices.desktop.unwrap_or(true),
+            upkeep: upkeep(&source, raw.upkeep)?,
+            monitoring: Monitoring { addresses: raw.monitoring.addresses.unwrap_or(false) },
             key_file: raw.secrets.key_file.as_deref().and_then(|path| relative(file, path)),
             keychain: raw.secrets.keychain != Some(RawKeychain::Off),
         })

@@ -85,6 +85,11 @@ impl Backoff {
         }
     }
 
+    /// What the provider has refused the account for, if it has lately.
+    pub(super) fn refusal(&self) -> Option<Refusal> {
+        self.lock().as_ref().map(|refused| refused.refusal.clone())
+    }
+
     /// The provider has refused. `trouble` is what clients are told.
     pub(super) fn refused(&self, refusal: &Refusal, trouble: &Trouble) {
         let Some((first, longest)) = pauses(refusal) else { return };

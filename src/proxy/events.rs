@@ -1,6 +1,6 @@
 //! What happened lately: the last events in memory, and as they come to whoever listens.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
@@ -32,7 +32,7 @@ pub struct Event {
 }
 
 /// The kinds of events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EventKind {
     /// The proxy serves.
@@ -67,6 +67,8 @@ pub(super) struct Journal {
 struct Kept {
     last_id: u64,
     events: VecDeque<Event>,
+    /// How many there were of each kind, also of those that are not kept.
+    counts: BTreeMap<EventKind, u64>,
 }
 
 impl Default for Journal {
@@ -81,6 +83,7 @@ impl Journal {
     fn note(&self, kind: EventKind, account: Option<&str>, sentence: &str, remedy: Option<&str>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.last_id += 1;
+        *kept.counts.entry(kind).or_default() += 1;
         let event = Event {
             id: kept.last_id,
             at: clock::now(),
@@ -109,6 +112,11 @@ impl Journal {
         kept.events.iter().cloned().collect()
     }
 
+    /// How many there were of each kind since the start.
+    pub(super) fn counts(&self) -> BTreeMap<EventKind, u64> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).counts.clone()
+    }
+
     /// Each from now on.
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.listeners.subscribe()
@@ -135,6 +143,8 @@ mod tests {
         let kept = journal.events();
         let ids: Vec<u64> = kept.iter().map(|event| event.id).collect();
         assert_eq!(ids, Vec::from_iter(2..=101), "the first made room for the last");
+        let counted = BTreeMap::from([(EventKind::Started, 1), (EventKind::SignedIn, 100)]);
+        assert_eq!(journal.counts(), counted, "and is counted all the same");
         for event in kept {
             assert_eq!(heard.recv().await.unwrap(), event);
         }

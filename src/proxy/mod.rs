@@ -13,6 +13,7 @@
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
 //! | `inside` | one account, looked at by the program's own commands |
 //! | `sign_out` | the grant ended, the account forgotten |
+//! | `probe` | whether an account could sign on, for those who watch over the proxy |
 //! | `imap`, `smtp` | one session of a mail client |
 //! | `places`, `patience` | how many clients before their sign-on; what a wrong password costs |
 //! | `client_stream` | the client's connection, plain or under TLS, read along for the wire log |
@@ -41,6 +42,7 @@ mod patience;
 mod pipe;
 mod places;
 mod porter;
+mod probe;
 mod relay;
 mod server;
 mod service;
@@ -61,6 +63,7 @@ pub(crate) use happening::{Happening, Part, Words};
 pub use inside::{Inside, UnlockTrouble};
 pub use listener::ListenError;
 pub use member::{AccountStatus, Sessions};
+pub use probe::ProbeTrouble;
 pub use server::{Reloaded, ServeError, Server, Status};
 pub use sign_out::EndGrantError;
 pub use traffic::{Hour, Traffic};

@@ -280,7 +280,7 @@ mod tests {
     proptest! {
         /// Whatever comes in whatever order: no outage is told twice, and none ends that was not told.
         #[test]
-        fn outages_and_their_ends_take_turns(steps in prop::collection::vec((any::<bool>(), 0_usize..2), 0..60)) {
+        fn outages_and_their_ends_take_turns(steps in prop::collection::vec((any::<bool>(), 0..2_usize), 0..60)) {
             let (mut known, now) = (Known::default(), Instant::now());
             let mut told: [Vec<&str>; 2] = Default::default();
             for (is_ill, which) in steps {

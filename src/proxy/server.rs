@@ -15,7 +15,7 @@ use super::awake;
 use super::capacity::{Capacity, Limits};
 use super::clock;
 use super::entrance::Entrance;
-use super::events::{Event, Journal};
+use super::events::{Event, EventKind, Journal};
 use super::happening::Happening;
 use super::household::Household;
 use super::inside::Inside;
@@ -23,7 +23,7 @@ use super::listener::{Bound, ListenError, Listener, Welcome, mail};
 use super::member::AccountStatus;
 use super::service::Service;
 use super::session::Context;
-use super::upkeep::{self, CertificateStatus, Warning, WarningKind};
+use super::upkeep::{self, CertificateStatus, Warning};
 use super::versions;
 use crate::accounts::{KeyFile, Keys, StoreError};
 use crate::certificate::{Acceptor, CertificateError, CertificateFolder};
@@ -60,8 +60,6 @@ pub struct Server {
     started_at: u64,
     journal: Arc<Journal>,
     newer_version: watch::Sender<Option<String>>,
-    /// The status page's port is taken.
-    status_port: Mutex<Option<Warning>>,
 }
 
 /// Those who may wait at once to be served by the status page: a browser opens six connections.
@@ -155,7 +153,6 @@ impl Server {
             started_at: clock::now(),
             journal,
             newer_version: watch::Sender::new(None),
-            status_port: Mutex::default(),
         });
         server.serve(bound);
         server.journal.tell(None, Happening::Started);
@@ -252,6 +249,11 @@ impl Server {
         self.journal.events()
     }
 
+    /// How many events there were of each kind since the start.
+    pub fn event_counts(&self) -> BTreeMap<EventKind, u64> {
+        self.journal.counts()
+    }
+
     /// What happens from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.journal.subscribe()
@@ -261,25 +263,6 @@ impl Server {
     pub fn look_for_newer_versions(&self) {
         let (changes, newer) = (self.settings.subscribe(), self.newer_version.clone());
         tokio::spawn(versions::watch(changes, newer, self.stopping.subscribe()));
-    }
-
-    /// There is no status page, since its port is taken: a sentence and a remedy, for the warnings.
-    pub fn note_status_port_taken(&self, sentence: impl Into<String>, remedy: impl Into<String>) {
-        self.note_status_port(Some(Warning {
-            kind: WarningKind::StatusPortTaken,
-            account: None,
-            sentence: sentence.into(),
-            remedy: remedy.into(),
-        }));
-    }
-
-    /// There is one now, or none is wanted.
-    pub fn note_status_port_free(&self) {
-        self.note_status_port(None);
-    }
-
-    fn note_status_port(&self, taken: Option<Warning>) {
-        *self.status_port.lock().unwrap_or_else(PoisonError::into_inner) = taken;
     }
 
     fn certificate(&self) -> Option<CertificateStatus> {
@@ -299,7 +282,9 @@ impl Server {
         let own = settings.config.certificate.own.as_ref().map(|own| own.file.as_path());
         warnings.extend(certificate.and_then(|it| upkeep::certificate(now, it, own)));
         warnings.extend(self.newer_version.borrow().as_deref().map(upkeep::newer_version));
-        warnings.extend(self.status_port.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        let page = settings.config.listen.status.filter(|_| !self.lock().contains_key("status"));
+        let file = self.home.config_file();
+        warnings.extend(page.map(|page| upkeep::status_port_taken(page.port, file)));
         warnings
     }
 
@@ -411,9 +396,9 @@ fn bind(home: &Home, config: &Config, there: &Listeners) -> Result<Vec<Bound>, L
             Err(ListenError::Taken { port, .. })
                 if service == Service::Page && !config.listen.status_is_named =>
             {
-                tracing::warn!(
-                    "port {port} is taken, so there is no status page; set `status` under [listen] in {file} to another port, or to \"\""
-                );
+                let Warning { sentence, remedy, .. } =
+                    upkeep::status_port_taken(port, home.config_file());
+                tracing::warn!("{sentence} {remedy}");
             }
             Err(ListenError::Taken { port, service, .. })
                 if there.values().any(|it| it.address.port() == port) =>

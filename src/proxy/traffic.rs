@@ -176,6 +176,12 @@ pub(super) fn last_hours(imap: &Hours, smtp: &Hours, now: u64) -> Vec<Hour> {
     hours.collect()
 }
 
+/// All that was ever counted of an account.
+pub(super) fn in_all(imap: &Hours, smtp: &Hours) -> Traffic {
+    let (imap, smtp) = (imap.in_all(), smtp.in_all());
+    Traffic { imap_down: imap.down, imap_up: imap.up, smtp_down: smtp.down, smtp_up: smtp.up }
+}
+
 /// The sum of hours.
 pub(super) fn sum(hours: &[Hour]) -> Traffic {
     let mut sum = Traffic::default();

@@ -143,6 +143,21 @@ pub(crate) fn certificate(
     Some(Warning { kind, account: None, sentence, remedy: remedy.to_owned() })
 }
 
+/// The status page goes without its usual port where another program has it.
+pub(crate) fn status_port_taken(port: u16, config: &Path) -> Warning {
+    Warning {
+        kind: WarningKind::StatusPortTaken,
+        account: None,
+        sentence: format!(
+            "There is no status page, because its port {port} is taken by another program."
+        ),
+        remedy: format!(
+            "Set `status` under [listen] in {} to another port, or to \"\" if you want none.",
+            config.display()
+        ),
+    }
+}
+
 /// There is a newer version.
 pub(crate) fn newer_version(version: &str) -> Warning {
     Warning {

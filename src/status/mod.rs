@@ -7,9 +7,16 @@
 //! | `routes` | what is under which path |
 //! | `sign_ins` | sign-ins that began on the page |
 //! | `neighbour` | whose program is at the other end |
+//! | `health`, `condition` | `/healthz`: whether every account could really sign on; in words |
+//! | `metrics` | `/metrics`: what is counted, for Prometheus |
+//! | `naming` | what accounts are called in these two |
 //! | `page` | the page itself: templates, style, script |
 
+pub(crate) mod condition;
 mod guard;
+pub(crate) mod health;
+mod metrics;
+mod naming;
 mod neighbour;
 mod page;
 mod routes;
@@ -32,6 +39,7 @@ use url::Url;
 use crate::proxy::Server;
 use crate::secret::BearerToken;
 use guard::Ends;
+use health::Health;
 use sign_ins::SignIns;
 use visits::Visits;
 
@@ -51,6 +59,7 @@ pub struct Desk {
     server: Arc<Server>,
     visits: Mutex<Visits>,
     sign_ins: SignIns,
+    health: Arc<Health>,
 }
 
 /// Why there is no link.
@@ -108,6 +117,7 @@ impl Site {
             server: server.clone(),
             visits: Mutex::default(),
             sign_ins: SignIns::default(),
+            health: Health::new(server.clone()),
         });
         let visitors = server.visitors();
         let task = tokio::spawn(serve(desk.clone(), visitors));

@@ -4,18 +4,21 @@
 //! |---|---|---|
 //! | `GET /open/TOKEN` | takes a one-time link for a visit | a browser |
 //! | `GET /`, `/fragment` | how everything is; its changing part | a visit |
-//! | `GET /settings`, `/settings/file` | what sets a mail program up | a visit |
+//! | `GET /settings`, `/settings/FILE` | what sets a mail program up | a visit |
 //! | `GET /forget`, `POST /forget` | forgets an account | a visit |
 //! | `POST /sign-in`, `GET /signed-in/ID` | begins a sign-in; how it ended | a visit |
+//! | `GET /healthz`, `/metrics` | how everything is, and what is counted | programs |
 //! | `GET /assets/…` | style, script, icon | anybody |
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Form, FromRequestParts, Path, Query, Request, State};
+use axum::extract::{
+    DefaultBodyLimit, Form, FromRequestParts, Path, Query, RawQuery, Request, State,
+};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
@@ -23,12 +26,11 @@ use serde::Deserialize;
 
 use super::Desk;
 use super::guard::{self, Ends, Verdict};
-use super::page;
+use super::metrics;
+use super::page::{self, Message};
 use super::sign_ins::State as SignIn;
 use crate::accounts::Address;
-use crate::autoconfig::{FileKind, Places};
-use crate::proxy::Server;
-use crate::secret::{BearerToken, LocalPassword};
+use crate::secret::BearerToken;
 
 /// What a form may be at most: an address and a token.
 const FORM: usize = 16 * 1024;
@@ -49,13 +51,15 @@ pub(super) fn router(desk: Arc<Desk>, ends: Ends) -> Router {
         .route("/", get(overview))
         .route("/fragment", get(fragment))
         .route("/settings", get(settings))
-        .route("/settings/file", get(settings_file))
+        .route("/settings/{file}", get(settings_file))
         .route("/forget", get(ask_to_forget).post(forget))
         .route("/sign-in", post(sign_in))
         .route("/signed-in/{id}", get(signed_in))
         .route("/open/{token}", get(open))
-        .route("/assets/{*file}", get(asset))
-        .fallback(async || not_found())
+        .route("/assets/{file}", get(asset))
+        .route("/healthz", get(healthz))
+        .route("/metrics", get(metrics))
+        .fallback(async || told(StatusCode::NOT_FOUND, Message::NotFound))
         .layer(DefaultBodyLimit::max(FORM))
         .layer(middleware::from_fn_with_state(shared.clone(), guarded))
         .with_state(shared)
@@ -72,9 +76,9 @@ async fn guarded(State(shared): State<Shared>, request: Request, next: Next) -> 
         Verdict::Good => next.run(request).await,
         Verdict::Elsewhere(url) => guard::see_other(&url),
         // RFC 9110 §15.5.20: this server is not that host.
-        Verdict::WrongHost => told(StatusCode::MISDIRECTED_REQUEST, page::wrong_host()),
-        Verdict::OtherSite => told(StatusCode::FORBIDDEN, page::refused()),
-        Verdict::OtherUser => told(StatusCode::FORBIDDEN, page::other_user()),
+        Verdict::WrongHost => told(StatusCode::MISDIRECTED_REQUEST, Message::WrongHost),
+        Verdict::OtherSite => told(StatusCode::FORBIDDEN, Message::Refused),
+        Verdict::OtherUser => told(StatusCode::FORBIDDEN, Message::OtherUser),
     };
     let settings = shared.desk.server.settings();
     let authorize = settings.provider.authorize_url.origin().ascii_serialization();
@@ -82,16 +86,8 @@ async fn guarded(State(shared): State<Shared>, request: Request, next: Next) -> 
     response
 }
 
-fn told(status: StatusCode, html: String) -> Response {
-    (status, Html(html)).into_response()
-}
-
-fn shown(html: String) -> Response {
-    told(StatusCode::OK, html)
-}
-
-fn not_found() -> Response {
-    told(StatusCode::NOT_FOUND, page::not_found())
+fn told(status: StatusCode, message: Message<'_>) -> Response {
+    (status, Html(page::message(&message))).into_response()
 }
 
 /// A browser that came by a link; without one a request gets no further than this.
@@ -108,7 +104,7 @@ impl FromRequestParts<Shared> for Visit {
             let csrf = shared.desk.visits().hear(&cookie, Instant::now())?;
             Some(Self { cookie, csrf })
         });
-        visit.ok_or_else(|| told(StatusCode::UNAUTHORIZED, page::session_needed()))
+        visit.ok_or_else(|| told(StatusCode::UNAUTHORIZED, Message::NoVisit))
     }
 }
 
@@ -132,12 +128,12 @@ async fn open(
             cookie(&headers).is_some_and(|it| shared.desk.visits().hear(&it, now).is_some());
         return match is_in {
             true => guard::see_other("/"),
-            false => told(StatusCode::FORBIDDEN, page::link_used()),
+            false => told(StatusCode::FORBIDDEN, Message::LinkUsedUp),
         };
     };
     // A page that goes on by itself, and not a redirect: the browser would take that for a step of
     // wherever the link was followed, and keep the cookie (SameSite=Strict) from it.
-    let mut response = shown(page::opened());
+    let mut response = Html(page::opened()).into_response();
     let cookie = format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict", visit.expose());
     if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
         cookie.set_sensitive(true);
@@ -146,26 +142,26 @@ async fn open(
     response
 }
 
+async fn healthz(State(shared): State<Shared>, RawQuery(query): RawQuery) -> Response {
+    shared.desk.health.answer(query.as_deref()).await
+}
+
+async fn metrics(State(shared): State<Shared>, headers: HeaderMap) -> Response {
+    metrics::answer(&shared.desk.server, &headers)
+}
+
 async fn overview(State(shared): State<Shared>, visit: Visit) -> Response {
-    let server = &shared.desk.server;
-    shown(page::overview(&server.status(), has_client(server), &visit.at_page()))
+    Html(page::overview(&view(&shared, &visit))).into_response()
 }
 
 async fn fragment(State(shared): State<Shared>, visit: Visit) -> Response {
+    Html(page::fragment(&view(&shared, &visit))).into_response()
+}
+
+fn view(shared: &Shared, visit: &Visit) -> page::Overview {
     let server = &shared.desk.server;
-    shown(page::fragment(&server.status(), has_client(server), &visit.at_page()))
-}
-
-/// True if somebody can sign in.
-fn has_client(server: &Server) -> bool {
-    server.settings().server.is_some()
-}
-
-impl Visit {
-    fn at_page(&self) -> page::Visit<'_> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        page::Visit { csrf: self.csrf.expose(), now }
-    }
+    let has_client = server.settings().server.is_some();
+    page::Overview::new(server.status(), SystemTime::now(), visit.csrf.clone(), has_client)
 }
 
 /// The account that a form or an address of the page names.
@@ -179,45 +175,29 @@ async fn settings(
     _visit: Visit,
     Query(named): Query<Named>,
 ) -> Response {
-    match known(&shared, &named.address) {
-        Some(address) => shown(page::settings(&address, &places(&shared.desk.server))),
-        None => not_found(),
-    }
-}
-
-/// A file that sets a mail program up.
-#[derive(Deserialize)]
-struct Wanted {
-    address: String,
-    #[serde(rename = "for")]
-    program: String,
+    let Some(address) = known(&shared, &named.address) else {
+        return told(StatusCode::NOT_FOUND, Message::NotFound);
+    };
+    let server = &shared.desk.server;
+    Html(page::settings(&address, &server.settings().config.listen, &server.status()))
+        .into_response()
 }
 
 async fn settings_file(
     State(shared): State<Shared>,
     _visit: Visit,
-    Query(wanted): Query<Wanted>,
+    Path(file): Path<String>,
+    Query(named): Query<Named>,
 ) -> Response {
-    let kind = FileKind::ALL.into_iter().find(|kind| kind.name() == wanted.program);
-    let (Some(kind), Some(address)) = (kind, known(&shared, &wanted.address)) else {
-        return not_found();
-    };
-    match kind.contents(&places(&shared.desk.server), &address) {
-        Ok(contents) => {
-            let saved = format!("attachment; filename=\"{}\"", kind.usual_file());
-            let headers = [
-                (header::CONTENT_TYPE, kind.media_type().to_owned()),
-                (header::CONTENT_DISPOSITION, saved),
-            ];
-            (headers, contents).into_response()
-        }
-        Err(error) => told(StatusCode::CONFLICT, page::failed(&error.to_string(), error.remedy())),
-    }
-}
-
-/// Where mail programs connect.
-fn places(server: &Server) -> Places {
-    Places::of(&server.settings().config.listen, Some(&server.status()))
+    let server = &shared.desk.server;
+    let made = known(&shared, &named.address).and_then(|address| {
+        page::settings_file(&file, &address, &server.settings().config.listen, &server.status())
+    });
+    let Some(made) = made else { return told(StatusCode::NOT_FOUND, Message::NotFound) };
+    let saved = format!("attachment; filename=\"{}\"", made.name);
+    let headers =
+        [(header::CONTENT_TYPE, made.media_type.to_owned()), (header::CONTENT_DISPOSITION, saved)];
+    (headers, made.contents).into_response()
 }
 
 /// The account of this address, as it was typed at login.
@@ -232,8 +212,8 @@ async fn ask_to_forget(
     Query(named): Query<Named>,
 ) -> Response {
     match known(&shared, &named.address) {
-        Some(address) => shown(page::forget(&address, visit.csrf.expose())),
-        None => not_found(),
+        Some(address) => Html(page::forget(&address, &visit.csrf)).into_response(),
+        None => told(StatusCode::NOT_FOUND, Message::NotFound),
     }
 }
 
@@ -243,8 +223,7 @@ struct Sent {
     csrf: String,
     address: String,
     /// `forget`: the grant lives on.
-    #[serde(default)]
-    keep_grant: bool,
+    keep_grant: Option<String>,
 }
 
 impl Sent {
@@ -257,16 +236,16 @@ impl Sent {
 
 async fn forget(State(shared): State<Shared>, visit: Visit, Form(sent): Form<Sent>) -> Response {
     if !sent.is_own(&shared, &visit) {
-        return told(StatusCode::FORBIDDEN, page::refused());
+        return told(StatusCode::FORBIDDEN, Message::Refused);
     }
     let Some(address) = known(&shared, &sent.address) else {
-        return not_found();
+        return told(StatusCode::NOT_FOUND, Message::NotFound);
     };
     let server = &shared.desk.server;
     let failed = |sentence: String, remedy: &str| {
-        told(StatusCode::BAD_GATEWAY, page::failed(&sentence, remedy))
+        told(StatusCode::BAD_GATEWAY, Message::Failed { sentence: &sentence, remedy })
     };
-    if !sent.keep_grant
+    if sent.keep_grant.is_none()
         && let Err(error) = server.end_grant(address.as_str()).await
     {
         return failed(error.to_string(), error.remedy());
@@ -279,51 +258,56 @@ async fn forget(State(shared): State<Shared>, visit: Visit, Form(sent): Form<Sen
 
 async fn sign_in(State(shared): State<Shared>, visit: Visit, Form(sent): Form<Sent>) -> Response {
     if !sent.is_own(&shared, &visit) {
-        return told(StatusCode::FORBIDDEN, page::refused());
+        return told(StatusCode::FORBIDDEN, Message::Refused);
     }
     let address = match Address::parse(&sent.address) {
         Ok(address) => address,
         Err(why) => {
             let sentence = format!("“{}” is no mail address: {why}.", sent.address.trim());
             let remedy = "Go back and type it like you@gmail.com.";
-            return told(StatusCode::BAD_REQUEST, page::failed(&sentence, remedy));
+            let failed = Message::Failed { sentence: &sentence, remedy };
+            return told(StatusCode::BAD_REQUEST, failed);
         }
     };
     let Ok(page) = guard::origin(shared.ends.here).parse() else {
-        return not_found();
+        return told(StatusCode::NOT_FOUND, Message::NotFound);
     };
     match shared.desk.sign_ins.begin(&shared.desk.server, address.clone(), &page).await {
         Ok(consent) => guard::see_other(consent.as_str()),
         Err(error) => {
             let (sentence, remedy) = (crate::sentence::of(&error), error.remedy(address.as_str()));
-            told(StatusCode::SERVICE_UNAVAILABLE, page::failed(&sentence, &remedy))
+            let (sentence, remedy, csrf) = (&sentence, &remedy, &visit.csrf);
+            let message = Message::NotSignedIn { address: &address, sentence, remedy, csrf };
+            told(StatusCode::SERVICE_UNAVAILABLE, message)
         }
     }
 }
 
 async fn signed_in(State(shared): State<Shared>, visit: Visit, Path(id): Path<String>) -> Response {
-    let Some((address, state)) = shared.desk.sign_ins.look(&id) else {
-        return guard::see_other("/");
-    };
-    shown(match state {
-        SignIn::UnderWay => page::under_way(),
-        SignIn::SignedIn { password } => {
-            let password = password.as_ref().map(LocalPassword::expose);
-            page::signed_in(&address, &places(&shared.desk.server), password)
+    let server = &shared.desk.server;
+    match shared.desk.sign_ins.look(&id) {
+        Some((address, SignIn::UnderWay)) => Html(page::under_way(&address)).into_response(),
+        Some((address, SignIn::SignedIn { password, grant_life })) => {
+            let listen = &server.settings().config.listen;
+            let status = server.status();
+            let html = page::signed_in(&address, password.as_ref(), grant_life, listen, &status);
+            Html(html).into_response()
         }
-        SignIn::Failed(sentence, remedy) => {
-            page::sign_in_failed(&address, &sentence, &remedy, visit.csrf.expose())
+        Some((address, SignIn::Failed(sentence, remedy))) => {
+            let (sentence, remedy, csrf) = (&sentence, &remedy, &visit.csrf);
+            let message = Message::NotSignedIn { address: &address, sentence, remedy, csrf };
+            told(StatusCode::OK, message)
         }
-    })
+        None => guard::see_other("/"),
+    }
 }
 
-async fn asset(uri: Uri) -> Response {
-    let Some(asset) = page::asset(uri.path()) else {
-        return not_found();
+async fn asset(Path(file): Path<String>) -> Response {
+    let Some(asset) = page::asset(&file) else {
+        return told(StatusCode::NOT_FOUND, Message::NotFound);
     };
     let headers = [
         (header::CONTENT_TYPE, asset.media_type),
-        // Another version has another path.
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
     ];
     (headers, asset.contents).into_response()

@@ -40,6 +40,8 @@ pub(super) enum State {
     SignedIn {
         /// The new local password; `None` where the old one goes on.
         password: Option<LocalPassword>,
+        /// The grant ends after this, whatever is done: the Google client is in Testing.
+        grant_life: Option<Duration>,
     },
     /// A sentence and a remedy.
     Failed(String, String),
@@ -181,5 +183,6 @@ async fn go(
         // it can't be, the first mail client's sign-on does.
         let _ = account.unlock(password.clone()).await;
     }
-    Ok(State::SignedIn { password: signed_in.password })
+    let (password, grant_life) = (signed_in.password, signed_in.grant_life);
+    Ok(State::SignedIn { password, grant_life })
 }

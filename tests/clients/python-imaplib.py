@@ -6,6 +6,7 @@ import platform
 import re
 import smtplib
 import sys
+import time
 from pathlib import Path
 
 
@@ -40,7 +41,7 @@ def hold():
         """The next line, taken in; whether it said what messages there are."""
         line = imap.readline()
         if not line or line.startswith(b"* BYE"):
-            sys.exit(f"disconnected: {line}")
+            raise imap.abort(f"disconnected: {line}")
         change = re.match(rb"\* (\d+) (EXISTS|EXPUNGE)", line)
         if change and change[2] == b"EXPUNGE":
             del uids[int(change[1]) - 1]
@@ -69,6 +70,19 @@ def hold():
         imap.send(b"DONE\r\n")
         while not line.startswith(tag):
             line, _ = told()
+
+
+def wait():
+    """The same, and connects again when it has lost its connection, as desktop clients do."""
+    while True:
+        try:
+            hold()
+        except imaplib.IMAP4.abort as lost:
+            print(lost, file=sys.stderr, flush=True)
+        except OSError as lost:
+            print(lost, file=sys.stderr, flush=True)
+        # A NO, on which a client asks its person for a password, is another error, and its end.
+        time.sleep(1)
 
 
 task = sys.argv[1]
@@ -110,3 +124,5 @@ match task:
         fetch_all("Many", "synced")
     case "hold":
         hold()
+    case "wait":
+        wait()

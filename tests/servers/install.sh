@@ -27,6 +27,7 @@ if command -v systemctl > /dev/null; then
         case $package in
             dovecot-core) systemctl disable dovecot.service dovecot.socket ;;
             postfix) systemctl disable postfix.service ;;
+            prometheus) systemctl disable prometheus.service ;;
             nginx-light) systemctl disable nginx.service ;;
             haproxy | stunnel4) systemctl disable "$package.service" ;;
         esac < /dev/null 2> /dev/null || true

@@ -286,6 +286,7 @@ pub(super) fn status() -> String {
             continuity: Continuity::default(),
             bytes_down: 0,
             bytes_up: 0,
+            since_start: Traffic::default(),
             hours: Vec::new(),
             today: Traffic::default(),
             last_used: None,

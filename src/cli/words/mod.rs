@@ -12,6 +12,7 @@
 mod check;
 mod commands;
 mod mail;
+mod monitoring;
 mod rooms;
 
 use std::fmt::Write;
@@ -106,5 +107,7 @@ fn all_words() {
     all.push_str(&check::chapter());
     all.push_str("\n# In `gatepost status`\n");
     all.push_str(&commands::status());
+    all.push_str("\n# In a monitoring program\n");
+    all.push_str(&monitoring::chapter());
     insta::assert_snapshot!(all);
 }

@@ -5,65 +5,65 @@ use std::sync::LazyLock;
 use askama::Template;
 use sha2::{Digest, Sha256};
 
-/// Who looks at a page, and when.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::status) struct Visit<'v> {
-    /// What every form of the page brings back.
-    pub(in crate::status) csrf: &'v str,
-    /// Unix seconds.
-    pub(in crate::status) now: u64,
-}
-
-/// A file that pages refer to.
+/// A file that is saved, or one that pages refer to.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::status) struct Asset {
-    /// Its whole path. It changes with the contents, so that a browser may keep it for good.
-    pub(in crate::status) path: String,
+    /// Its name. That of one that pages refer to changes with its contents, so that a browser may keep
+    /// it for good.
+    pub(in crate::status) name: String,
     /// Its MIME type.
     pub(in crate::status) media_type: &'static str,
     /// The file.
-    pub(in crate::status) contents: &'static str,
+    pub(in crate::status) contents: Vec<u8>,
 }
 
-static STYLE: LazyLock<Asset> =
-    LazyLock::new(|| Asset::of("style.css", "text/css; charset=utf-8", include_str!("style.css")));
-static SCRIPT: LazyLock<Asset> = LazyLock::new(|| {
-    Asset::of("script.js", "text/javascript; charset=utf-8", include_str!("script.js"))
+/// A file of this program that pages refer to.
+struct Part {
+    name: String,
+    media_type: &'static str,
+    contents: &'static str,
+}
+
+static STYLE: LazyLock<Part> = LazyLock::new(|| {
+    Part::of("style", "css", "text/css; charset=utf-8", include_str!("style.css"))
 });
-static ICON: LazyLock<Asset> =
-    LazyLock::new(|| Asset::of("icon.svg", "image/svg+xml", include_str!("icon.svg")));
+static SCRIPT: LazyLock<Part> = LazyLock::new(|| {
+    Part::of("script", "js", "text/javascript; charset=utf-8", include_str!("script.js"))
+});
+static ICON: LazyLock<Part> =
+    LazyLock::new(|| Part::of("icon", "svg", "image/svg+xml", include_str!("icon.svg")));
 
-/// The file under a path, if it is there in this version.
-pub(in crate::status) fn asset(path: &str) -> Option<&'static Asset> {
-    [&*STYLE, &*SCRIPT, &*ICON].into_iter().find(|asset| asset.path == path)
+/// The file under `/assets/`, if it is there in this version.
+pub(in crate::status) fn asset(name: &str) -> Option<Asset> {
+    let part = [&*STYLE, &*SCRIPT, &*ICON].into_iter().find(|part| part.name == name)?;
+    Some(Asset {
+        name: part.name.clone(),
+        media_type: part.media_type,
+        contents: part.contents.as_bytes().to_owned(),
+    })
 }
 
-/// As much of the digest as tells one version from another.
+/// As much of the digest, in bytes, as tells one version from another.
 const DIGEST: usize = 8;
 
-impl Asset {
-    fn of(name: &str, media_type: &'static str, contents: &'static str) -> Self {
+impl Part {
+    fn of(name: &str, ending: &str, media_type: &'static str, contents: &'static str) -> Self {
         let digest = Sha256::digest(contents.as_bytes());
         let digest: String = digest.iter().take(DIGEST).map(|byte| format!("{byte:02x}")).collect();
-        Self { path: format!("/assets/{digest}/{name}"), media_type, contents }
+        Self { name: format!("{name}-{digest}.{ending}"), media_type, contents }
     }
 }
 
-/// What the frame refers to.
+/// What the frame refers to, by the names under `/assets/`.
 pub(super) struct Frame {
     pub(super) style: &'static str,
     pub(super) script: &'static str,
     pub(super) icon: &'static str,
-    pub(super) version: &'static str,
 }
 
 impl Default for Frame {
     fn default() -> Self {
-        Self {
-            style: &STYLE.path,
-            script: &SCRIPT.path,
-            icon: &ICON.path,
-            version: env!("CARGO_PKG_VERSION"),
-        }
+        Self { style: &STYLE.name, script: &SCRIPT.name, icon: &ICON.name }
     }
 }
 
@@ -79,19 +79,19 @@ mod tests {
     #[test]
     fn what_a_page_refers_to_is_served_and_nothing_else() {
         let frame = Frame::default();
-        for path in [frame.style, frame.script, frame.icon] {
-            assert_eq!(asset(path).unwrap().path, path);
+        for name in [frame.style, frame.script, frame.icon] {
+            assert_eq!(asset(name).unwrap().name, name);
         }
-        assert!(asset("/assets/0000000000000000/style.css").is_none());
-        assert!(asset("/assets/../style.css").is_none());
+        assert!(asset("style-0000000000000000.css").is_none());
+        assert!(asset("../style.css").is_none());
     }
 
     #[test]
     fn no_file_refers_to_anything_outside() {
-        for asset in [&*STYLE, &*SCRIPT, &*ICON] {
-            let outside = asset.contents.replace("http://www.w3.org/2000/svg", "");
-            assert!(!outside.contains("http:") && !outside.contains("https:"), "{}", asset.path);
-            assert!(!outside.contains("@import") && !outside.contains("url("), "{}", asset.path);
+        for part in [&*STYLE, &*SCRIPT, &*ICON] {
+            let outside = part.contents.replace("http://www.w3.org/2000/svg", "");
+            assert!(!outside.contains("http:") && !outside.contains("https:"), "{}", part.name);
+            assert!(!outside.contains("@import") && !outside.contains("url("), "{}", part.name);
         }
     }
 }

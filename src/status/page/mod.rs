@@ -23,10 +23,7 @@ mod settings;
 mod tests;
 mod words;
 
-pub(in crate::status) use frame::{Visit, asset};
-pub(in crate::status) use notes::{
-    failed, forget, link_used, not_found, opened, other_user, refused, session_needed,
-    sign_in_failed, under_way, wrong_host,
-};
-pub(in crate::status) use overview::{fragment, overview};
-pub(in crate::status) use settings::{settings, signed_in};
+pub(in crate::status) use frame::asset;
+pub(in crate::status) use notes::{Message, forget, message, opened, under_way};
+pub(in crate::status) use overview::{Overview, fragment, overview};
+pub(in crate::status) use settings::{settings, settings_file, signed_in};

@@ -6,127 +6,135 @@ use super::account::Tone;
 use super::frame::{Frame, render};
 use super::prose::{Prose, prose, prose_beside_button};
 use crate::accounts::Address;
+use crate::secret::BearerToken;
+
+/// What is told in place of a page.
+pub(in crate::status) enum Message<'m> {
+    /// The browser came by no link, or its visit is over.
+    NoVisit,
+    /// The link was used, or is too old.
+    LinkUsedUp,
+    /// A form that is not of this visit, or from another site.
+    Refused,
+    /// By a name that is not this page's.
+    WrongHost,
+    /// A program of another user of this machine.
+    OtherUser,
+    /// There is nothing under this path.
+    NotFound,
+    /// A sentence and a remedy.
+    Failed {
+        /// What happened.
+        sentence: &'m str,
+        /// One thing to do.
+        remedy: &'m str,
+    },
+    /// A sign-in came to nothing, and may be begun again from here.
+    NotSignedIn {
+        /// Who was to sign in.
+        address: &'m Address,
+        /// What happened, as the terminal has it.
+        sentence: &'m str,
+        /// One thing to do, as the terminal has it.
+        remedy: &'m str,
+        /// What the form brings back.
+        csrf: &'m BearerToken,
+    },
+}
+
+/// A message as a page. What is told to somebody without a visit has nothing personal in it, and leads
+/// nowhere.
+pub(in crate::status) fn message(message: &Message<'_>) -> String {
+    let open = "Run `gatepost status --open` in a terminal.";
+    let (tone, heading, sentence, remedy, way_back) = match *message {
+        Message::NoVisit => (
+            Tone::Calm,
+            "This page is for you alone",
+            "So that nobody else on this computer can use it, Gatepost opens it by a link that only you get.",
+            open,
+            false,
+        ),
+        Message::LinkUsedUp => (
+            Tone::Calm,
+            "This link has been used, or is too old",
+            "Each link opens the page once, and only for a short while.",
+            "Run `gatepost status --open` in a terminal for another.",
+            false,
+        ),
+        Message::Refused => (
+            Tone::Warning,
+            "Gatepost did not do that",
+            "The request did not come from the page that is open now.",
+            "Go to the overview, and do it there once more.",
+            true,
+        ),
+        Message::WrongHost => (
+            Tone::Warning,
+            "This is not the address of this page",
+            "It answers only under the address of this computer itself, so that no page on the Internet can use it.",
+            open,
+            false,
+        ),
+        Message::OtherUser => (
+            Tone::Warning,
+            "This page is somebody else’s",
+            "The Gatepost here belongs to another user of this computer.",
+            "Run a Gatepost of your own: `gatepost setup` leads you through it.",
+            false,
+        ),
+        Message::NotFound => (
+            Tone::Calm,
+            "There is no such page",
+            "Perhaps the account that it was about has been forgotten.",
+            "",
+            true,
+        ),
+        Message::Failed { sentence, remedy } => {
+            (Tone::Bad, "That did not work", sentence, remedy, true)
+        }
+        Message::NotSignedIn { sentence, remedy, .. } => {
+            (Tone::Bad, "You are not signed in", sentence, remedy, true)
+        }
+    };
+    let again = match *message {
+        Message::NotSignedIn { address, csrf, .. } => Some((csrf.expose(), address.to_string())),
+        _ => None,
+    };
+    let remedy = match &again {
+        Some((_, address)) => prose_beside_button(remedy, address),
+        None => prose(remedy),
+    };
+    let (frame, sentence) = (Frame::default(), prose(sentence));
+    render(&NotePage { frame, tone, heading, sentence, remedy, again, way_back })
+}
 
 /// Asks whether an account is to be forgotten, and how.
-pub(in crate::status) fn forget(address: &Address, csrf: &str) -> String {
+pub(in crate::status) fn forget(address: &Address, csrf: &BearerToken) -> String {
     let address = address.to_string();
-    render(&ForgetPage { frame: Frame::default(), address, csrf })
+    render(&ForgetPage { frame: Frame::default(), address, csrf: csrf.expose() })
 }
 
-/// A sign-in that came to nothing: one sentence and one remedy, as the terminal has them.
-pub(in crate::status) fn sign_in_failed(
-    address: &Address,
-    sentence: &str,
-    remedy: &str,
-    csrf: &str,
-) -> String {
-    let address = address.to_string();
-    render(&NotePage {
-        tone: Tone::Bad,
-        heading: "You are not signed in",
-        sentence: prose(sentence),
-        remedy: prose_beside_button(remedy, &address),
-        again: Some((csrf, address)),
-        ..NotePage::default()
-    })
+/// The person has come back before the sign-in is done.
+pub(in crate::status) fn under_way(address: &Address) -> String {
+    render(&UnderWayPage { frame: Frame::default(), address: address.to_string() })
 }
 
-/// What a person asked for did not happen: one sentence and one remedy.
-pub(in crate::status) fn failed(sentence: &str, remedy: &str) -> String {
-    render(&NotePage {
-        tone: Tone::Bad,
-        heading: "That did not work",
-        sentence: prose(sentence),
-        remedy: prose(remedy),
-        ..NotePage::default()
-    })
-}
-
-/// Whoever comes without a session. There is nothing personal on it.
-pub(in crate::status) fn session_needed() -> String {
-    render(&NotePage {
-        heading: "This page is for you alone",
-        sentence: prose(
-            "So that nobody else on this computer can use it, Gatepost opens it by a link that only you get.",
-        ),
-        remedy: prose("Run `gatepost status --open` in a terminal."),
-        way_back: false,
-        ..NotePage::default()
-    })
-}
-
-/// A one-time link that has served, or whose time is over.
-pub(in crate::status) fn link_used() -> String {
-    render(&NotePage {
-        heading: "This link has been used, or is too old",
-        sentence: prose("Each link opens the page once, and only for a short while."),
-        remedy: prose("Run `gatepost status --open` in a terminal for another."),
-        way_back: false,
-        ..NotePage::default()
-    })
-}
-
-/// A change that didn't come from this page, or from one that is too old.
-pub(in crate::status) fn refused() -> String {
-    render(&NotePage {
-        tone: Tone::Warning,
-        heading: "Gatepost did not do that",
-        sentence: prose("The request did not come from the page that is open now."),
-        remedy: prose("Go back to the overview, and do it there once more."),
-        ..NotePage::default()
-    })
-}
-
-/// A request under another name than this machine's. Nothing on it is personal, or leads anywhere.
-pub(in crate::status) fn wrong_host() -> String {
-    render(&NotePage {
-        tone: Tone::Warning,
-        heading: "This is not the address of this page",
-        sentence: prose(
-            "Gatepost's page answers only under the address of this computer, so that no page on the Internet can use it.",
-        ),
-        remedy: prose("Run `gatepost status --open` in a terminal."),
-        way_back: false,
-        ..NotePage::default()
-    })
-}
-
-/// There is no such page, or no such account.
-pub(in crate::status) fn not_found() -> String {
-    render(&NotePage {
-        heading: "There is no such page",
-        sentence: prose("Perhaps the account that it was about has been forgotten."),
-        ..NotePage::default()
-    })
-}
-
-/// Another user of this machine.
-pub(in crate::status) fn other_user() -> String {
-    render(&NotePage {
-        tone: Tone::Warning,
-        heading: "This page is another user's",
-        sentence: prose(
-            "Gatepost runs for another user of this computer, and its page is for them alone.",
-        ),
-        remedy: prose("Open it as that user."),
-        way_back: false,
-        ..NotePage::default()
-    })
-}
-
-/// A link has served: this goes on to the overview by itself.
+/// A link was right. The browser goes on to the overview by itself.
 pub(in crate::status) fn opened() -> String {
-    render(&NotePage { heading: "Gatepost opens", next: "/", ..NotePage::default() })
+    render(&OpenedPage { frame: Frame::default() })
 }
 
-/// The person is at the consent page, or has just come from it: this looks again by itself.
-pub(in crate::status) fn under_way() -> String {
-    render(&NotePage {
-        heading: "The sign-in is under way",
-        sentence: prose("Gatepost waits for what you do on Google's page, ten minutes at most."),
-        looks_again: true,
-        ..NotePage::default()
-    })
+#[derive(Template)]
+#[template(path = "opened.html")]
+struct OpenedPage {
+    frame: Frame,
+}
+
+#[derive(Template)]
+#[template(path = "under_way.html")]
+struct UnderWayPage {
+    frame: Frame,
+    address: String,
 }
 
 #[derive(Template)]
@@ -149,24 +157,4 @@ struct NotePage<'p> {
     again: Option<(&'p str, String)>,
     /// It leads back to the overview.
     way_back: bool,
-    /// Where it goes on to by itself; empty is nowhere.
-    next: &'static str,
-    /// It is loaded again each second.
-    looks_again: bool,
-}
-
-impl Default for NotePage<'_> {
-    fn default() -> Self {
-        Self {
-            frame: Frame::default(),
-            tone: Tone::Calm,
-            heading: "",
-            sentence: Prose::new(),
-            remedy: Prose::new(),
-            again: None,
-            way_back: true,
-            next: "",
-            looks_again: false,
-        }
-    }
 }

@@ -1,45 +1,46 @@
 //! The first page: whether all is well, the accounts, and what happened last.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use askama::Template;
 
 use super::account::{Account, Happened, Tone};
 use super::chart;
-use super::frame::{Frame, Visit, render};
+use super::frame::{Frame, render};
 use super::prose::{Prose, prose, prose_beside_button};
 use super::words::{Moment, count};
 use crate::proxy::{AccountStatus, Status, WarningKind};
+use crate::secret::BearerToken;
 
 /// How many events are in sight; the others are behind a click.
 const IN_SIGHT: usize = 6;
 
-/// The whole page. `has_client`: there is a Google client to sign in with.
-pub(in crate::status) fn overview(status: &Status, has_client: bool, visit: &Visit<'_>) -> String {
-    let view = Overview::of(status, has_client, visit.now);
-    render(&OverviewPage { frame: Frame::default(), view, csrf: visit.csrf })
+/// The whole page.
+pub(in crate::status) fn overview(view: &Overview) -> String {
+    render(&OverviewPage { frame: Frame::default(), view })
 }
 
 /// The parts of it that change, for the script.
-pub(in crate::status) fn fragment(status: &Status, has_client: bool, visit: &Visit<'_>) -> String {
-    render(&Fragment { view: Overview::of(status, has_client, visit.now), csrf: visit.csrf })
+pub(in crate::status) fn fragment(view: &Overview) -> String {
+    render(&Fragment { view })
 }
 
 #[derive(Template)]
 #[template(path = "overview.html")]
 struct OverviewPage<'v> {
     frame: Frame,
-    view: Overview,
-    csrf: &'v str,
+    view: &'v Overview,
 }
 
 #[derive(Template)]
 #[template(path = "fragment.html")]
 struct Fragment<'v> {
-    view: Overview,
-    csrf: &'v str,
+    view: &'v Overview,
 }
 
 /// All that stands on it.
-struct Overview {
+pub(in crate::status) struct Overview {
+    csrf: BearerToken,
     tone: Tone,
     verdict: String,
     /// What the verdict means to the person.
@@ -69,17 +70,25 @@ struct Certificate {
 }
 
 impl Overview {
-    fn of(status: &Status, has_client: bool, now: u64) -> Self {
-        let (tone, verdict, lead) = verdict(status, has_client);
+    /// `has_client`: there is a Google client to sign in with. `csrf` is what every form brings back.
+    pub(in crate::status) fn new(
+        status: Status,
+        now: SystemTime,
+        csrf: BearerToken,
+        has_client: bool,
+    ) -> Self {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let (tone, verdict, lead) = verdict(&status, has_client);
         let mut events: Vec<_> = status.events.iter().rev().map(Happened::of).collect();
         let older = events.split_off(events.len().min(IN_SIGHT));
-        let of = |(number, account)| Account::of(number, account, status, now);
+        let of = |(number, account)| Account::of(number, account, &status, now);
         let mut accounts: Vec<_> = (1..).zip(&status.accounts).map(of).collect();
         // Whoever needs a person comes first; the others stay in their order.
         accounts.sort_by_key(|account| !account.needs_sign_in);
         // A newer version has its place beside the present one.
         let warnings = status.warnings.iter().filter(|it| it.kind != WarningKind::NewerVersion);
         Self {
+            csrf,
             tone,
             verdict,
             lead: prose(&lead),
@@ -107,8 +116,8 @@ impl Overview {
                 ends: Moment::of(certificate.ends_at),
                 whose: if certificate.is_own { "your own" } else { "made by Gatepost" },
             }),
-            version: status.version.clone(),
-            newer_version: status.newer_version.clone(),
+            version: status.version,
+            newer_version: status.newer_version,
             started: Moment::of(status.started_at),
         }
     }

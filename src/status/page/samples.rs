@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::frame::Visit;
 use crate::accounts::Address;
-use crate::autoconfig::{Place, Places};
+use crate::config::{Endpoint, EndpointHost, Listen};
 use crate::proxy::{
     AccountStatus, Allowances, CertificateStatus, Connections, Continuity, Event, EventKind, Hour,
     Sessions, Status, Traffic, Warning, WarningKind,
 };
+use crate::secret::BearerToken;
 
 /// Sunday, 18:56:00 UTC.
 pub(super) const NOW: u64 = 1_795_978_560;
-pub(super) const VISIT: Visit<'static> = Visit { csrf: "c5rf", now: NOW };
+
+/// What forms bring back.
+pub(super) fn csrf() -> BearerToken {
+    BearerToken::new("c5rf")
+}
 
 pub(super) const ANNA: &str = "anna.example@gmail.com";
 pub(super) const PASSWORD: &str = "kq7f-3mza-w9td-hx2p-v6rc";
@@ -23,10 +27,18 @@ pub(super) fn address(text: &str) -> Address {
     Address::parse(text).unwrap()
 }
 
-/// As they are without a configuration.
-pub(super) fn places() -> Places {
-    let place = |port| Some(Place { host: "localhost".to_owned(), port, tls: false });
-    Places { imap: place(10143), smtp: place(10587) }
+/// As it is without a configuration.
+pub(super) fn listen() -> Listen {
+    let endpoint = |port| Some(Endpoint { host: EndpointHost::Localhost, port });
+    Listen {
+        imap: endpoint(10143),
+        smtp: endpoint(10587),
+        imaps: None,
+        smtps: None,
+        status: endpoint(10180),
+        status_is_named: false,
+        allow_from: Vec::new(),
+    }
 }
 
 /// Nobody has signed in yet.
@@ -186,6 +198,7 @@ pub(super) fn account(address: &str) -> AccountStatus {
         bytes_down: 250_000_000,
         bytes_up: 36_000_000,
         trouble: None,
+        since_start: today,
         hours,
         today,
         last_used: Some(NOW - 130),

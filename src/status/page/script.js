@@ -4,6 +4,8 @@
 
 // The numbers change with every mail; a person who looks waits no longer than this.
 const FRESH = 5000;
+// How soon a page that waits for something looks again.
+const AGAIN = 1500;
 // How long a copy button says that it has copied.
 const COPIED = 2000;
 
@@ -81,6 +83,8 @@ document.addEventListener('click', async ({ target }) => {
         news.textContent = '';
     }, COPIED);
 });
+
+if (document.querySelector('[data-reload]')) setTimeout(() => location.reload(), AGAIN);
 
 const live = document.querySelectorAll('[data-live]');
 for (const part of live) said.set(part.id, part.innerHTML);

@@ -1,16 +1,25 @@
 //! What is entered in a mail program, and the local password that is shown once.
 
+use std::time::Duration;
+
 use askama::Template;
 use clap::ValueEnum as _;
 
 use super::account::Tone;
-use super::frame::{Frame, render};
+use super::frame::{Asset, Frame, render};
 use super::prose::{Prose, prose};
+use super::words::lasts;
 use crate::accounts::Address;
-use crate::autoconfig::{AutoconfigError, FIRST_OF_ALL, FileKind, MailProgram, Part, Places};
+use crate::autoconfig::{
+    AutoconfigError, FIRST_OF_ALL, FileKind, MailProgram, Part, Place, Places,
+};
+use crate::config::Listen;
+use crate::proxy::Status;
+use crate::secret::LocalPassword;
 
 /// How each mail program is set up for an account. Nobody knows the local password any more.
-pub(in crate::status) fn settings(address: &Address, places: &Places) -> String {
+pub(in crate::status) fn settings(address: &Address, listen: &Listen, status: &Status) -> String {
+    let places = &Places::of(listen, Some(status));
     render(&SettingsPage {
         frame: Frame::default(),
         setup: Setup::of(address, places),
@@ -22,17 +31,38 @@ pub(in crate::status) fn settings(address: &Address, places: &Places) -> String 
     })
 }
 
+/// The file that sets a mail program up, by its usual name; `None` where there is none.
+pub(in crate::status) fn settings_file(
+    file: &str,
+    address: &Address,
+    listen: &Listen,
+    status: &Status,
+) -> Option<Asset> {
+    let places = Places::of(listen, Some(status));
+    let kind = FileKind::ALL.into_iter().find(|kind| kind.usual_file() == file)?;
+    places.check().ok()?;
+    Some(Asset {
+        name: kind.usual_file().to_owned(),
+        media_type: kind.media_type(),
+        contents: kind.contents(&places, address).ok()?.into_bytes(),
+    })
+}
+
 /// A person has signed in. `password` is the local one of a new account: this is the only time that it
-/// is shown. An account that was there already keeps its own.
+/// is shown. An account that was there already keeps its own. `grant_life`: the grant ends after it,
+/// since the Google client is in Testing.
 pub(in crate::status) fn signed_in(
     address: &Address,
-    places: &Places,
-    password: Option<&str>,
+    password: Option<&LocalPassword>,
+    grant_life: Option<Duration>,
+    listen: &Listen,
+    status: &Status,
 ) -> String {
     render(&SignedInPage {
         frame: Frame::default(),
-        setup: Setup::of(address, places),
-        password: password.unwrap_or_default(),
+        setup: Setup::of(address, &Places::of(listen, Some(status))),
+        password: password.map(LocalPassword::expose).unwrap_or_default(),
+        grant_life: grant_life.map(|life| lasts(life.as_secs())),
     })
 }
 
@@ -52,6 +82,7 @@ struct SignedInPage<'p> {
     setup: Setup,
     /// Empty where there is none to show.
     password: &'p str,
+    grant_life: Option<String>,
 }
 
 /// What is the same for every mail program.
@@ -78,14 +109,13 @@ impl Setup {
             Ok(()) => (Prose::new(), Prose::new()),
             Err(error) => (prose(&error.to_string()), prose(error.remedy())),
         };
-        let server =
-            |(number, (what, place)): (usize, (&'static str, &crate::autoconfig::Place))| Server {
-                what,
-                id: format!("server-{number}"),
-                host: place.host.clone(),
-                port: place.port.to_string(),
-                encryption: place.encryption(),
-            };
+        let server = |(number, (what, place)): (usize, (&'static str, &Place))| Server {
+            what,
+            id: format!("server-{number}"),
+            host: place.host.clone(),
+            port: place.port.to_string(),
+            encryption: place.encryption(),
+        };
         let servers = match trouble.is_empty() {
             true => places.servers().enumerate().map(server).collect(),
             false => Vec::new(),
@@ -105,7 +135,6 @@ struct Program {
 }
 
 struct Download {
-    kind: &'static str,
     name: &'static str,
     steps: Vec<Shown>,
     /// Why there is none, and what to do.
@@ -136,7 +165,6 @@ impl Download {
         let contents = places.check().and_then(|()| kind.contents(places, address));
         let trouble = |error: AutoconfigError| prose(&format!("{error} {}", error.remedy()));
         Self {
-            kind: kind.name(),
             name: kind.usual_file(),
             steps: shown(&kind.next_step(kind.downloaded_file(), address)),
             trouble: contents.err().map(trouble).unwrap_or_default(),

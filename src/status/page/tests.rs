@@ -1,36 +1,53 @@
-use super::samples::{ANNA, PASSWORD, VISIT, address, empty, places, troubled, well};
+use std::time::{Duration, UNIX_EPOCH};
+
+use super::samples::{ANNA, NOW, PASSWORD, address, csrf, empty, listen, troubled, well};
 use super::*;
+use crate::proxy::Status;
+use crate::secret::LocalPassword;
 
 /// Every page that there is, each with what it shows.
 fn pages() -> Vec<(&'static str, String)> {
+    let (anna, csrf, well, listen) = (address(ANNA), csrf(), well(), listen());
+    let password = LocalPassword::new(PASSWORD);
+    let testing = Some(Duration::from_secs(7 * 86_400));
     vec![
-        ("well", overview(&well(), true, &VISIT)),
-        ("troubled", overview(&troubled(), true, &VISIT)),
-        ("empty", overview(&empty(), true, &VISIT)),
-        ("no-client", overview(&empty(), false, &VISIT)),
-        ("settings", settings(&address(ANNA), &places())),
-        ("signed-in-new", signed_in(&address(ANNA), &places(), Some(PASSWORD))),
-        ("signed-in-again", signed_in(&address(ANNA), &places(), None)),
-        ("forget", forget(&address(ANNA), VISIT.csrf)),
+        ("well", overview(&view(well.clone(), true))),
+        ("troubled", overview(&view(troubled(), true))),
+        ("empty", overview(&view(empty(), true))),
+        ("no-client", overview(&view(empty(), false))),
+        ("settings", settings(&anna, &listen, &well)),
+        ("added", signed_in(&anna, Some(&password), testing, &listen, &well)),
+        ("signed-in", signed_in(&anna, None, None, &listen, &well)),
+        ("under-way", under_way(&anna)),
+        ("forget", forget(&anna, &csrf)),
+        ("no-visit", message(&Message::NoVisit)),
+        ("link-used-up", message(&Message::LinkUsedUp)),
+        ("refused", message(&Message::Refused)),
+        ("wrong-host", message(&Message::WrongHost)),
+        ("other-user", message(&Message::OtherUser)),
+        ("opened", opened()),
+        ("not-found", message(&Message::NotFound)),
         (
             "failed",
-            failed("Google can't be reached (no answer within 10 s).", "Check the network."),
+            message(&Message::Failed {
+                sentence: "Google can't be reached (no answer within 10 s).",
+                remedy: "Check the network, and try again.",
+            }),
         ),
         (
-            "sign-in-failed",
-            sign_in_failed(
-                &address(ANNA),
-                "Google gave no access to the mail: the box for it was not ticked.",
-                "Run `gatepost login anna.example@gmail.com` again and tick “Read, compose, send, and permanently delete all your email from Gmail”.",
-                VISIT.csrf,
-            ),
+            "not-signed-in",
+            message(&Message::NotSignedIn {
+                address: &anna,
+                sentence: "Google gave no access to the mail: the box for it was not ticked.",
+                remedy: "Run `gatepost login anna.example@gmail.com` again and tick “Read, compose, send, and permanently delete all your email from Gmail”.",
+                csrf: &csrf,
+            }),
         ),
-        ("session-needed", session_needed()),
-        ("link-used", link_used()),
-        ("refused", refused()),
-        ("wrong-host", wrong_host()),
-        ("not-found", not_found()),
     ]
+}
+
+fn view(status: Status, has_client: bool) -> Overview {
+    Overview::new(status, UNIX_EPOCH + Duration::from_secs(NOW), csrf(), has_client)
 }
 
 /// For a person who works on the pages: `PAGES=FOLDER cargo test --lib status::page` writes them there.
@@ -41,11 +58,9 @@ fn write_out() {
     for (name, page) in pages() {
         std::fs::write(folder.join(format!("{name}.html")), page).unwrap();
     }
-    let frame = frame::Frame::default();
-    for path in [frame.style, frame.script, frame.icon] {
-        let asset = asset(path).unwrap();
-        let file = folder.join(path.trim_start_matches('/'));
-        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
-        std::fs::write(file, asset.contents).unwrap();
+    let (frame, assets) = (frame::Frame::default(), folder.join("assets"));
+    std::fs::create_dir_all(&assets).unwrap();
+    for name in [frame.style, frame.script, frame.icon] {
+        std::fs::write(assets.join(name), asset(name).unwrap().contents).unwrap();
     }
 }

@@ -44,6 +44,7 @@ pub(super) fn rows() -> Vec<Row> {
             world.keeps.push(Box::new(session));
         })
         .alone()
+        .in_health("needs_sign_in")
         .then(the_session_lives),
         row("a client in Testing", &[], 0, |world| {
             world.bed.google.set_testing(true);
@@ -53,7 +54,8 @@ pub(super) fn rows() -> Vec<Row> {
         .alone(),
         row("a wrong local password", &[("unlocked", "wrong_password")], 1, |world| {
             world.stdin = "not it\n".into();
-        }),
+        })
+        .in_health("locked"),
     ];
     rows.extend(of_imap());
     rows.extend(of_the_files());
@@ -84,14 +86,17 @@ fn of_imap() -> Vec<Row> {
         row("IMAP is off for the account", &[("imap_sign_on", "imap_off")], 1, |world| {
             world.bed_alone().dovecot.refuse("Your account is not enabled for IMAP use. Please visit your Gmail settings page and enable your account for IMAP access. (Failure)");
         })
+        .in_health("imap_refused")
         .alone(),
         row("IMAP is off for the domain", &[("imap_sign_on", "imap_off_for_domain")], 1, |world| {
             world.bed_alone().dovecot.refuse("IMAP access is disabled for your domain. Please contact your domain administrator for questions about this feature. (Failure)");
         })
+        .in_health("imap_refused")
         .alone(),
         row("Gmail counts too many connections", &[("imap_sign_on", "too_many_connections")], 1, |world| {
             world.bed_alone().dovecot.refuse("Too many simultaneous connections. (Failure)");
         })
+        .in_health("limited")
         .alone(),
         row("Dovecot counts too many connections", &[("imap_sign_on", "refused")], 1, |world| {
             world.bed_alone().dovecot.limit_connections(1);
@@ -108,7 +113,8 @@ fn of_the_files() -> Vec<Row> {
         row("half a record", &[("accounts", "record_damaged")], 1, |world| {
             let text = fs::read(world.record()).expect("signed in");
             fs::write(world.record(), &text[..text.len() / 2]).expect("ours");
-        }),
+        })
+        .in_health("damaged"),
         row("a record of a newer Gatepost", &[("accounts", "record_newer")], 1, |world| {
             let text = fs::read_to_string(world.record()).expect("signed in");
             let newer = text.replacen("\"format\": 1", "\"format\": 99", 1);

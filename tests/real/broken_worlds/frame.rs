@@ -40,6 +40,7 @@ pub(super) struct Row {
     exit: i32,
     noted: &'static [(&'static str, &'static str)],
     says: &'static [&'static str],
+    health: Option<&'static str>,
     alone: bool,
     after: fn(&mut World),
 }
@@ -51,7 +52,17 @@ pub(super) fn row(
     exit: i32,
     arrange: fn(&mut World),
 ) -> Row {
-    Row { name, arrange, wrong, exit, noted: &[], says: &[], alone: false, after: |_| () }
+    Row {
+        name,
+        arrange,
+        wrong,
+        exit,
+        noted: &[],
+        says: &[],
+        health: None,
+        alone: false,
+        after: |_| (),
+    }
 }
 
 impl Row {
@@ -63,6 +74,11 @@ impl Row {
     /// Words of what is told, sentences and remedies.
     pub(super) fn saying(self, says: &'static [&'static str]) -> Self {
         Self { says, ..self }
+    }
+
+    /// What `/healthz?deep` calls it, for a monitoring program.
+    pub(super) fn in_health(self, state: &'static str) -> Self {
+        Self { health: Some(state), ..self }
     }
 
     /// With servers of its own, since they are changed.
@@ -267,6 +283,7 @@ impl World {
         }
         let unsaid = row.says.iter().filter(|words| !stdout.contains(*words));
         instead.extend(unsaid.map(|words| format!("it does not say {words:?}")));
+        instead.extend(row.health.and_then(|state| self.unlike_health(state)));
         instead.extend(self.betrayed(&report));
         instead.extend(self.leaks(&[&output.stdout, &output.stderr]));
         (row.after)(&mut self);
@@ -274,6 +291,37 @@ impl World {
             true => Ok(()),
             false => Err(format!("# {}: {}\n{}", row.name, instead.join("; "), said(&output))),
         }
+    }
+
+    /// What `/healthz` says, if it is anything else than this state; plainly in time, and deeply.
+    fn unlike_health(&self, state: &str) -> Option<String> {
+        let place = self.home.status()["listeners"]["status"].clone();
+        let ask = |what: &str, seconds: &str| {
+            let through = self.machine.as_ref().map(Machine::through).unwrap_or_default();
+            let words =
+                ["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", seconds];
+            let mut words = through.iter().map(String::as_str).chain(words);
+            let mut curl = Command::new(words.next().expect("curl at the least"));
+            let url = format!("http://{}/{what}", text(&place));
+            curl.args(words).args(["--write-out", "\n%{http_code}", &url]);
+            let said = process::run_well(&mut curl, b"", PATIENCE);
+            String::from_utf8(said).expect("UTF-8")
+        };
+        let deep = ask("healthz?deep", "30");
+        // It may know no better than what stands; it answers in time.
+        let plain = ask("healthz", "10");
+        let (body, code) = deep.rsplit_once('\n').expect("a code");
+        let body: Value = serde_json::from_str(body).unwrap_or_default();
+        let found = match body["problems"][0]["state"].as_str() {
+            Some(problem) => problem,
+            None => text(&body["accounts"][0]["state"]),
+        };
+        let is_right = found == state && code == if state == "ok" { "200" } else { "503" };
+        let own = [&deep, &plain].into_iter().find(|said| said.to_lowercase().contains("anna"));
+        if let Some(said) = own {
+            return Some(format!("/healthz tells whose account it is: {said}"));
+        }
+        (!is_right).then(|| format!("/healthz?deep does not say {state}: {deep}; plain: {plain}"))
     }
 
     /// What is in the report that is somebody's own.

@@ -33,7 +33,8 @@ pub(super) fn rows() -> Vec<Row> {
             gmail(world, DAY);
             lose(world, &[443, 993, 465, 587]);
         })
-        .saying(&["None of Google's servers"]),
+        .saying(&["None of Google's servers"])
+        .in_health("unreachable"),
         row(
             "everything but the web is lost",
             &[("imap_server", "unreachable"), ("smtp_server", "unreachable")],
@@ -42,27 +43,32 @@ pub(super) fn rows() -> Vec<Row> {
                 gmail(world, DAY);
                 lose(world, &[993, 465, 587]);
             },
-        ),
+        )
+        .in_health("unreachable"),
         row("port 993 is lost", &[("imap_server", "unreachable")], 1, |world| {
             gmail(world, DAY);
             lose(world, &[993]);
         })
-        .saying(&["Port 993 of imap.gmail.com"]),
+        .saying(&["Port 993 of imap.gmail.com"])
+        .in_health("imap_unreachable"),
         row("port 465 is lost and 587 isn't", &[("smtp_server", "unreachable")], 1, |world| {
             gmail(world, DAY);
             lose(world, &[465]);
         })
-        .saying(&["smtp = \\\"starttls://smtp.gmail.com:587\\\""]),
+        .saying(&["smtp = \\\"starttls://smtp.gmail.com:587\\\""])
+        .in_health("smtp_unreachable"),
         row("a port that is silent", &[("imap_server", "unreachable")], 1, |world| {
             let silent = TcpListener::bind("127.0.0.1:0").expect("a port");
             let port = silent.local_addr().expect("bound").port();
             world.configure(&format!("imap = \"localhost:{port}\""));
             world.keeps.push(Box::new(silent));
-        }),
+        })
+        .in_health("imap_unreachable"),
         row("a network with Gmail on it", &[], 0, |world| {
             world.arguments.push("--send".into());
             gmail(world, DAY);
-        }),
+        })
+        .in_health("ok"),
         row("no network at all", &[("sign_in_server", "dns")], 1, |world| {
             gmail(world, DAY);
             forget_names(world);
@@ -240,7 +246,8 @@ fn of_somebody_between() -> Vec<Row> {
                 kaspersky_reads_all(world, false);
             },
         )
-        .saying(&["Kaspersky stands between"]),
+        .saying(&["Kaspersky stands between"])
+        .in_health("unreachable"),
         row(
             "Avast reads along on 587, untrusted",
             &[("smtp_server", "tls_intercepted")],
@@ -254,7 +261,8 @@ fn of_somebody_between() -> Vec<Row> {
                 world.keeps.push(Box::new(middle));
             },
         )
-        .saying(&["Avast stands between"]),
+        .saying(&["Avast stands between"])
+        .in_health("smtp_untrusted"),
         row("a hotel's sign-in page", &[("sign_in_server", "tls_intercepted")], 1, |world| {
             let (middle, trusted) = on_network(world);
             let hotel = Authority::called("Hotel Bellevue");

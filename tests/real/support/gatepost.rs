@@ -337,7 +337,8 @@ pub(crate) fn configuration(bed: &Bed, provider: &str) -> String {
     let connections = if says("connections") { "" } else { "connections = 0\n" };
     keys.retain(|(key, _)| !says(key));
     let keys: String = keys.iter().map(|(key, value)| format!("{key} = {value:?}\n")).collect();
-    let listen = "[listen]\nimap = \"127.0.0.1:0\"\nsmtp = \"127.0.0.1:0\"\nstatus = \"\"\n";
+    let listen =
+        "[listen]\nimap = \"127.0.0.1:0\"\nsmtp = \"127.0.0.1:0\"\nstatus = \"127.0.0.1:0\"\n";
     let secrets =
         if provider.contains("[secrets]") { "" } else { "[secrets]\nkeychain = \"off\"\n" };
     format!("{listen}\n{secrets}\n[provider.gmail]\n{connections}{keys}{provider}\n")

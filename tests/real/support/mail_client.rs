@@ -171,7 +171,7 @@ impl Program for Script {
 impl Script {
     /// The script with what it is run by. What isn't Debian's is where `tests/clients/install.sh`
     /// put it.
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         let installed = project.join("target/clients");
         let script = project.join("tests/clients").join(self.0);
@@ -205,9 +205,24 @@ pub(crate) struct Held {
 
 impl Held {
     pub(crate) fn start(script: Script, settings: &Settings, folder: &Path) -> Self {
+        Self::begin("hold", script, settings, folder)
+    }
+
+    /// The same, by the task `wait`: it connects again when it has lost its connection, and leaves only
+    /// where a client would ask its person for a password.
+    pub(crate) fn waiting(script: Script, settings: &Settings, folder: &Path) -> Self {
+        Self::begin("wait", script, settings, folder)
+    }
+
+    /// What it has said besides, of lost connections above all.
+    pub(crate) fn said(&self) -> String {
+        fs::read_to_string(self.session.said()).expect("a file of ours")
+    }
+
+    fn begin(word: &str, script: Script, settings: &Settings, folder: &Path) -> Self {
         let session =
             ScriptSession { script, settings: settings.clone(), folder: folder.to_owned() };
-        let (client, lines) = session.start("hold");
+        let (client, lines) = session.start(word);
         Self { lines, known: Vec::new(), session, client }
     }
 

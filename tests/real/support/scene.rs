@@ -20,7 +20,7 @@ use super::{
     machine::Machine,
     mail_client::Settings,
     messages,
-    servers::Keyring,
+    servers::{Desktop, Keyring},
     windows::Windows,
     wire::Wire,
     within,
@@ -42,6 +42,8 @@ pub(crate) struct Setting {
     pub(crate) token_life: Option<Duration>,
     /// In the session of a person whose keyring is unlocked; else there is no keychain.
     pub(crate) keyring: bool,
+    /// On a desktop that shows notices, with the status page on.
+    pub(crate) desktop: bool,
     /// With the program for Windows in Wine, and Windows' keychain; needs `tests/windows/run`.
     pub(crate) windows: bool,
 }
@@ -71,6 +73,8 @@ pub(crate) struct Scene {
     pub(crate) password: String,
     /// The keychain, with [`Setting::keyring`].
     pub(crate) keyring: Option<Keyring>,
+    /// The desktop, with [`Setting::desktop`].
+    pub(crate) desktop: Option<Desktop>,
     /// The local passwords of others who have signed in.
     others: Vec<String>,
     pub(crate) bed: Bed,
@@ -88,17 +92,26 @@ impl Scene {
         }
         let keyring = setting.keyring.then(|| Keyring::unlocked(&bed.scratch("session")));
         let with_keychain = format!("{}\n[secrets]\nkeychain = \"auto\"\n", setting.provider);
+        let desktop = setting.desktop.then(|| Desktop::start(&bed.scratch("desktop")));
         let home = match &keyring {
             _ if setting.windows => {
                 Home::on_windows(&bed, "home", &with_keychain, &Windows::prepared())
             }
-            None => Home::new(&bed, "home", setting.provider),
+            None => {
+                let session = desktop.as_ref().map(Desktop::environment).unwrap_or_default();
+                Home::in_session(&bed, "home", setting.provider, session)
+            }
             Some(keyring) => Home::in_session(&bed, "home", &with_keychain, keyring.environment()),
         };
+        if setting.desktop {
+            let configured = configuration(&bed, setting.provider);
+            home.configure(&configured.replace("status = \"\"", "status = \"127.0.0.1:0\""));
+        }
         let password = sign_in(&home, ADDRESS, setting.password);
         let proxy = Some(home.run());
         let kept = keyring.iter().map(Keyring::secret).collect();
-        Self { proxy, home, password, others: Vec::new(), keyring, bed, kept, machine: None }
+        let (others, machine) = (Vec::new(), None);
+        Self { proxy, home, password, others, keyring, desktop, bed, kept, machine }
     }
 
     /// The running proxy.

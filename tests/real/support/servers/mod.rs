@@ -1,11 +1,14 @@
-//! Private Dovecots, a private Postfix and a private keyring: each an instance of its own with its own
+//! Private Dovecots, a private Postfix, a private keyring and a private desktop: each an instance of its own with its own
 //! folder, on free ports of 127.0.0.1 or a bus of its own, ended with the test. Their configuration
 //! lies in `tests/servers/`.
 
+mod bus;
+mod desktop;
 mod dovecot;
 mod ending;
 mod keyring;
 mod postfix;
+mod prometheus;
 
 use std::{
     fs,
@@ -18,10 +21,13 @@ use std::{
     time::Duration,
 };
 
+use bus::SessionBus;
+pub(crate) use desktop::Desktop;
 pub(crate) use dovecot::{Dovecot, MailStore, PLAIN_PASSWORD};
 pub(crate) use ending::Ending;
 pub(crate) use keyring::{Hold, Keyring, Login};
 pub(crate) use postfix::Postfix;
+pub(crate) use prometheus::Prometheus;
 
 use super::process;
 
