@@ -305,7 +305,7 @@ async function troubles(browser) {
 
     person.expected.push('net::ERR_CONNECTION_REFUSED');
     await ask('stop');
-    await person.page.getByText('Gatepost doesn’t answer any more').waitFor({ timeout: FRESH });
+    await person.page.locator('#away').waitFor({ timeout: FRESH });
     await person.look('away');
     await ask('start');
     await person.comeIn();
