@@ -62,7 +62,7 @@ async function refresh() {
         if (!answer.ok) return location.reload();
         text = await answer.text();
     } catch {
-        if (away.hidden) news.textContent = away.textContent;
+        if (away.hidden) news.textContent = away.querySelector('h1').textContent;
         away.hidden = false;
         return;
     }
