@@ -34,6 +34,8 @@ mod monitoring;
 mod notices;
 mod outages;
 mod outlook;
+mod page;
+mod page_users;
 mod round_trip;
 mod running;
 mod service;
