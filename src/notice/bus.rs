@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures_util::StreamExt;
+use zbus::proxy::OwnerChangedStream;
 use zbus::zvariant::Value;
 
 use super::{Notice, SIGN_IN_AGAIN, Unshown};
@@ -61,6 +62,8 @@ struct Server {
     notifications: NotificationsProxy<'static>,
     pressed: ActionInvokedStream,
     closed: NotificationClosedStream,
+    /// Another took its place, or nobody did.
+    replaced: OwnerChangedStream<'static>,
     /// It has buttons.
     has_actions: bool,
     /// It reads the body as markup.
@@ -100,6 +103,7 @@ impl Desktop {
         loop {
             let Some(server) = &mut self.server else { return std::future::pending().await };
             let (pressed, closed) = (&mut server.pressed, &mut server.closed);
+            let replaced = &mut server.replaced;
             tokio::select! {
                 // A press comes before the end that it brings.
                 biased;
@@ -120,6 +124,11 @@ impl Desktop {
                     }
                     None => self.server = None,
                 },
+                // Its notices are gone, and their numbers are others' by now.
+                _ = replaced.next() => {
+                    self.server = None;
+                    self.there.clear();
+                }
             }
         }
     }
@@ -159,10 +168,11 @@ impl Server {
         // Listened to before anything can be pressed.
         let pressed = notifications.receive_action_invoked().await?;
         let closed = notifications.receive_notification_closed().await?;
+        let replaced = notifications.inner().receive_owner_changed().await?;
         let capabilities = notifications.get_capabilities().await?;
         let has = |name: &str| capabilities.iter().any(|capability| capability == name);
         let (has_actions, has_markup) = (has("actions"), has("body-markup"));
-        Ok(Self { notifications, pressed, closed, has_actions, has_markup })
+        Ok(Self { notifications, pressed, closed, replaced, has_actions, has_markup })
     }
 }
 
