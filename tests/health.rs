@@ -248,6 +248,20 @@ async fn a_trouble_that_stands_is_looked_at_again_and_is_over_when_it_is() {
 }
 
 #[tokio::test]
+async fn a_blocked_port_stands_although_the_other_one_works() {
+    let world = open().await;
+    move_away(&world, "smtp");
+    let mut client = world.smtp().await;
+    client.ask("EHLO test").await;
+    let answer = client.sign_on(world.password.expose()).await;
+    assert!(answer.starts_with("421"), "{answer}");
+    drop(world.signed_on().await);
+    let monitor = Monitor::of(&world);
+    let (state, sentence) = monitor.state(None).await;
+    assert_eq!(state, "smtp_unreachable", "{sentence}");
+}
+
+#[tokio::test]
 async fn no_account_and_a_file_that_is_none_are_told() {
     let mut world = World::signed_out("").await;
     world.start();

@@ -6,10 +6,11 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use gatepost::certificate::{CertificateFolder, LocalCertificate};
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use gatepost::proxy::WarningKind;
+use rcgen::{CertificateParams, CertifiedKey, KeyPair, date_time_ymd, generate_simple_self_signed};
 use support::{Client, PATIENCE, TlsClient, World};
 
 /// What the tests add to a world's configuration.
@@ -175,6 +176,9 @@ async fn ones_own_certificate_is_taken_up_when_it_changes_and_sessions_go_on() {
     write(&first);
     configure(&world, IMPLICIT, "[certificate]\nfile = \"own.pem\"\nkey = \"own.key\"\n");
     world.server().reload().unwrap();
+    let shown = world.server().status();
+    assert!(shown.certificate.unwrap().is_own);
+    assert_eq!(shown.warnings, []);
     // It is trusted, as far as Gatepost can know.
     let mut client = connect(&world, "imap").await;
     assert!(client.line().await.contains(" STARTTLS "));
@@ -213,6 +217,43 @@ fn own() -> (String, String) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(vec!["mail.example.com".to_owned()]).unwrap();
     (cert.pem(), signing_key.serialize_pem())
+}
+
+#[tokio::test]
+async fn a_certificate_is_warned_of_before_it_ends_until_there_is_a_newer_one() {
+    let world = world(IMPLICIT, "").await;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
+    let local = world.server().status();
+    let ends_at = local.certificate.unwrap().ends_at;
+    assert!(!local.certificate.unwrap().is_own && ends_at > (now + days(3650)).as_secs());
+    assert_eq!(local.warnings, []);
+
+    let ends = (now + days(10)).as_secs();
+    let mut soon = CertificateParams::new(vec!["mail.example.com".to_owned()]).unwrap();
+    soon.not_after = date_time_ymd(1970, 1, 1) + Duration::from_secs(ends);
+    let key = KeyPair::generate().unwrap();
+    let (own_file, own_key) =
+        (world.folder.path().join("own.pem"), world.folder.path().join("own.key"));
+    std::fs::write(&own_file, soon.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(&own_key, key.serialize_pem()).unwrap();
+    configure(&world, "", "[certificate]\nfile = \"own.pem\"\nkey = \"own.key\"\n");
+    world.server().reload().unwrap();
+    let shown = world.server().status();
+    let certificate = shown.certificate.unwrap();
+    assert!(certificate.is_own && certificate.ends_at == ends, "{certificate:?}");
+    assert_eq!(shown.warnings[0].kind, WarningKind::CertificateEnds);
+    assert!(shown.warnings[0].sentence.contains("own.pem ends in 10 days"), "{shown:?}");
+
+    // No reload is needed for one that takes its place.
+    let (file, secret) = own();
+    std::fs::write(&own_key, secret).unwrap();
+    std::fs::write(&own_file, file).unwrap();
+    let begun = Instant::now();
+    while world.server().status().warnings != [] {
+        assert!(begun.elapsed() < PATIENCE, "it was not taken up");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test]

@@ -114,6 +114,7 @@ async fn serve(
     let desk = site.desk().clone();
     let page = move || desk.link().ok().map(|link| link.expose());
     let notices = Notices::begin(server.clone(), Box::new(page));
+    server.look_for_newer_versions();
     hints(&server);
     if let Some(account) = &log_wire {
         hint_of_wire_log(&server, account);

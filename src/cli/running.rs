@@ -52,7 +52,7 @@ impl Status {
         if self.json {
             put(&serde_json::to_string(&status).unwrap_or_default());
         } else {
-            show(&status);
+            lines(&status).iter().for_each(|line| put(line));
         }
         let needs = status.accounts.iter().any(|account| account.state == "needs_sign_in");
         Ok(if needs { Exit::NeedsSignIn.into() } else { ExitCode::SUCCESS })
@@ -90,33 +90,28 @@ impl Status {
     }
 }
 
-fn show(status: &ProxyStatus) {
-    put(&format!("Gatepost {} is running.", status.version));
-    for (service, address) in &status.listeners {
-        put(&format!("  {service:<6}{address}"));
-    }
-    for warning in status.warnings.iter().filter(|warning| warning.account.is_none()) {
-        put(&warning_line(warning));
-    }
-    for damage in &status.damaged {
-        put(damage);
-    }
+/// What a person is shown.
+fn lines(status: &ProxyStatus) -> Vec<String> {
+    let mut lines = vec![format!("Gatepost {} is running.", status.version)];
+    let listeners = status.listeners.iter();
+    lines.extend(listeners.map(|(service, address)| format!("  {service:<6}{address}")));
+    let about = |account: Option<&str>| {
+        let about = |warning: &&Warning| warning.account.as_deref() == account;
+        let found: Vec<_> = status.warnings.iter().filter(about).map(warning_line).collect();
+        found
+    };
+    lines.extend(about(None));
+    lines.extend(status.damaged.iter().cloned());
     if status.accounts.is_empty() && status.damaged.is_empty() {
-        put("No account yet: run `gatepost login you@gmail.com`.");
+        lines.push("No account yet: run `gatepost login you@gmail.com`.".to_owned());
     }
     for account in &status.accounts {
-        put(&account_line(account));
-        if let Some(line) = continuity_line(&account.continuity) {
-            put(&format!("    {line}"));
-        }
-        if let Some(trouble) = &account.trouble {
-            put(&format!("    {trouble}"));
-        }
-        let about = |warning: &&Warning| warning.account.as_deref() == Some(&account.address);
-        for warning in status.warnings.iter().filter(about) {
-            put(&format!("    {}", warning_line(warning)));
-        }
+        lines.push(account_line(account));
+        let more = continuity_line(&account.continuity).into_iter();
+        let more = more.chain(account.trouble.clone()).chain(about(Some(&account.address)));
+        lines.extend(more.map(|line| format!("    {line}")));
     }
+    lines
 }
 
 fn warning_line(warning: &Warning) -> String {
@@ -219,7 +214,7 @@ pub(super) fn stop(home: &Home) -> Result<ExitCode, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::proxy::{Sessions, Traffic};
+    use crate::proxy::{Sessions, Traffic, WarningKind};
 
     #[test]
     fn a_line_tells_all_of_an_account_and_who_waits() {
@@ -248,6 +243,34 @@ mod tests {
         );
         account.connections = Connections { in_use: 2, limit: None, waiting: 0 };
         assert!(account_line(&account).contains("sessions, 2 IMAP connections to Gmail; 1.5 MB"));
+    }
+
+    #[test]
+    fn what_had_better_be_done_stands_by_what_it_is_about() {
+        let warning = |account: Option<&str>, sentence: &str| Warning {
+            kind: WarningKind::Unused,
+            account: account.map(str::to_owned),
+            sentence: sentence.to_owned(),
+            remedy: "Do it.".to_owned(),
+        };
+        let account = |address: &str| AccountStatus {
+            address: address.to_owned(),
+            ..AccountStatus::default()
+        };
+        let status = ProxyStatus {
+            version: "1.0.0".to_owned(),
+            listeners: [("imap".to_owned(), "127.0.0.1:10143".to_owned())].into(),
+            accounts: vec![account("a@gmail.com"), account("b@gmail.com")],
+            warnings: vec![warning(Some("b@gmail.com"), "It ends."), warning(None, "All ends.")],
+            ..ProxyStatus::default()
+        };
+        let shown = lines(&status);
+        assert_eq!(
+            shown[..3],
+            ["Gatepost 1.0.0 is running.", "  imap  127.0.0.1:10143", "All ends. Do it."]
+        );
+        assert!(shown[3].starts_with("a@gmail.com: ") && shown[4].starts_with("b@gmail.com: "));
+        assert_eq!(shown[5..], ["    It ends. Do it."]);
     }
 
     #[test]

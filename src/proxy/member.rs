@@ -1,5 +1,6 @@
 //! One account in use: its tokens, its connection budget, its counters, and what is told of it.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -64,10 +65,16 @@ pub(super) struct Member {
     /// Let the program's own mail clients in.
     passes: Mutex<Vec<Pass>>,
     /// What went wrong last, and the grant that it was with.
-    last_trouble: Mutex<Option<(String, Trouble)>>,
+    last_trouble: Mutex<Option<Noted>>,
+    /// The same by protocol, for whoever looks whether it is still so: one that works says nothing of
+    /// the other.
+    standing: Mutex<BTreeMap<Protocol, Noted>>,
     /// Set when the account is forgotten: its sessions end.
     gone: watch::Sender<bool>,
 }
+
+/// What went wrong, and the grant that it was with.
+type Noted = (String, Trouble);
 
 /// One live session of an account; dropping it counts it out.
 pub(super) struct Presence {
@@ -158,7 +165,8 @@ impl Member {
             imap_bytes: Hours::default(),
             smtp_bytes: Hours::default(),
             passes: Mutex::default(),
-            last_trouble: Mutex::new(None),
+            last_trouble: Mutex::default(),
+            standing: Mutex::default(),
             gone: watch::Sender::new(false),
         }
     }
@@ -255,6 +263,12 @@ impl Member {
         self.news.served(protocol, trouble);
         let grant = self.account.record().grant_id().to_owned();
         let noted = trouble.map(|trouble| (grant, trouble.clone()));
+        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
+        match &noted {
+            Some(noted) => standing.insert(protocol, noted.clone()),
+            None => standing.remove(&protocol),
+        };
+        drop(standing);
         *self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner) = noted;
     }
 
@@ -282,17 +296,17 @@ impl Member {
         let _ = gone.wait_for(|gone| *gone).await;
     }
 
-    /// What went wrong last and has not gone right since.
+    /// What went wrong with one of the protocols and has not gone right since.
     pub(super) fn standing(&self) -> Option<Trouble> {
-        let trouble = self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        // What was wrong with an older grant is mended by the new one.
+        let standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
         let record = self.account.record();
-        trouble.filter(|(grant, _)| grant == record.grant_id()).map(|(_, it)| it)
+        standing.values().find_map(|noted| of_grant(record.grant_id(), noted.clone()))
     }
 
     pub(super) fn status(&self) -> AccountStatus {
         let record = self.account.record();
-        let trouble = self.standing();
+        let trouble = self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let trouble = trouble.and_then(|noted| of_grant(record.grant_id(), noted));
         // A limit of Gatepost's own says nothing of the provider.
         let is_away = trouble.as_ref().is_some_and(|trouble| !trouble.is_limit);
         let (state, expires_in, cause) = match self.tokens.show() {
@@ -357,6 +371,11 @@ impl Member {
             .map(|protocol| self.counter(protocol).load(Ordering::Relaxed));
         sessions.iter().any(|count| *count > 0) || used.elapsed() < KEEP_FRESH
     }
+}
+
+/// What was wrong with an older grant is mended by the new one.
+fn of_grant(grant_id: &str, (grant, trouble): Noted) -> Option<Trouble> {
+    (grant == grant_id).then_some(trouble)
 }
 
 impl Drop for Presence {

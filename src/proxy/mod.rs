@@ -58,6 +58,8 @@ pub use budget::Connections;
 pub use capacity::Limits;
 pub use continuity::Continuity;
 pub use events::{Event, EventKind, KEPT as EVENTS_KEPT};
+#[cfg(test)]
+pub(crate) use happening::{Happening, Part, Words};
 pub use inside::{Inside, UnlockTrouble};
 pub use listener::ListenError;
 pub use member::{AccountStatus, Sessions};
@@ -68,5 +70,9 @@ pub use traffic::{Hour, Traffic};
 #[cfg(test)]
 pub(crate) use trouble::{Goodbye, Protocol, Trouble, hint, no_tls};
 pub use upkeep::{CertificateStatus, Warning, WarningKind};
+#[cfg(test)]
+pub(crate) use upkeep::{
+    GrantFacts, certificate as certificate_warning, grant as grant_warnings, newer_version,
+};
 
 pub use crate::config::Allowances;

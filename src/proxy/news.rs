@@ -11,13 +11,11 @@ use crate::token::{Cause, Observer};
 
 /// A limit that is reached again and again is told no more often: Gmail's may last for a day.
 const LIMIT_AGAIN: Duration = Duration::from_secs(10 * 60);
-/// A mail program with a wrong password tries for as long as it runs: told at most this often at first,
-/// and ever more seldom.
-const WRONG_AGAIN: Duration = Duration::from_secs(60);
+/// A mail program with a wrong password tries for as long as it runs, and what ends one session ends
+/// others: told at most this often at first, and ever more seldom.
+const AGAIN: Duration = Duration::from_secs(60);
 /// The most seldom.
-const WRONG_AT_LEAST: Duration = Duration::from_secs(60 * 60);
-/// What ends one session ends others at the same time.
-const ENDED_AGAIN: Duration = Duration::from_secs(60);
+const AGAIN_AT_LEAST: Duration = Duration::from_secs(60 * 60);
 
 /// One account's.
 pub(super) struct News {
@@ -35,8 +33,8 @@ struct Known {
     tokens: Told,
     imap: Told,
     smtp: Told,
-    wrong: Option<Wrong>,
-    ended: Option<Instant>,
+    wrong: Pace,
+    ended: Pace,
 }
 
 /// What was told of a part, and is so still.
@@ -46,11 +44,9 @@ struct Told {
     limit: Option<Instant>,
 }
 
-#[derive(Debug)]
-struct Wrong {
-    told: Instant,
-    pause: Duration,
-}
+/// How often something is told that comes again and again.
+#[derive(Debug, Default)]
+struct Pace(Option<(Instant, Duration)>);
 
 impl News {
     pub(super) fn new(journal: Arc<Journal>, account: Arc<Account>) -> Self {
@@ -95,19 +91,19 @@ impl News {
 
     /// A mail program came with a wrong password.
     pub(super) fn wrong_password(&self) {
-        if self.with(|known| known.wrong_password(Instant::now())) {
+        if self.with(|known| known.wrong.is_due(Instant::now())) {
             self.tell(Happening::WrongPassword);
         }
     }
 
     /// A mail program came with the right one.
     pub(super) fn right_password(&self) {
-        self.with(|known| known.wrong = None);
+        self.with(|known| known.wrong = Pace::default());
     }
 
     /// A session had to be ended.
     pub(super) fn session_ended(&self, protocol: Protocol, why: &str) {
-        if self.with(|known| known.session_ended(Instant::now())) {
+        if self.with(|known| known.ended.is_due(Instant::now())) {
             self.tell(Happening::Ended(protocol, why));
         }
     }
@@ -193,30 +189,27 @@ impl Known {
         self.told(part).trouble.take() == Some(EventKind::Unreachable)
     }
 
-    fn wrong_password(&mut self, now: Instant) -> bool {
-        let pause = match &self.wrong {
-            None => WRONG_AGAIN,
-            Some(wrong) if now.duration_since(wrong.told) < wrong.pause => return false,
-            Some(wrong) => (wrong.pause * 2).min(WRONG_AT_LEAST),
-        };
-        self.wrong = Some(Wrong { told: now, pause });
-        true
-    }
-
-    fn session_ended(&mut self, now: Instant) -> bool {
-        if self.ended.is_some_and(|at| now.duration_since(at) < ENDED_AGAIN) {
-            return false;
-        }
-        self.ended = Some(now);
-        true
-    }
-
     fn told(&mut self, part: Part) -> &mut Told {
         match part {
             Part::Tokens => &mut self.tokens,
             Part::Mail(Protocol::Imap) => &mut self.imap,
             Part::Mail(Protocol::Smtp) => &mut self.smtp,
         }
+    }
+}
+
+impl Pace {
+    /// True if it is time to tell it.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let pause = match self.0 {
+            None => AGAIN,
+            Some((told, pause)) if now.duration_since(told) < pause => return false,
+            // It had ended.
+            Some((told, pause)) if now.duration_since(told) > 2 * pause => AGAIN,
+            Some((_, pause)) => (pause * 2).min(AGAIN_AT_LEAST),
+        };
+        self.0 = Some((now, pause));
+        true
     }
 }
 
@@ -267,28 +260,29 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_password_is_told_ever_more_seldom() {
-        let (mut known, begun) = (Known::default(), Instant::now());
+    fn what_comes_again_and_again_is_told_ever_more_seldom() {
+        let (mut pace, begun) = (Pace::default(), Instant::now());
         let mut told = Vec::new();
         for minute in 0..400 {
             // Twice a minute.
             let now = begun + Duration::from_secs(60 * minute);
-            if known.wrong_password(now) {
+            if pace.is_due(now) {
                 told.push(minute);
             }
-            assert!(!known.wrong_password(now + Duration::from_secs(30)));
+            assert!(!pace.is_due(now + Duration::from_secs(30)));
         }
         assert_eq!(told, [0, 1, 3, 7, 15, 31, 63, 123, 183, 243, 303, 363]);
-        known.wrong = None;
-        assert!(known.wrong_password(begun));
+        // It was quiet for hours.
+        let later = begun + Duration::from_secs(60 * 600);
+        assert!(pace.is_due(later) && pace.is_due(later + AGAIN));
     }
 
     proptest! {
         /// Whatever comes in whatever order: no outage is told twice, and none ends that was not told.
         #[test]
-        fn outages_and_their_ends_take_turns(steps in prop::collection::vec((any::<bool>(), 0..2), 0..60)) {
+        fn outages_and_their_ends_take_turns(steps in prop::collection::vec((any::<bool>(), 0..2_usize), 0..60)) {
             let (mut known, now) = (Known::default(), Instant::now());
-            let mut told = [Vec::new(), Vec::new()];
+            let mut told: [Vec<&str>; 2] = Default::default();
             for (is_ill, which) in steps {
                 let part = [IMAP, SMTP][which];
                 if is_ill && known.fares_ill(part, EventKind::Unreachable, now) {

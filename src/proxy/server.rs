@@ -156,8 +156,6 @@ impl Server {
         });
         server.serve(bound);
         server.journal.tell(None, Happening::Started);
-        let (changes, newer) = (server.settings.subscribe(), server.newer_version.clone());
-        tokio::spawn(versions::watch(changes, newer, server.stopping.subscribe()));
         tokio::spawn(awake::watch(server.woke.clone()));
         Ok(server)
     }
@@ -259,6 +257,12 @@ impl Server {
     /// What happens from now on.
     pub fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.journal.subscribe()
+    }
+
+    /// Looks for newer versions from now on, where the configuration says whom to ask; until it stops.
+    pub fn look_for_newer_versions(&self) {
+        let (changes, newer) = (self.settings.subscribe(), self.newer_version.clone());
+        tokio::spawn(versions::watch(changes, newer, self.stopping.subscribe()));
     }
 
     fn certificate(&self) -> Option<CertificateStatus> {

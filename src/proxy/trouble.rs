@@ -17,7 +17,7 @@ use crate::upstream::{Refusal, UpstreamError};
 const NEXT_SIGN_ON: &str = "Nothing to do: the next sign-on tries again.";
 
 /// What is spoken on a listener and in a session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Protocol {
     Imap,
     Smtp,

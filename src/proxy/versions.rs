@@ -195,6 +195,7 @@ mod tests {
         let asked = asked.await.unwrap();
         let mut lines: Vec<&str> = asked[0].trim_end().split("\r\n").collect();
         lines.retain(|line| !line.starts_with("host: "));
-        assert_eq!(lines, ["GET /latest HTTP/1.1", "user-agent: gatepost", "accept: */*"]);
+        lines.sort_unstable();
+        assert_eq!(lines, ["GET /latest HTTP/1.1", "accept: */*", "user-agent: gatepost"]);
     }
 }

@@ -34,6 +34,7 @@ mod monitoring;
 mod notices;
 mod outages;
 mod outlook;
+mod page;
 mod round_trip;
 mod running;
 mod service;

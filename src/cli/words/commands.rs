@@ -22,9 +22,11 @@ use crate::cli::signing_in::PROVING;
 use crate::config::{ClientFileError, HomeError};
 use crate::protocol::intruder::Intruder;
 use crate::proxy::{
-    AccountStatus, Connections, Continuity, Limits, Protocol, Sessions, Traffic, hint, no_tls,
+    AccountStatus, CertificateStatus, Connections, Continuity, EventKind, GrantFacts, Happening,
+    Limits, Part, Protocol, Sessions, Traffic, Trouble, Warning, WarningKind, Words,
+    certificate_warning, grant_warnings, hint, newer_version, no_tls,
 };
-use crate::token::{ANOTHER_SIGN_IN, NOT_THE_ADDRESS};
+use crate::token::{ANOTHER_SIGN_IN, Cause, NOT_THE_ADDRESS};
 
 pub(super) fn chapter() -> String {
     let mut chapter = Chapter::default();
@@ -198,6 +200,77 @@ pub(super) fn log() -> String {
     chapter.0
 }
 
+/// What happened lately, and what had better be done ahead.
+fn news(chapter: &mut Chapter) {
+    chapter.heading("Events, beside trouble, whose words stand above");
+    let (ended, away) = (&Cause::GrantEnded { testing: true }, &Cause::Busy);
+    let full = &Trouble::no_connection_left(12);
+    let mut happenings = every![Happening<'_>:
+        Happening::Started => Happening::Started,
+        Happening::SignedIn => Happening::SignedIn,
+        Happening::SignedInAgain => Happening::SignedInAgain,
+        Happening::NeedsSignIn(_) => Happening::NeedsSignIn(ended),
+        Happening::NoToken(_) => Happening::NoToken(away),
+        Happening::Trouble(..) => Happening::Trouble(EventKind::Limit, full),
+        Happening::Recovered(_) => Happening::Recovered(Part::Tokens),
+        Happening::WrongPassword => Happening::WrongPassword,
+        Happening::Ended(..) =>
+            Happening::Ended(Protocol::Imap, "a command was under way that may not be repeated"),
+        Happening::Forgotten => Happening::Forgotten,
+        Happening::Reloaded(_) => Happening::Reloaded(2),
+        Happening::NotReloaded(_) => Happening::NotReloaded(
+            "config.toml, line 1, lissen: no such key; did you mean “listen”?"),
+    ];
+    happenings.push(Happening::Recovered(Part::Mail(Protocol::Imap)));
+    for happening in happenings {
+        let Words { kind, sentence, remedy } = happening.words(YOU);
+        // The version would have to be changed here with each release.
+        let sentence = sentence.replace(env!("CARGO_PKG_VERSION"), "0.1.0");
+        let kind = serde_json::to_string(&kind).unwrap();
+        let kind = kind.trim_matches('"');
+        match remedy {
+            Some(remedy) => chapter.told(&sentence, &remedy, kind),
+            None => chapter.line(format!("{sentence} [{kind}]")),
+        };
+    }
+    chapter.heading("Warnings");
+    let day = 24 * 60 * 60;
+    let now = 1000 * day;
+    let grant = |ends_at, granted| {
+        let facts =
+            GrantFacts { address: YOU, granted, ends_at, last_used: None, has_ended: false };
+        grant_warnings(now, facts)
+    };
+    let certificate = |is_own| {
+        let status = CertificateStatus { ends_at: now + 20 * day, is_own };
+        certificate_warning(now, status, is_own.then(|| Path::new("mail.pem")))
+    };
+    let warnings = every![WarningKind:
+        WarningKind::GrantEnds => WarningKind::GrantEnds,
+        WarningKind::CertificateEnds => WarningKind::CertificateEnds,
+        WarningKind::Unused => WarningKind::Unused,
+        WarningKind::NewerVersion => WarningKind::NewerVersion,
+        // In the words of whoever opens that port.
+        WarningKind::StatusPortTaken => WarningKind::StatusPortTaken,
+    ];
+    for kind in warnings {
+        let told = match kind {
+            WarningKind::GrantEnds => grant(Some(now + 26 * 60 * 60), now),
+            WarningKind::CertificateEnds => {
+                [false, true].into_iter().filter_map(certificate).collect()
+            }
+            WarningKind::Unused => grant(None, now - 160 * day),
+            WarningKind::NewerVersion => vec![newer_version("9.0.0")],
+            WarningKind::StatusPortTaken => Vec::new(),
+        };
+        for Warning { kind, sentence, remedy, .. } in told {
+            let sentence = sentence.replace(env!("CARGO_PKG_VERSION"), "0.1.0");
+            let kind = serde_json::to_string(&kind).unwrap();
+            chapter.told(&sentence, &remedy, kind.trim_matches('"'));
+        }
+    }
+}
+
 pub(super) fn status() -> String {
     let mut chapter = Chapter::default();
     chapter.heading("The states of an account");
@@ -220,6 +293,7 @@ pub(super) fn status() -> String {
             trouble: None,
         }));
     }
+    news(&mut chapter);
     chapter.heading("Files that are no accounts");
     for error in rooms::store_errors() {
         chapter.line(error.in_full());

@@ -36,6 +36,7 @@ pub(super) fn listen() -> Listen {
         imaps: None,
         smtps: None,
         status: endpoint(10180),
+        status_is_named: false,
         allow_from: Vec::new(),
     }
 }
@@ -197,6 +198,7 @@ pub(super) fn account(address: &str) -> AccountStatus {
         bytes_down: 250_000_000,
         bytes_up: 36_000_000,
         trouble: None,
+        since_start: today,
         hours,
         today,
         last_used: Some(NOW - 130),

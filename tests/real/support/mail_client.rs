@@ -171,7 +171,7 @@ impl Program for Script {
 impl Script {
     /// The script with what it is run by. What isn't Debian's is where `tests/clients/install.sh`
     /// put it.
-    fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         let installed = project.join("target/clients");
         let script = project.join("tests/clients").join(self.0);
