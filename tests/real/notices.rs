@@ -175,6 +175,22 @@ fn a_notice_goes_when_the_person_signs_in_elsewhere_and_each_grant_has_its_own()
     });
 }
 
+/// As a service that the system starts at log-in often is.
+#[test]
+fn a_proxy_that_knows_no_screen_has_the_desktop_open_the_page() {
+    on_a_desktop().play(LIMIT, |scene| {
+        let portal = desktop(scene).open_for_others();
+        scene.while_stopped(|scene| scene.home.start_through(&["env", "-u", "DISPLAY"]));
+        drop(scene.signed_on());
+        revoke(scene);
+        assert!(process::until(A_STEP, || desktop(scene).shown() == 1), "{}", scene.log());
+        desktop(scene).click();
+        assert!(process::until(A_STEP, || portal.opened().len() == 1), "{}", scene.log());
+        assert_eq!(desktop(scene).opened(), [""; 0], "and from here as well");
+        sign_in_on_the_page(scene, &portal.opened()[0]);
+    });
+}
+
 #[test]
 fn without_anybody_to_show_it_nothing_is_said_and_later_it_is_shown() {
     on_a_desktop().play(LIMIT, |scene| {
