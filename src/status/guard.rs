@@ -101,11 +101,12 @@ fn host(headers: &HeaderMap) -> Option<Authority> {
     (all.next().is_none() && !host.as_str().contains('@')).then_some(host)
 }
 
-/// The browser's own defences, on each answer. `authorize`: where a sign-in's form ends.
+/// The browser's own defences, on each answer. `authorize`: where a sign-in's form leads; a provider that
+/// asks nothing sends it on, within the same step, to the port on which the sign-in waits.
 pub(super) fn harden(headers: &mut HeaderMap, authorize: Option<&str>) {
     let policy = format!(
         "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
-         form-action 'self' {}; base-uri 'none'; frame-ancestors 'none'",
+         form-action 'self' {} http://127.0.0.1:*; base-uri 'none'; frame-ancestors 'none'",
         authorize.unwrap_or_default()
     );
     let policy = HeaderValue::from_str(&policy)

@@ -37,6 +37,9 @@ const FORM: usize = 16 * 1024;
 /// The visit's cookie. Cookies know no ports: the name is to be nobody else's on this machine.
 const COOKIE: &str = "gatepost-visit";
 
+/// What begins the paths of style, script and icon.
+const ASSETS: &str = "/assets/";
+
 /// What each handler gets.
 #[derive(Clone)]
 pub(super) struct Shared {
@@ -72,7 +75,12 @@ fn is_for_programs(path: &str) -> bool {
 
 async fn guarded(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     let is_for_programs = is_for_programs(request.uri().path());
-    let mut response = match guard::judge(&request, shared.ends, is_for_programs) {
+    let verdict = match request.uri().path().starts_with(ASSETS) {
+        // They say nothing of anybody, and the pages that refuse are shown with them.
+        true => Verdict::Good,
+        false => guard::judge(&request, shared.ends, is_for_programs),
+    };
+    let mut response = match verdict {
         Verdict::Good => next.run(request).await,
         Verdict::Elsewhere(url) => guard::see_other(&url),
         // RFC 9110 §15.5.20: this server is not that host.

@@ -53,6 +53,7 @@ class Person {
             const text = message.text();
             const isFault = ['error', 'warning'].includes(message.type());
             if (isFault && !person.expected.some((words) => text.includes(words))) {
+                console.error(text);
                 person.faults.push(`${message.page()?.url()}: ${text}`);
             }
         });
@@ -161,6 +162,7 @@ async function strangers(browser) {
     await stranger.look('link-used-up');
 
     stranger.expecting(421);
+    stranger.expected.push("the URL's origin was untrustworthy");
     await stranger.page.goto(`http://${REBOUND}:${port}/`);
     await stranger.heading('This is not the address of this page');
     await stranger.look('wrong-host');
@@ -305,7 +307,7 @@ async function troubles(browser) {
 
     person.expected.push('net::ERR_CONNECTION_REFUSED');
     await ask('stop');
-    await person.page.getByText('Gatepost doesn’t answer any more').waitFor({ timeout: FRESH });
+    await person.page.locator('#away').waitFor({ timeout: FRESH });
     await person.look('away');
     await ask('start');
     await person.comeIn();
@@ -316,7 +318,7 @@ async function troubles(browser) {
     await person.look('unreachable');
     await ask('google-back', password);
     await person.state('Ready');
-    await person.page.getByText('Google can be reached again').first().waitFor({ timeout: FRESH });
+    await person.page.getByText('gives tokens for the account again').waitFor({ timeout: FRESH });
     await person.leave();
 }
 
@@ -457,7 +459,16 @@ async function main() {
             `--host-resolver-rules=MAP ${REBOUND} 127.0.0.1`,
         ],
     });
-    await journeys[process.argv[2]](browser);
+    try {
+        await journeys[process.argv[2]](browser);
+    } catch (error) {
+        for (const context of browser.contexts()) {
+            for (const page of context.pages()) {
+                console.error(page.url(), await page.textContent('main').catch(String));
+            }
+        }
+        throw error;
+    }
     await browser.close();
     process.exit(0);
 }

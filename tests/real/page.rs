@@ -96,6 +96,8 @@ struct World {
     proxy: Option<Proxy>,
     /// What a mail program holds open.
     mail_program: Vec<Wire>,
+    /// What it has signed on with.
+    password: String,
     home: Arc<Home>,
     bed: Bed,
 }
@@ -127,7 +129,8 @@ impl World {
         fs::set_permissions(&opener, fs::Permissions::from_mode(0o755)).expect("a file of ours");
         let path = format!("{}:/usr/bin:/bin", programs.display());
         let home = Home::in_session(&bed, "home", "", vec![("PATH".to_owned(), path)]);
-        let mut world = Self { proxy: None, mail_program: Vec::new(), home, bed };
+        let mut world =
+            Self { proxy: None, mail_program: Vec::new(), password: String::new(), home, bed };
         world.configure(true);
         world.proxy = Some(world.home.run());
         world
@@ -175,11 +178,8 @@ impl World {
             }
             "end-grant" => {
                 self.bed.google.revoke_grants();
-                self.bed.dovecot.kick(ADDRESS);
-                // Some mail program comes, and Gatepost finds out.
-                self.mail_program.clear();
-                self.home.succeeds(&["reload"]);
-                self.knock();
+                // The next that comes finds out.
+                self.try_to_sign_on(&self.password);
             }
             "slow" => self.bed.google.fail_token(TokenFault::Slow(SLOW), Times::Next(1)),
             "consent-at-once" => self.bed.google.set_consent(Consent::AtOnce),
@@ -221,6 +221,7 @@ impl World {
         wire.command("a2", "SELECT INBOX");
         wire.command("a3", "FETCH 1:* BODY.PEEK[]");
         self.mail_program.push(wire);
+        password.clone_into(&mut self.password);
     }
 
     /// A mail program tries, and is told why not.

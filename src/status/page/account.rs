@@ -4,6 +4,7 @@ use super::chart::Chart;
 use super::prose::{Prose, prose, prose_beside_button};
 use super::words::{Moment, ago, bytes, count, grouped, lasts, percent, share};
 use crate::proxy::{AccountStatus, Allowances, Connections, Continuity, Event, EventKind, Status};
+use crate::sentence;
 
 /// How well something is: by a colour, a mark and, next to them, words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,7 +129,7 @@ fn trouble(account: &AccountStatus, events: &[Event]) -> (Prose, Prose) {
         ),
         _ => {
             let trouble = account.trouble.as_deref().unwrap_or_default();
-            (prose_beside_button(trouble, address), Prose::new())
+            (prose_beside_button(&sentence::plain(trouble), address), Prose::new())
         }
     }
 }
@@ -254,7 +255,8 @@ impl Happened {
         Self {
             at: Moment::of(event.at),
             tone,
-            account: event.account.clone(),
+            // Some sentences have it themselves.
+            account: event.account.clone().filter(|it| !event.sentence.contains(it.as_str())),
             sentence: prose(&event.sentence),
             remedy: match &event.account {
                 Some(address) => prose_beside_button(remedy, address),

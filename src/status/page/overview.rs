@@ -94,7 +94,10 @@ impl Overview {
             lead: prose(&lead),
             warnings: warnings
                 .map(|warning| Warned {
-                    account: warning.account.clone(),
+                    account: warning
+                        .account
+                        .clone()
+                        .filter(|it| !warning.sentence.contains(it.as_str())),
                     sentence: prose(&warning.sentence),
                     remedy: match &warning.account {
                         Some(address) => prose_beside_button(&warning.remedy, address),

@@ -48,23 +48,26 @@ function show(fresh) {
     }
     if (document.title !== fresh.title) {
         document.title = fresh.title;
-        news.textContent = fresh.getElementById('verdict').textContent;
+        news.textContent = document.getElementById('verdict').textContent;
     }
 }
 
 async function refresh() {
     if (document.hidden) return;
     const away = document.getElementById('away');
+    let text;
     try {
-        const answer = await fetch('/fragment', { headers: { accept: 'text/html' } });
-        // The session is over: the page itself says what to do.
-        if (!answer.ok || answer.redirected) return location.reload();
-        show(new DOMParser().parseFromString(await answer.text(), 'text/html'));
-        away.hidden = true;
+        const answer = await fetch('/fragment');
+        // The visit is over: the page itself says what to do.
+        if (!answer.ok) return location.reload();
+        text = await answer.text();
     } catch {
-        if (away.hidden) news.textContent = away.textContent;
+        if (away.hidden) news.textContent = away.querySelector('h1').textContent;
         away.hidden = false;
+        return;
     }
+    away.hidden = true;
+    show(new DOMParser().parseFromString(text, 'text/html'));
 }
 
 document.addEventListener('click', async ({ target }) => {

@@ -64,3 +64,125 @@ fn write_out() {
         std::fs::write(assets.join(name), asset(name).unwrap().contents).unwrap();
     }
 }
+
+/// What a person reads, a line an element; what only a screen reader says stands in it too.
+fn text(page: &str) -> String {
+    let body = page.split_once("<body>").unwrap().1;
+    let mut text = String::new();
+    for part in body.split('<').skip(1) {
+        let (tag, words) = part.split_once('>').unwrap();
+        let name = tag.trim_start_matches('/').split([' ', '/']).next().unwrap();
+        // Within a line.
+        if !["a", "code", "span", "strong", "small", "time"].contains(&name) {
+            text.push('\n');
+        }
+        text.push_str(words);
+    }
+    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn all_words() {
+    let pages = pages();
+    let words = pages.iter().map(|(name, page)| format!("=== {name}\n{}\n", text(page)));
+    insta::assert_snapshot!(words.collect::<String>());
+}
+
+#[test]
+fn nothing_in_a_page_needs_more_than_the_strictest_policy() {
+    for (name, page) in pages() {
+        for inline in [" style=", " onclick=", " onload=", "<style", "<script>", "javascript:"] {
+            assert!(!page.contains(inline), "{inline} in {name}");
+        }
+        assert_eq!(page.matches("<script").count(), 1, "{name}");
+        assert!(!page.contains("http:") && !page.contains("https:"), "{name} leads away");
+    }
+}
+
+#[test]
+fn every_form_brings_the_visits_token_back() {
+    for (name, page) in pages() {
+        for form in page.split("<form ").skip(1) {
+            let form = form.split("</form>").next().unwrap();
+            assert!(
+                form.starts_with("method=\"post\"") || form.contains("method=\"post\""),
+                "{name}"
+            );
+            assert!(form.contains("name=\"csrf\" value=\"c5rf\""), "{name}: {form}");
+        }
+    }
+}
+
+#[test]
+fn what_comes_from_outside_is_escaped() {
+    let evil = "<script>alert(1)</script>\"'&";
+    let anna = "\"><b>@example.com";
+    let mut status = troubled();
+    let account = &mut status.accounts[0];
+    (account.address, account.trouble) = (anna.to_owned(), Some(evil.to_owned()));
+    account.state = evil.to_owned();
+    status.damaged = vec![evil.to_owned()];
+    status.version = evil.to_owned();
+    status.newer_version = Some(evil.to_owned());
+    status.listeners.insert(evil.to_owned(), evil.to_owned());
+    for event in &mut status.events {
+        (event.account, event.remedy) = (Some(anna.to_owned()), Some(format!("`{evil}`")));
+        event.sentence = evil.to_owned();
+    }
+    for warning in &mut status.warnings {
+        (warning.account, warning.remedy) = (Some(anna.to_owned()), evil.to_owned());
+        warning.sentence = evil.to_owned();
+    }
+    let view = view(status, true);
+    let failed = Message::Failed { sentence: evil, remedy: evil };
+    let not_signed_in = Message::NotSignedIn {
+        address: &address("<b>@example.com"),
+        sentence: evil,
+        remedy: evil,
+        csrf: &csrf(),
+    };
+    let pages = [
+        overview(&view),
+        fragment(&view),
+        message(&failed),
+        message(&not_signed_in),
+        settings(&address("<b>@example.com"), &listen(), &well()),
+        forget(&address("<b>@example.com"), &csrf()),
+    ];
+    for page in pages {
+        assert!(!page.contains("<script>") && !page.contains("<b>"), "{page}");
+        assert!(!page.contains("\"><"), "an attribute is left early: {page}");
+    }
+}
+
+#[test]
+fn who_needs_a_person_comes_first_and_keeps_its_ids() {
+    let mut status = troubled();
+    status.accounts.rotate_left(1);
+    let page = overview(&view(status, true));
+    let headings: Vec<_> = page.split("<h3 id=\"account-").skip(1).map(|it| &it[..1]).collect();
+    assert_eq!(headings, ["3", "1", "2"]);
+    let first = page.find("class=\"first\"").unwrap();
+    assert!(first < page.find("<h3 id=\"account-1").unwrap(), "its button comes first");
+}
+
+#[test]
+fn a_remedy_that_the_button_is_never_has_one_type_the_command() {
+    use crate::token::Cause;
+    let causes = [
+        Cause::GrantEnded { testing: false },
+        Cause::GrantEnded { testing: true },
+        Cause::SessionPolicy,
+    ];
+    for cause in causes {
+        let mut status = well();
+        let account = &mut status.accounts[0];
+        account.state = "needs_sign_in".to_owned();
+        account.trouble = Some(format!("{} {}", cause.sentence(), cause.remedy(ANNA)));
+        let page = overview(&view(status, true));
+        let why = page.split("class=\"why").nth(1).unwrap().split("</div>").next().unwrap();
+        assert!(why.contains("ress “Sign in again”"), "{why}");
+        assert!(!why.contains("gatepost login"), "{why}");
+    }
+}
