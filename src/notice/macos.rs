@@ -46,11 +46,9 @@ impl Desktop {
     }
 
     /// What was delivered can't be taken away by this library.
-    #[expect(clippy::unused_async, reason = "others wait for their desktop")]
     pub(super) async fn withdraw(&mut self, _account: &str) {}
 
     /// The browser is started as by any program.
-    #[expect(clippy::unused_async, reason = "others ask their desktop")]
     pub(super) async fn open(&mut self, _url: &Url) -> bool {
         false
     }

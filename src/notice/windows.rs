@@ -44,11 +44,9 @@ impl Desktop {
     }
 
     /// A toast can't be taken away by this library; pressed late, it opens a page that says all is well.
-    #[expect(clippy::unused_async, reason = "others wait for their desktop")]
     pub(super) async fn withdraw(&mut self, _account: &str) {}
 
     /// The browser is started as by any program.
-    #[expect(clippy::unused_async, reason = "others ask their desktop")]
     pub(super) async fn open(&mut self, _url: &Url) -> bool {
         false
     }
