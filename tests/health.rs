@@ -226,9 +226,9 @@ async fn what_a_provider_says_is_told_and_not_asked_for_again_during_its_pause()
             let found = monitor.state(query).await;
             assert_eq!(found.0, state, "{}", found.1);
         }
-        // Where a person must act there is no pause, and one look.
-        let asked = usize::from(state == "imap_refused");
-        assert_eq!(world.google.imap().connections_so_far(), connections + asked, "{said}");
+        // Both times one look at the most; Gmail's day of traffic has a pause of a minute.
+        let asked = world.google.imap().connections_so_far() - connections;
+        assert!(asked <= usize::from(!said.contains("OVERQUOTA")), "{asked}: {said}");
     }
 }
 

@@ -250,7 +250,7 @@ async fn a_certificate_is_warned_of_before_it_ends_until_there_is_a_newer_one() 
     std::fs::write(&own_key, secret).unwrap();
     std::fs::write(&own_file, file).unwrap();
     let begun = Instant::now();
-    while world.server().status().warnings != [] {
+    while !world.server().status().warnings.is_empty() {
         assert!(begun.elapsed() < PATIENCE, "it was not taken up");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

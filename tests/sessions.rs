@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use gatepost::demo::faults::Times;
 use gatepost::demo::smtp::Stage;
+use gatepost::proxy::EventKind;
 use support::{Client, World, YOU, free_port};
 use tokio::io::AsyncWriteExt;
 
@@ -167,6 +168,11 @@ async fn the_ends_of_sessions_are_told() {
     let heard = client.rest().await;
     assert!(heard.starts_with("* BYE The connection to the mail server was lost: "), "{heard}");
     assert!(heard.contains(" (Gatepost session "), "{heard}");
+    // It is an event; another that follows soon is not.
+    let mut events = world.server().events();
+    events.retain(|event| event.kind == EventKind::Ended);
+    assert_eq!(events.len(), 1, "{events:?}");
+    assert!(events[0].sentence.starts_with("An IMAP session had to be ended: "), "{events:?}");
     let told = "The mail server has closed the connection (Gatepost session ";
     let mut client = world.smtp_signed_on().await;
     world.google.smtp().reset_connections();

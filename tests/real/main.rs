@@ -35,6 +35,7 @@ mod notices;
 mod outages;
 mod outlook;
 mod page;
+mod page_users;
 mod round_trip;
 mod running;
 mod service;

@@ -203,12 +203,19 @@ pub fn free_port() -> u16 {
 
 /// A browser: it follows redirects, and trusts nobody in particular.
 pub fn browser() -> reqwest::Client {
+    http().build().unwrap()
+}
+
+/// One that shows where it is sent.
+pub fn browser_without_redirects() -> reqwest::Client {
+    http().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+fn http() -> reqwest::ClientBuilder {
     let tls = gatepost::tls::client_config(None).unwrap();
     reqwest::Client::builder()
         .tls_backend_preconfigured(tokio_rustls::rustls::ClientConfig::clone(&tls))
         .no_proxy()
-        .build()
-        .unwrap()
 }
 
 /// A mail client that speaks by the line.
