@@ -90,10 +90,6 @@ class Person {
         await this.page.locator('.state', { hasText: words }).first().waitFor({ timeout: FRESH });
     }
 
-    async path() {
-        return new URL(this.page.url()).pathname;
-    }
-
     // An answer that isn't a success leaves a line on the console.
     expecting(status) {
         this.expected.push(`the server responded with a status of ${status}`);
@@ -129,6 +125,7 @@ class Person {
         await this.page.emulateMedia({ colorScheme: 'light', forcedColors: 'active' });
         await this.picture(`${name}-forced-colours`);
         await this.page.emulateMedia({ forcedColors: 'none' });
+        await this.page.setViewportSize({ width: 640, height: 800 });
         const tooWide = await this.page.evaluate(() => {
             document.documentElement.style.fontSize = '200%';
             return document.documentElement.scrollWidth - window.innerWidth;
@@ -203,9 +200,8 @@ async function addAndSetUp(browser) {
     assert.equal(await person.page.getByLabel('Gmail address').count(), 0);
     await person.look('no-client');
     await ask('client');
-    await person.heading('No account yet').catch(() => {});
-    await person.page.reload();
     await person.heading('No account yet');
+    await person.page.getByLabel('Gmail address').waitFor();
     await person.look('empty');
 
     const password = await add(person);
@@ -274,16 +270,14 @@ async function signInAgain(browser) {
     await person.look('needs-sign-in');
 
     const again = person.button(`Sign in again as ${ADDRESS}`);
+    person.expecting(400);
     await again.click();
     await person.button('Cancel').click();
     await person.link('Back to Gatepost').click();
     await person.heading('You are not signed in');
     await person.look('not-signed-in');
     await again.click();
-    await ask('slow');
     await person.button('Allow').click();
-    await person.link('Back to Gatepost').click({ noWaitAfter: true }).catch(() => {});
-    await person.heading('You are signed in');
     await person.page.getByText('The local password stays as it is').waitFor();
     await person.look('signed-in');
     await person.link('To the overview').click();
@@ -293,6 +287,7 @@ async function signInAgain(browser) {
     // Where the provider asks nothing, the form leads through it and back in one go.
     await ask('consent-at-once');
     await again.click();
+    await person.page.waitForURL(/signed-in/);
     await person.heading('You are signed in');
     await person.leave();
 }

@@ -15,10 +15,7 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use gatepost::demo::{
-    authorization::{Consent, TokenFault},
-    faults::Times,
-};
+use gatepost::demo::authorization::Consent;
 
 use crate::support::{
     bed::{ADDRESS, Bed},
@@ -31,8 +28,6 @@ use crate::support::{
 };
 
 const LIMIT: Duration = Duration::from_secs(300);
-/// How long the provider takes over a token where the page is to be seen waiting for it.
-const SLOW: Duration = Duration::from_secs(4);
 
 #[test]
 fn without_a_link_nobody_gets_in_and_nothing_is_said() {
@@ -181,7 +176,6 @@ impl World {
                 // The next that comes finds out.
                 self.try_to_sign_on(&self.password);
             }
-            "slow" => self.bed.google.fail_token(TokenFault::Slow(SLOW), Times::Next(1)),
             "consent-at-once" => self.bed.google.set_consent(Consent::AtOnce),
             "stop" => self.stop(),
             "start" => self.proxy = Some(self.home.run()),

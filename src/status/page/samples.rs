@@ -89,8 +89,8 @@ pub(super) fn well() -> Status {
     status
 }
 
-/// Several accounts, each with something of its own, and warnings.
-pub(super) fn troubled() -> Status {
+/// One account, whose grant has ended.
+pub(super) fn needs_sign_in() -> Status {
     let mut status = well();
     let ended = "Google has ended the grant, because your Google client is in “Testing”, where a grant lives seven days.";
     let publish = "Publish the client (Google Auth Platform › Audience › Publish app), then run `gatepost login anna.example@gmail.com`; the local password stays as it is.";
@@ -98,6 +98,20 @@ pub(super) fn troubled() -> Status {
     anna.state = "needs_sign_in".to_owned();
     anna.token_expires_in = None;
     anna.trouble = Some(format!("{ended} {publish}"));
+    status.events.push(event(
+        5,
+        NOW - 600,
+        Some(ANNA),
+        EventKind::NeedsSignIn,
+        ended,
+        Some(publish),
+    ));
+    status
+}
+
+/// Several accounts, each with something of its own, and warnings.
+pub(super) fn troubled() -> Status {
+    let mut status = needs_sign_in();
     status.accounts.extend([
         AccountStatus {
             state: "unreachable".to_owned(),
@@ -117,14 +131,6 @@ pub(super) fn troubled() -> Status {
             ..account("the-office-of-a-long-name.department@sub.example.org")
         },
     ]);
-    status.events.push(event(
-        5,
-        NOW - 600,
-        Some(ANNA),
-        EventKind::NeedsSignIn,
-        ended,
-        Some(publish),
-    ));
     for (id, kind, sentence) in [
         (6, EventKind::WrongPassword, "A mail program came with a wrong password."),
         (7, EventKind::Limit, "Gmail refuses more connections for now."),

@@ -27,12 +27,14 @@ function dress(part) {
 // What the server said last of each part; what is shown has been changed here.
 const said = new Map();
 
-// Puts in what is new. What a person has focused or opened stays so; what they have selected stays.
+// Puts in what is new. What a person has focused or opened stays so; where they type or have selected
+// something, all stays.
 function show(fresh) {
     for (const part of document.querySelectorAll('[data-live]')) {
         const next = fresh.getElementById(part.id);
         if (!next || next.innerHTML === said.get(part.id)) continue;
         const selection = document.getSelection();
+        if (part.querySelector('input:focus')) continue;
         if (selection && !selection.isCollapsed && selection.containsNode(part, true)) continue;
         said.set(part.id, next.innerHTML);
         const focused = part.contains(document.activeElement) && document.activeElement;
