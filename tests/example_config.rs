@@ -17,7 +17,9 @@ fn as_it_stands_the_example_changes_nothing() {
 /// So that nobody who takes a “#” off gets something other than what was there before.
 #[test]
 fn the_values_in_the_example_are_the_defaults() {
-    let config = Config::parse(Path::new(EXAMPLE), &uncommented()).unwrap();
+    let mut config = Config::parse(Path::new(EXAMPLE), &uncommented()).unwrap();
+    // That somebody wants this very port is what a “#” that is taken off says.
+    assert!(std::mem::take(&mut config.listen.status_is_named));
     assert_eq!(config, defaults());
 }
 

@@ -216,12 +216,13 @@ async fn what_a_provider_says_is_told_and_not_asked_for_again_during_its_pause()
         ("NO [ALERT] Your account is not enabled for IMAP use. (Failure)", "imap_refused"),
     ] {
         let world = open().await;
+        // Before: a reload ends every pause.
+        let monitor = Monitor::of(&world);
         world.google.imap().refuse_sign_on(said, Times::UntilCleared);
         // A client comes first, so that there is something that stands.
         let answer = world.imap().await.log_in(world.password.expose()).await;
         assert!(!answer.starts_with("in OK"), "{answer}");
         let connections = world.google.imap().connections_so_far();
-        let monitor = Monitor::of(&world);
         for query in [None, Some("deep")] {
             let found = monitor.state(query).await;
             assert_eq!(found.0, state, "{}", found.1);

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use gatepost::accounts::{
     Address, Directory, Grant, GrantFacts, Keychain, NewPassword, Record, Store, StoreError,
 };
+use gatepost::proxy::EndGrantError;
 use gatepost::secret::RefreshToken;
 use keyring_core::api::CredentialStoreApi;
 use keyring_core::{Entry, Error, mock};
@@ -79,6 +80,36 @@ async fn the_first_sign_on_ties_an_account_to_it_and_the_next_start_needs_nobody
     world.server().reload().unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!((std::fs::read(world.record_file()).unwrap(), entries(&keychain)), before);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_is_forgotten_is_forgotten_by_the_keychain_too() {
+    let keychain = mock::Store::new().unwrap();
+    let world = adopted(&keychain).await;
+    let address = Address::parse(YOU).unwrap();
+    let mut client = world.signed_on().await;
+    world.server().end_grant(YOU).await.unwrap();
+    assert_eq!(world.authorization().revocations(), 1);
+    assert!(world.server().forget(&address).unwrap());
+    assert!(!world.record_file().exists());
+    assert!(world.server().status().accounts.is_empty());
+    until("its entry goes", || entries(&keychain).is_empty()).await;
+    let goodbye = client.line().await;
+    assert!(goodbye.starts_with("* BYE "), "{goodbye}");
+    assert!(!world.server().forget(&address).unwrap(), "nobody is there any more");
+    let none = world.server().end_grant(YOU).await.unwrap_err();
+    assert!(matches!(none, EndGrantError::Locked), "{none}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_grant_of_a_locked_account_can_t_be_ended_and_the_account_stays() {
+    let world = world(mock::Store::new().unwrap()).await;
+    let locked = world.server().end_grant(YOU).await.unwrap_err();
+    assert!(matches!(locked, EndGrantError::Locked), "{locked}");
+    assert_eq!(world.authorization().revocations(), 0);
+    drop(world.signed_on().await);
+    world.server().end_grant(YOU).await.unwrap();
+    assert!(world.record_file().exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures_util::StreamExt;
+use url::Url;
 use zbus::proxy::OwnerChangedStream;
 use zbus::zvariant::Value;
 
-use super::{Notice, SIGN_IN_AGAIN, Unshown};
+use super::{Notice, SIGN_IN_AGAIN, Unshown, portal};
 
 /// What the server calls the whole notice when it is pressed.
 const DEFAULT: &str = "default";
@@ -96,6 +97,16 @@ impl Desktop {
             let _ = server.notifications.close_notification(*id).await;
         }
         self.there.retain(|_, whose| whose != account);
+    }
+
+    /// Has the desktop open a page in the browser, where this process knows no display. False if it must
+    /// be tried from here.
+    pub(super) async fn open(&mut self, url: &Url) -> bool {
+        let Some(server) = self.server.as_ref().filter(|_| !portal::knows_display()) else {
+            return false;
+        };
+        let opened = portal::open(server.notifications.inner().connection(), url).await;
+        opened.inspect_err(|error| tracing::debug!("the desktop opens nothing ({error})")).is_ok()
     }
 
     /// Waits until a notice is pressed; gives its account.

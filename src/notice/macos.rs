@@ -5,6 +5,7 @@ use std::sync::Once;
 
 use notify_rust::Notification;
 use tokio::sync::oneshot;
+use url::Url;
 
 use super::{Notice, Unshown};
 
@@ -45,8 +46,12 @@ impl Desktop {
     }
 
     /// What was delivered can't be taken away by this library.
-    #[expect(clippy::unused_async, reason = "others wait for their desktop")]
     pub(super) async fn withdraw(&mut self, _account: &str) {}
+
+    /// The browser is started as by any program.
+    pub(super) async fn open(&mut self, _url: &Url) -> bool {
+        false
+    }
 
     /// Nothing is heard of a press.
     pub(super) async fn pressed(&mut self) -> String {

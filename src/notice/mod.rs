@@ -7,11 +7,14 @@
 //! |---|---|
 //! | `wanted` | which notices there should be, from the events; pure |
 //! | `bus`, `windows`, `macos` | what shows them: the server of the desktop, over D-Bus; each system's own |
+//! | `portal` | the browser, where this process can't start it |
 
 #[cfg(all(unix, not(target_os = "macos")))]
 mod bus;
 #[cfg(target_os = "macos")]
 mod macos;
+#[cfg(all(unix, not(target_os = "macos")))]
+mod portal;
 mod wanted;
 #[cfg(windows)]
 mod windows;
@@ -44,8 +47,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 pub(crate) const SIGN_IN_AGAIN: &str = "Sign in again";
 
-/// Makes a link that opens the status page once; `None` where there is no page. It is asked when a
-/// notice is shown, and again when it is pressed.
+/// Makes a link that opens the status page once, when a notice is pressed; `None` where there is no page
+/// any more.
 pub type Page = Box<dyn Fn() -> Option<Url> + Send + Sync>;
 
 /// The notices of a running proxy. Dropping it makes no more.
@@ -120,7 +123,7 @@ impl Keeper {
                     Err(RecvError::Closed) => return,
                 },
                 changed = settings.changed() => if changed.is_err() { return },
-                account = self.desktop.pressed() => self.open_page(&account),
+                account = self.desktop.pressed() => self.open_page(&account).await,
                 () = sleep(TRY_AGAIN), if !all_done => {}
                 _ = &mut ended => break,
             }
@@ -144,9 +147,11 @@ impl Keeper {
             self.wanted.withdrawn(&account);
         }
         let mut all_done = true;
+        let mut leads = None;
         for event in self.wanted.to_show(is_on) {
             let Some(account) = event.account.as_deref() else { continue };
-            let notice = Notice::of(&event, account, (self.page)().is_some());
+            let leads = *leads.get_or_insert_with(|| self.has_page());
+            let notice = Notice::of(&event, account, leads);
             let shown = timeout(PATIENCE, self.desktop.show(account, &notice)).await;
             match shown.unwrap_or_else(|_| Err(Unshown("the desktop does not answer".into()))) {
                 Ok(()) => {
@@ -162,20 +167,29 @@ impl Keeper {
         all_done
     }
 
-    fn open_page(&self, account: &str) {
+    /// True if the status page is served.
+    fn has_page(&self) -> bool {
+        self.server.status().listeners.contains_key("status")
+    }
+
+    async fn open_page(&mut self, account: &str) {
         let Some(url) = (self.page)() else {
             tracing::warn!(account, "there is no status page any more that the notice leads to");
             return;
         };
-        match open::that_detached(url.as_str()) {
-            Ok(()) => {
-                tracing::info!(account, "the notice was pressed; the browser opens the status page")
-            }
-            Err(error) => tracing::warn!(
-                account,
-                "the notice was pressed, but no browser opens ({error}): run `gatepost status --open`"
-            ),
+        tracing::info!(account, "the notice was pressed; the browser opens the status page");
+        if timeout(PATIENCE, self.desktop.open(&url)).await == Ok(true) {
+            return;
         }
+        let started = |started: std::io::Result<()>| {
+            if let Err(error) = started {
+                tracing::warn!("no browser opens ({error}): run `gatepost status --open`");
+            }
+        };
+        // A system may take its time until a browser has started.
+        let thread = std::thread::Builder::new().name("browser".to_owned());
+        let begun = thread.spawn(move || started(open::that_detached(url.as_str())));
+        started(begun.map(drop));
     }
 }
 

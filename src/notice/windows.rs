@@ -2,6 +2,7 @@
 
 use notify_rust::{Notification, NotificationResponse, Urgency};
 use tokio::sync::{mpsc, oneshot};
+use url::Url;
 
 use super::{Notice, SIGN_IN_AGAIN, Unshown};
 
@@ -43,8 +44,12 @@ impl Desktop {
     }
 
     /// A toast can't be taken away by this library; pressed late, it opens a page that says all is well.
-    #[expect(clippy::unused_async, reason = "others wait for their desktop")]
     pub(super) async fn withdraw(&mut self, _account: &str) {}
+
+    /// The browser is started as by any program.
+    pub(super) async fn open(&mut self, _url: &Url) -> bool {
+        false
+    }
 
     /// Waits until a toast is pressed; gives its account.
     pub(super) async fn pressed(&mut self) -> String {

@@ -115,7 +115,7 @@ fn prometheus_understands_all_that_is_told_and_wakes_somebody() {
     Setting::with_smtp().play(LIMIT, |scene| {
         scene.while_stopped(|scene| {
             let with_tls = "smtp = \"127.0.0.1:0\"\nimaps = \"127.0.0.1:0\"\n";
-            let text = configuration(&scene.bed, "");
+            let text = configuration(&scene.bed, "connections = 12");
             scene.home.configure(&text.replacen("smtp = \"127.0.0.1:0\"\n", with_tls, 1));
         });
         scene.bed.google.set_testing(true);

@@ -2,17 +2,18 @@
 //! sign-in, and the client goes on.
 
 use std::{
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
 use crate::support::{
     bed::ADDRESS,
     leaks::{self, Secret},
-    mail_client::{Held, Script, Settings},
+    mail_client::{Held, Push, Script, Settings},
     process,
     scene::{Scene, Setting},
     servers::Desktop,
+    thunderbird::Running,
     trial::{append, signed_on},
 };
 
@@ -97,6 +98,39 @@ fn a_waiting_client_goes_on_after_one_click() {
     });
 }
 
+/// A desktop's mail program that has alerted its person meanwhile goes on as well.
+#[test]
+fn thunderbird_goes_on_once_the_person_has_signed_in_beside_the_proxy() {
+    Setting::default().play(LIMIT, |scene| {
+        let folder = scene.bed.scratch("thunderbird");
+        let mut thunderbird = Running::start(&scene.settings(), &folder);
+        thunderbird.ask("hold", &mut Push::new(&|| ())).unwrap();
+        revoke(scene);
+        scene.bed.google.expire_access_tokens();
+        scene.bed.dovecot.kick(ADDRESS);
+        let mut told = String::new();
+        let mut is_told = || {
+            let alert = thunderbird.ask("hold", &mut Push::new(&|| ())).err();
+            told.push_str(&alert.unwrap_or_default());
+            told.contains("Google has ended the grant")
+        };
+        assert!(process::until(A_STEP, &mut is_told), "{told}\n{}", scene.log());
+
+        let start = Instant::now();
+        scene.home.login(ADDRESS, &[], b"").signed_in();
+        let plain = scene.bed.plain_dovecot();
+        let mut direct = signed_on(&Settings::direct(&plain, ADDRESS));
+        append(&mut direct, "INBOX", b"Subject: news\r\n\r\nnews\r\n");
+        let mut goes_on = || {
+            let looked = thunderbird.ask("hold", &mut Push::new(&|| ()));
+            let listed = looked.and_then(|()| thunderbird.ask("uids", &mut Push::new(&|| ())));
+            listed.is_ok() && !fs::read_to_string(folder.join("uids")).unwrap().is_empty()
+        };
+        assert!(process::until(A_STEP, &mut goes_on), "{}", scene.log());
+        println!("signed in over SSH, and Thunderbird has new mail: {:?}", start.elapsed());
+    });
+}
+
 /// What the person does in the browser: the page, its button, Google's consent.
 fn sign_in_on_the_page(scene: &Scene, link: &str) {
     let desktop = desktop(scene);
@@ -141,6 +175,22 @@ fn a_notice_goes_when_the_person_signs_in_elsewhere_and_each_grant_has_its_own()
     });
 }
 
+/// As a service that the system starts at log-in often is.
+#[test]
+fn a_proxy_that_knows_no_screen_has_the_desktop_open_the_page() {
+    on_a_desktop().play(LIMIT, |scene| {
+        let portal = desktop(scene).open_for_others();
+        scene.while_stopped(|scene| scene.home.start_through(&["env", "-u", "DISPLAY"]));
+        drop(scene.signed_on());
+        revoke(scene);
+        assert!(process::until(A_STEP, || desktop(scene).shown() == 1), "{}", scene.log());
+        desktop(scene).click();
+        assert!(process::until(A_STEP, || portal.opened().len() == 1), "{}", scene.log());
+        assert_eq!(desktop(scene).opened(), [""; 0], "and from here as well");
+        sign_in_on_the_page(scene, &portal.opened()[0]);
+    });
+}
+
 #[test]
 fn without_anybody_to_show_it_nothing_is_said_and_later_it_is_shown() {
     on_a_desktop().play(LIMIT, |scene| {
@@ -159,7 +209,7 @@ fn without_anybody_to_show_it_nothing_is_said_and_later_it_is_shown() {
 
         // Whoever wants none has none, from the next reload on.
         let file = scene.home.folder().join("config.toml");
-        let configured = std::fs::read_to_string(file).expect("ours");
+        let configured = fs::read_to_string(file).expect("ours");
         scene.home.configure(&format!("{configured}\n[notices]\ndesktop = false\n"));
         scene.home.succeeds(&["reload"]);
         assert!(process::until(A_STEP, || desktop(scene).shown() == 0), "{}", scene.log());

@@ -24,7 +24,7 @@ use crate::protocol::intruder::Intruder;
 use crate::proxy::{
     AccountStatus, CertificateStatus, Connections, Continuity, EventKind, GrantFacts, Happening,
     Limits, Part, Protocol, Sessions, Traffic, Trouble, Warning, WarningKind, Words,
-    certificate_warning, grant_warnings, hint, newer_version, no_tls,
+    certificate_warning, grant_warnings, hint, newer_version, no_tls, status_port_taken,
 };
 use crate::token::{ANOTHER_SIGN_IN, Cause, NOT_THE_ADDRESS};
 
@@ -250,7 +250,6 @@ fn news(chapter: &mut Chapter) {
         WarningKind::CertificateEnds => WarningKind::CertificateEnds,
         WarningKind::Unused => WarningKind::Unused,
         WarningKind::NewerVersion => WarningKind::NewerVersion,
-        // In the words of whoever opens that port.
         WarningKind::StatusPortTaken => WarningKind::StatusPortTaken,
     ];
     for kind in warnings {
@@ -261,7 +260,9 @@ fn news(chapter: &mut Chapter) {
             }
             WarningKind::Unused => grant(None, now - 160 * day),
             WarningKind::NewerVersion => vec![newer_version("9.0.0")],
-            WarningKind::StatusPortTaken => Vec::new(),
+            WarningKind::StatusPortTaken => {
+                vec![status_port_taken(10180, Path::new("config.toml"))]
+            }
         };
         for Warning { kind, sentence, remedy, .. } in told {
             let sentence = sentence.replace(env!("CARGO_PKG_VERSION"), "0.1.0");

@@ -47,11 +47,16 @@ impl SessionBus {
         &self.folder
     }
 
+    /// Where it listens.
+    pub(super) fn address(&self) -> String {
+        format!("unix:path={}", text(&self.folder.join("bus")))
+    }
+
     /// What a program in this session has in its environment.
     pub(super) fn environment(&self) -> Vec<(String, String)> {
         let path = |name: &str| text(&self.folder.join(name)).to_owned();
         vec![
-            ("DBUS_SESSION_BUS_ADDRESS".to_owned(), format!("unix:path={}", path("bus"))),
+            ("DBUS_SESSION_BUS_ADDRESS".to_owned(), self.address()),
             ("XDG_RUNTIME_DIR".to_owned(), path("run")),
         ]
     }

@@ -2,11 +2,15 @@
 //! what it is asked to open.
 
 use std::{
+    collections::HashMap,
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Arc, Mutex},
 };
+
+use zbus::zvariant::{OwnedObjectPath, Value};
 
 use super::{Guarded, PATIENCE, SessionBus, render, text};
 use crate::support::process;
@@ -21,6 +25,36 @@ pub(crate) struct Desktop {
     display: String,
     browser: PathBuf,
     bus: SessionBus,
+}
+
+/// What opens pages for programs that know no display (xdg-desktop-portal), as long as this lives.
+pub(crate) struct Portal {
+    opened: Arc<Mutex<Vec<String>>>,
+    _bus: zbus::blocking::Connection,
+}
+
+impl Portal {
+    /// What it was asked to open so far.
+    pub(crate) fn opened(&self) -> Vec<String> {
+        self.opened.lock().expect("no panic").clone()
+    }
+}
+
+struct OpenUri(Arc<Mutex<Vec<String>>>);
+
+#[zbus::interface(name = "org.freedesktop.portal.OpenURI")]
+impl OpenUri {
+    #[zbus(name = "OpenURI")]
+    fn open_uri(
+        &self,
+        _parent_window: &str,
+        uri: &str,
+        _options: HashMap<&str, Value<'_>>,
+    ) -> OwnedObjectPath {
+        self.0.lock().expect("no panic").push(uri.to_owned());
+        let request = "/org/freedesktop/portal/desktop/request/1_1/t";
+        OwnedObjectPath::try_from(request).expect("a path")
+    }
 }
 
 impl Desktop {
@@ -75,6 +109,19 @@ impl Desktop {
         environment.push(("PATH".to_owned(), format!("{}:/usr/bin:/bin", text(&self.browser))));
         environment.push(("DISPLAY".to_owned(), self.display.clone()));
         environment
+    }
+
+    /// From now on somebody opens pages for programs that know no display.
+    pub(crate) fn open_for_others(&self) -> Portal {
+        let opened = Arc::<Mutex<Vec<String>>>::default();
+        let address = self.bus.address();
+        let bus = zbus::blocking::connection::Builder::address(address.as_str())
+            .and_then(|bus| bus.name("org.freedesktop.portal.Desktop"))
+            .and_then(|bus| {
+                bus.serve_at("/org/freedesktop/portal/desktop", OpenUri(opened.clone()))
+            })
+            .and_then(zbus::blocking::connection::Builder::build);
+        Portal { opened, _bus: bus.expect("our bus") }
     }
 
     /// All notices so far, since the notification server started, as it tells them.
