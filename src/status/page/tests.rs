@@ -53,10 +53,12 @@ fn view(status: Status, has_client: bool) -> Overview {
     Overview::new(status, UNIX_EPOCH + Duration::from_secs(NOW), csrf(), has_client)
 }
 
-/// For a person who works on the pages: `PAGES=FOLDER cargo test --lib status::page` writes them there.
+/// For a person who works on the pages:
+/// `PAGES=FOLDER cargo test --lib status::page::tests::write_out -- --ignored`.
 #[test]
+#[ignore = "proves nothing: writes the pages to the folder PAGES, for a person to look at"]
 fn write_out() {
-    let Some(folder) = std::env::var_os("PAGES") else { return };
+    let folder = std::env::var_os("PAGES").expect("PAGES=FOLDER");
     let folder = std::path::Path::new(&folder);
     for (name, page) in pages() {
         std::fs::write(folder.join(format!("{name}.html")), page).unwrap();
