@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 use gatepost::demo::faults::Times;
 use gatepost::status::Site;
 use serde_json::Value;
-use support::{World, YOU, browser, free_port};
+use support::{Deserted, PATIENCE, World, YOU, browser};
 
-/// Longer than a monitoring program waits.
-const TOO_LONG: Duration = Duration::from_secs(10);
+/// Within which `docs/monitoring.md` promises a plain answer, and a deep one.
+const PROMISED: [Duration; 2] = [Duration::from_secs(8), Duration::from_secs(28)];
 
 /// Whoever asks for the health of a world, by HTTP.
 struct Monitor {
     page: String,
+    http: reqwest::Client,
     _site: Site,
 }
 
@@ -27,6 +28,7 @@ impl Monitor {
         let site = Site::open(world.server());
         Self {
             page: format!("http://{}", world.server().status().listeners["status"]),
+            http: browser(),
             _site: site,
         }
     }
@@ -40,11 +42,13 @@ impl Monitor {
     }
 
     async fn get(&self, query: Option<&str>) -> (u16, String) {
-        let begun = Instant::now();
+        let promised = PROMISED[usize::from(query.is_some())];
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
         let url = format!("{}/healthz{query}", self.page);
-        let response = browser().get(url).send().await.unwrap();
-        assert!(begun.elapsed() < TOO_LONG, "{:?}", begun.elapsed());
+        let begun = Instant::now();
+        let response = self.http.get(url).send().await.unwrap();
+        // The machine may be busy.
+        assert!(begun.elapsed() < promised + PATIENCE, "{:?}", begun.elapsed());
         assert_eq!(response.headers()["cache-control"], "no-store");
         (response.status().as_u16(), response.text().await.unwrap())
     }
@@ -78,14 +82,15 @@ fn reconfigure(world: &World, from: &str, to: &str) {
     world.server().reload().unwrap();
 }
 
-/// As if nobody answered at these ports of the provider.
-fn move_away(world: &World, of: &str) {
+/// As if nobody answered at this port of the provider, while what is given lives.
+fn move_away(world: &World, of: &str) -> Deserted {
     let address = match of {
         "imap" => world.google.imap_address(),
         _ => world.google.smtp_address(),
     };
-    let port = address.port();
-    reconfigure(world, &format!(":{port}\""), &format!(":{}\"", free_port()));
+    let (port, deserted) = (address.port(), Deserted::find());
+    reconfigure(world, &format!(":{port}\""), &format!(":{}\"", deserted.port));
+    deserted
 }
 
 #[tokio::test]
@@ -125,11 +130,25 @@ async fn a_locked_account_says_so_until_its_mail_program_signs_on() {
 
 #[tokio::test]
 async fn a_token_is_got_for_an_account_that_is_open_and_has_none() {
+    let world = World::new().await;
+    world.authorization().stop().await;
+    // It opens the account.
+    drop(world.imap().await.log_in(world.password.expose()).await);
+    world.authorization().restart().await.unwrap();
+    let refreshes = world.authorization().refreshes();
+    let monitor = Monitor::of(&world);
+    assert_eq!(monitor.state(None).await.0, "ok");
+    assert_eq!(world.authorization().refreshes(), refreshes + 1);
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_is_replaced_before_anybody_is_alarmed() {
     let world = open().await;
     let monitor = Monitor::of(&world);
-    world.authorization().set_token_life(Duration::from_secs(1));
+    let refreshes = world.authorization().refreshes();
     world.authorization().expire_access_tokens();
     assert_eq!(monitor.ask(Some("deep")).await.0, 200);
+    assert_eq!(world.authorization().refreshes(), refreshes + 1);
 }
 
 #[tokio::test]
@@ -177,7 +196,7 @@ async fn mail_servers_that_are_away_and_a_port_that_is_blocked_are_told_apart() 
         (&["smtp"], "smtp_unreachable", "can't be reached"),
     ] {
         let world = open().await;
-        away.iter().for_each(|of| move_away(&world, of));
+        let _deserted: Vec<_> = away.iter().map(|of| move_away(&world, of)).collect();
         let monitor = Monitor::of(&world);
         let found = monitor.state(Some("deep")).await;
         assert_eq!(found.0, state, "{}", found.1);
@@ -188,7 +207,7 @@ async fn mail_servers_that_are_away_and_a_port_that_is_blocked_are_told_apart() 
 #[tokio::test]
 async fn a_server_that_is_not_served_from_is_not_asked() {
     let world = open().await;
-    move_away(&world, "smtp");
+    let _deserted = move_away(&world, "smtp");
     reconfigure(&world, "smtp = \"127.0.0.1:0\"", "smtp = \"\"");
     let monitor = Monitor::of(&world);
     assert_eq!(monitor.state(Some("deep")).await.0, "ok");
@@ -251,7 +270,7 @@ async fn a_trouble_that_stands_is_looked_at_again_and_is_over_when_it_is() {
 #[tokio::test]
 async fn a_blocked_port_stands_although_the_other_one_works() {
     let world = open().await;
-    move_away(&world, "smtp");
+    let _deserted = move_away(&world, "smtp");
     let mut client = world.smtp().await;
     client.ask("EHLO test").await;
     let answer = client.sign_on(world.password.expose()).await;
@@ -282,12 +301,13 @@ async fn no_account_and_a_file_that_is_none_are_told() {
 async fn the_head_alone_and_any_of_this_machines_names_do_and_nothing_else_does() {
     let world = open().await;
     let monitor = Monitor::of(&world);
-    let head = browser().head(format!("{}/healthz", monitor.page)).send().await.unwrap();
+    let head = monitor.http.head(format!("{}/healthz", monitor.page)).send().await.unwrap();
     assert_eq!(head.status().as_u16(), 200);
     assert_eq!(head.headers()["content-type"], "application/json");
     assert!(head.text().await.unwrap().is_empty());
     let by = async |host: &str, path: &str| {
-        let asked = browser().get(format!("{}{path}", monitor.page)).header("host", host);
+        let url = format!("{}{path}", monitor.page);
+        let asked = monitor.http.get(url).header("host", host);
         asked.send().await.unwrap().status().as_u16()
     };
     let port = monitor.page.rsplit(':').next().unwrap();
@@ -295,7 +315,7 @@ async fn the_head_alone_and_any_of_this_machines_names_do_and_nothing_else_does(
     assert_eq!(by(&format!("localhost:{port}"), "/metrics").await, 200);
     assert_eq!(by("evil.example", "/healthz").await, 421);
     assert_eq!(by("evil.example", "/metrics").await, 421);
-    let posted = browser().post(format!("{}/healthz", monitor.page)).send().await.unwrap();
+    let posted = monitor.http.post(format!("{}/healthz", monitor.page)).send().await.unwrap();
     assert_eq!(posted.status().as_u16(), 405);
 }
 

@@ -4,7 +4,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -19,7 +19,7 @@ use gatepost::secret::LocalPassword;
 use gatepost::settings::Settings;
 use gatepost::sign_in::{Progress, Request, SignInError, SignedIn, sign_in};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
@@ -199,6 +199,25 @@ pub fn free_port() -> u16 {
         .map(|number| 20_000 + number % 10_000)
         .find(is_free)
         .unwrap()
+}
+
+/// A place at `localhost` where nobody answers: as long as this lives, nobody else can have the port.
+pub struct Deserted {
+    pub port: u16,
+    /// Bound, and never listening: whoever connects is refused.
+    _held: Vec<TcpSocket>,
+}
+
+impl Deserted {
+    pub fn find() -> Self {
+        let hold = |socket: TcpSocket, address: SocketAddr| socket.bind(address).map(|()| socket);
+        let v4 = hold(TcpSocket::new_v4().unwrap(), ([127, 0, 0, 1], 0).into()).unwrap();
+        let port = v4.local_addr().unwrap().port();
+        // Not every machine has this address as well.
+        let v6 = TcpSocket::new_v6()
+            .and_then(|socket| hold(socket, (std::net::Ipv6Addr::LOCALHOST, port).into()));
+        Self { port, _held: std::iter::once(v4).chain(v6).collect() }
+    }
 }
 
 /// A browser: it follows redirects, and trusts nobody in particular.
