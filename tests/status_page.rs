@@ -10,7 +10,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gatepost::accounts::{Keys, NewPassword};
 use gatepost::config::{Endpoint, EndpointHost};
@@ -19,7 +19,7 @@ use gatepost::settings::Settings;
 use gatepost::status::{NoLink, Site};
 use reqwest::header::{HOST, LOCATION, ORIGIN, SET_COOKIE};
 use reqwest::{Client, Response, StatusCode};
-use support::{World, YOU, browser_without_redirects};
+use support::{PATIENCE, World, YOU, browser_without_redirects};
 
 const OTHER: &str = "other@gmail.com";
 
@@ -95,7 +95,8 @@ impl Page {
         let back = behind.split('"').next().unwrap().to_owned();
         assert!(back.starts_with(&self.url("/signed-in/")), "{back}");
         let path = back.strip_prefix(&self.url("")).unwrap();
-        for _ in 0..100 {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
             let html = self.text(path).await;
             if !html.contains("http-equiv=\"refresh\"") {
                 return html;
