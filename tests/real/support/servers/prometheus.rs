@@ -10,13 +10,14 @@ use std::{
 
 use serde_json::Value;
 
-use super::{Guarded, folder, free_port, loopback, text, wait_for};
+use super::{Guarded, folder, text, wait_for};
 use crate::support::process;
 
 const PROGRAM: &str = "/usr/bin/prometheus";
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Many scrapes and rounds of the rules. The machine may be busy.
+const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Scrapes a Gatepost each second.
+/// Scrapes a Gatepost every few seconds.
 pub(crate) struct Prometheus {
     address: SocketAddr,
     log: PathBuf,
@@ -29,20 +30,20 @@ impl Prometheus {
         let folder = folder(&under.join("prometheus"));
         let configuration = folder.join("prometheus.yml");
         let settings = format!(
-            "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\n\
+            "global: {{scrape_interval: 5s, scrape_timeout: 5s, evaluation_interval: 1s}}\n\
              rule_files: [{rules:?}]\n\
              scrape_configs: [{{job_name: gatepost, static_configs: [{{targets: ['{target}']}}]}}]\n"
         );
         fs::write(&configuration, settings).expect("a folder of ours");
-        let address = loopback(free_port());
         let log = folder.join("log");
         let arguments = [
             format!("--config.file={}", text(&configuration)),
             format!("--storage.tsdb.path={}", text(&folder.join("data"))),
-            format!("--web.listen-address={address}"),
+            "--web.listen-address=127.0.0.1:0".to_owned(),
         ];
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let running = Guarded::start(PROGRAM, &arguments, &log);
+        let address = address_told(&log);
         wait_for(address, "", &[&log]);
         Self { address, log, _running: running }
     }
@@ -74,4 +75,19 @@ impl Prometheus {
         let said = process::run_well(&mut curl, b"", PATIENCE);
         serde_json::from_slice(&said).expect("JSON")
     }
+}
+
+/// Where it listens: the system has picked the port, so that nobody else has it.
+fn address_told(log: &Path) -> SocketAddr {
+    let mut told = None;
+    let is_told = || {
+        let said = fs::read_to_string(log).unwrap_or_default();
+        let mut listening = said.lines().filter(|line| line.contains("msg=\"Listening on\""));
+        let address = listening.next().and_then(|line| line.split("address=").nth(1));
+        told = address.and_then(|address| address.split(' ').next()?.parse().ok());
+        told.is_some()
+    };
+    let came = process::until(PATIENCE, is_told);
+    assert!(came, "Prometheus does not say where it listens\n{}", process::tail(log));
+    told.expect("it came")
 }
