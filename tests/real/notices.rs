@@ -2,7 +2,7 @@
 //! sign-in, and the client goes on.
 
 use std::{
-    fs, thread,
+    fs,
     time::{Duration, Instant},
 };
 
@@ -20,8 +20,10 @@ use crate::support::{
 const LIMIT: Duration = Duration::from_secs(240);
 /// A step that waits for a token's end, or for a client's next try.
 const A_STEP: Duration = Duration::from_secs(60);
-/// In which a second notice would have come: several tries of the client, and refreshes.
-const A_WHILE: Duration = Duration::from_secs(6);
+/// What the person is told, wherever.
+const ENDED: &str = "Google has ended the grant";
+/// Tries of the client, a second or more apart, any of which could have brought another notice.
+const TRIES: usize = 5;
 
 fn on_a_desktop() -> Setting {
     Setting { desktop: true, token_life: Some(Duration::from_secs(8)), ..Setting::default() }
@@ -48,6 +50,15 @@ fn new_mail_reaches(scene: &Scene, client: &mut Held) -> bool {
     process::until(A_STEP, || client.uids().len() > before)
 }
 
+/// The client loses its connection, and each of its next tries; waits for several of them.
+fn tries_in_vain(scene: &Scene, client: &Held) {
+    let tries = || client.said().matches(ENDED).count();
+    let before = tries();
+    scene.bed.dovecot.kick(ADDRESS);
+    let has_tried = || tries() >= before + TRIES;
+    assert!(process::until(A_STEP * 2, has_tried), "{}", client.said());
+}
+
 /// Google's page says that the grant is gone; tokens end, and with them the client's connection.
 fn revoke(scene: &Scene) {
     scene.bed.google.revoke_grants();
@@ -72,11 +83,8 @@ fn a_waiting_client_goes_on_after_one_click() {
         assert!(notice.contains("\"sign-in\": \"Sign in again\""), "{notice}");
         assert!(!notice.contains("gatepost login"), "a click does it: {notice}");
 
-        // The client's connection ends as well, and each of its tries; nothing of that is told again.
-        scene.bed.dovecot.kick(ADDRESS);
-        let was_lost = || client.said().contains("Google has ended the grant");
-        assert!(process::until(A_STEP, was_lost), "{}", client.said());
-        thread::sleep(A_WHILE);
+        // Nothing of that is told again.
+        tries_in_vain(scene, &client);
         assert_eq!(desktop(scene).notices().len(), 1, "{:#?}", desktop(scene).notices());
 
         let start = Instant::now();
@@ -112,7 +120,7 @@ fn thunderbird_goes_on_once_the_person_has_signed_in_beside_the_proxy() {
         let mut is_told = || {
             let alert = thunderbird.ask("hold", &mut Push::new(&|| ())).err();
             told.push_str(&alert.unwrap_or_default());
-            told.contains("Google has ended the grant")
+            told.contains(ENDED)
         };
         assert!(process::until(A_STEP, &mut is_told), "{told}\n{}", scene.log());
 
@@ -137,7 +145,7 @@ fn sign_in_on_the_page(scene: &Scene, link: &str) {
     desktop.browse(&[link]);
     let (origin, _) = link.split_once("/open/").expect("a one-time link");
     let page = desktop.browse(&[&format!("{origin}/")]);
-    assert!(page.contains("Google has ended the grant"), "{page}");
+    assert!(page.contains(ENDED), "{page}");
     let (_, behind) = page.split_once("name=\"csrf\" value=\"").expect("a form");
     let (csrf, _) = behind.split_once('"').expect("its end");
     let (csrf, address) = (format!("csrf={csrf}"), format!("address={ADDRESS}"));
@@ -198,11 +206,13 @@ fn without_anybody_to_show_it_nothing_is_said_and_later_it_is_shown() {
         let mut client = waiting(scene);
         revoke(scene);
         assert!(process::until(A_STEP, || has_ended(scene)), "{:#?}", scene.accounts());
-        thread::sleep(A_WHILE);
+        let is_tried = || scene.log().contains("no notice can be shown");
+        assert!(process::until(A_STEP, is_tried), "{}", scene.log());
+        tries_in_vain(scene, &client);
         let log = scene.log();
         let of_notices = log.lines().filter(|line| line.contains("no notice can be shown"));
-        let loud: Vec<_> = of_notices.clone().filter(|line| !line.contains(" DEBUG ")).collect();
-        assert!(of_notices.count() > 0 && loud.is_empty(), "{loud:#?}\n{log}");
+        let loud: Vec<_> = of_notices.filter(|line| !line.contains(" DEBUG ")).collect();
+        assert!(loud.is_empty(), "{loud:#?}\n{log}");
         // The desktop comes up behind the proxy, as after a log-in.
         scene.desktop.as_mut().expect("on a desktop").start_notifications();
         assert!(process::until(A_STEP, || desktop(scene).shown() == 1), "{}", scene.log());
@@ -217,8 +227,9 @@ fn without_anybody_to_show_it_nothing_is_said_and_later_it_is_shown() {
         assert!(new_mail_reaches(scene, &mut client), "{}", client.said());
         revoke(scene);
         assert!(process::until(A_STEP, || has_ended(scene)), "{:#?}", scene.accounts());
-        thread::sleep(A_WHILE);
+        tries_in_vain(scene, &client);
         assert_eq!(desktop(scene).shown(), 0);
+        assert_eq!(desktop(scene).notices().len(), 1, "{:#?}", desktop(scene).notices());
     });
 }
 
