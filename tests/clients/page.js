@@ -84,11 +84,11 @@ async function addAndSetUp(browser) {
     const password = await add(person);
     await person.look('added');
     assert(password.length >= 20, password);
-    const pasted = () => person.page.evaluate(() => navigator.clipboard.readText());
+    await person.attend();
     await person.button('Copy the local password').click();
-    await person.button('Copied').waitFor();
-    assert.equal(await pasted(), password);
-    assert.equal(await person.page.getByRole('status').textContent(), 'Copied');
+    await person.noted('button: Copied');
+    await person.noted('status: Copied');
+    await person.pastes(password);
 
     await person.link('To the overview').click();
     await person.heading(/is locked|All is well/);
@@ -110,7 +110,7 @@ async function addAndSetUp(browser) {
         ['the user name', ADDRESS],
     ]) {
         await person.button(`Copy ${name}`).click();
-        assert.equal(await pasted(), value, name);
+        await person.pastes(value);
     }
     assert(!(await person.page.content()).includes(password), 'the password is shown once');
     for (const program of await person.page.locator('.programs summary').all()) await program.click();

@@ -8,8 +8,8 @@ const axe = require('axe-core');
 const { ADDRESS, SHOTS } = process.env;
 // The machine may be busy.
 const PATIENCE = 20_000;
-// The page looks for news every five seconds.
-const FRESH = 15_000;
+// The page looks for news every five seconds. The machine may be busy.
+const FRESH = 45_000;
 const SCHEMES = ['light', 'dark'];
 const WIDTHS = { wide: 1100, narrow: 320 };
 // A name that somebody else's DNS has pointed to this machine.
@@ -69,7 +69,8 @@ class Person {
     }
 
     heading(text) {
-        return this.page.getByRole('heading', { level: 1, name: text }).waitFor();
+        const heading = this.page.getByRole('heading', { level: 1, name: text });
+        return heading.waitFor({ timeout: FRESH });
     }
 
     button(name) {
@@ -83,6 +84,35 @@ class Person {
     // Waits for a state in words; the page gets it by itself.
     async state(words) {
         await this.page.locator('.state', { hasText: words }).first().waitFor({ timeout: FRESH });
+    }
+
+    // From now on it is noted what the page writes where: it takes some words back before one can look.
+    async attend() {
+        await this.page.evaluate(() => {
+            window.noted = [];
+            const note = ({ target }) => {
+                const element = target instanceof Element ? target : target.parentElement;
+                const where = element?.getAttribute('role') ?? element?.localName;
+                window.noted.push(`${where}: ${target.textContent}`);
+            };
+            const options = { childList: true, characterData: true, subtree: true };
+            new MutationObserver((changes) => changes.forEach(note)).observe(document, options);
+        });
+    }
+
+    // Waits until the page has written this.
+    async noted(words) {
+        await this.page.waitForFunction((words) => window.noted.includes(words), words);
+    }
+
+    // Waits until this is what would be pasted.
+    async pastes(value) {
+        const until = Date.now() + PATIENCE;
+        let pasted;
+        do {
+            pasted = await this.page.evaluate(() => navigator.clipboard.readText());
+        } while (pasted !== value && Date.now() < until);
+        assert.equal(pasted, value);
     }
 
     // An answer that isn't a success leaves a line on the console.
