@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Neighbour {
     /// The user that this proxy runs as.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "a word of Linux"))]
     Same,
     /// Another user, or one that could not be made out where the system tells.
     Other,
