@@ -154,7 +154,10 @@ fn sign_in_on_the_page(scene: &Scene, link: &str) {
     post.extend(["--data-urlencode", csrf.as_str(), "--data-urlencode", address.as_str()]);
     let url = format!("{origin}/sign-in");
     post.push(&url);
-    desktop.browse(&post);
+    let onward = desktop.browse(&post);
+    let (_, behind) = onward.split_once("content=\"0; url=").expect("a page that goes on");
+    let consent = behind.split('"').next().expect("an address").replace("&#38;", "&");
+    desktop.browse(&[&consent]);
     let is_ready = || scene.accounts()[0]["state"] == "ready";
     assert!(process::until(A_STEP, is_ready), "{:#?}", scene.accounts());
 }
