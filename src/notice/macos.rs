@@ -1,8 +1,6 @@
 //! Notifications of macOS. Only the main thread of a program with windows hears of it when one is
 //! pressed, so that they say in words what to do.
 
-use std::sync::Once;
-
 use notify_rust::Notification;
 use tokio::sync::oneshot;
 use url::Url;
@@ -13,25 +11,25 @@ use super::{Notice, Unshown};
 /// Terminal, where the command in their words is typed.
 const APPLICATION: &str = "com.apple.Terminal";
 
-/// Said before the first: the library would otherwise have macOS ask the person for an application.
-static NAMED: Once = Once::new();
-
 /// The person's desktop.
 #[derive(Default)]
-pub(super) struct Desktop;
+pub(super) struct Desktop {
+    /// The library knows the application; it would otherwise have macOS ask the person for one.
+    is_named: bool,
+}
 
 impl Desktop {
     /// Shows a notice, on a thread of its own: the library waits until it is delivered.
     pub(super) async fn show(&mut self, _account: &str, notice: &Notice) -> Result<(), Unshown> {
         let (told, outcome) = oneshot::channel();
-        let notice = notice.clone();
+        let (notice, is_named) = (notice.clone(), std::mem::replace(&mut self.is_named, true));
         let thread = std::thread::Builder::new().name("notice".to_owned());
         thread
             .spawn(move || {
-                NAMED.call_once(|| {
+                if !is_named {
                     // Whatever it answers, it is not asked for again.
                     let _ = notify_rust::set_application(APPLICATION);
-                });
+                }
                 let mut banner = Notification::new();
                 banner.summary(&notice.title).body(&notice.body(false));
                 // Sent when what this gives is dropped.

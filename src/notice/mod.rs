@@ -46,6 +46,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What is pressed.
+#[cfg_attr(target_os = "macos", allow(dead_code, reason = "nothing is pressed there"))]
 pub(crate) const SIGN_IN_AGAIN: &str = "Sign in again";
 
 /// Makes a link that opens the status page once, when a notice is pressed; `None` where there is no page
