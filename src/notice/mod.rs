@@ -45,6 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the desktop has to take the notices away when the proxy stops.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// What is pressed.
 pub(crate) const SIGN_IN_AGAIN: &str = "Sign in again";
 
 /// Makes a link that opens the status page once, when a notice is pressed; `None` where there is no page
@@ -194,6 +195,7 @@ impl Keeper {
 }
 
 impl Notice {
+    /// That a grant has ended. `leads`: pressed, it opens the status page.
     pub(crate) fn of(event: &Event, account: &str, leads: bool) -> Self {
         Self {
             title: format!("Gatepost: sign in again as {account}"),

@@ -89,7 +89,7 @@ pub enum ServeError {
 pub struct Status {
     /// Gatepost's.
     pub version: String,
-    /// `imap`, `smtp`, `imaps`, `smtps`: the address and the port in use.
+    /// `imap`, `smtp`, `imaps`, `smtps`, `status`: the address and the port in use.
     pub listeners: BTreeMap<String, String>,
     /// The accounts in the order of their addresses.
     pub accounts: Vec<AccountStatus>,

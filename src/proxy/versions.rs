@@ -50,7 +50,9 @@ pub(super) async fn watch(
                     EVERY
                 }
                 Err(why) => {
-                    tracing::debug!("{url} does not say which version is the latest ({why})");
+                    // Without its query, which may hold a token of the person's.
+                    let host = url.host_str().unwrap_or_default();
+                    tracing::debug!("{host} does not say which version is the latest ({why})");
                     AFTER_FAILURE
                 }
             },

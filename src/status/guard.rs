@@ -6,31 +6,22 @@
 //! its `Origin` and `Sec-Fetch-Site`; both also by the visit's cookie (SameSite=Strict) and by what
 //! its own forms send along.
 
-use std::io;
 use std::net::SocketAddr;
 
 use axum::extract::Request;
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use tokio::net::TcpStream;
 
-use super::neighbour::{self, Neighbour};
-
-/// Both ends of a connection.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Ends {
-    /// Where it arrived: the page's own address.
-    pub(super) here: SocketAddr,
-    /// Whose program it came from.
-    pub(super) neighbour: Neighbour,
-}
-
-impl Ends {
-    pub(super) fn of(stream: &TcpStream) -> io::Result<Self> {
-        let here = stream.local_addr()?;
-        Ok(Self { here, neighbour: neighbour::look(stream.peer_addr()?, here) })
-    }
+/// What a request is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// The page, for its person's browser.
+    Page,
+    /// What programs ask for.
+    Programs,
+    /// Style, script and icon, which say nothing of anybody, and which the pages that refuse need too.
+    Asset,
 }
 
 /// What a request may be.
@@ -45,48 +36,56 @@ pub(super) enum Verdict {
     WrongHost,
     /// From another site.
     OtherSite,
-    /// From another user of this machine.
-    OtherUser,
 }
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The address that this page has for browsers.
-pub(super) fn origin(here: SocketAddr) -> String {
-    format!("http://{here}")
+/// The origin that this page has for browsers (RFC 6454).
+pub(super) fn origin(page: SocketAddr) -> String {
+    format!("http://{page}")
 }
 
-/// Judges by the headers alone. `is_for_programs`: a program may use any of this machine's names.
-pub(super) fn judge(request: &Request, ends: Ends, is_for_programs: bool) -> Verdict {
-    let here = ends.here;
-    let headers = request.headers();
-    let Some(host) = host(headers) else { return Verdict::WrongHost };
-    let is_this_port = host.port_u16().unwrap_or(80) == here.port();
-    let is_literal = host.host().trim_matches(['[', ']']) == here.ip().to_string();
-    let is_localhost = host.host().eq_ignore_ascii_case("localhost");
-    if !is_this_port || !(is_literal || is_localhost) {
-        return Verdict::WrongHost;
-    }
-    if is_for_programs {
+/// Judges by the headers alone. `page` is where browsers find the page, to which its cookie belongs.
+pub(super) fn judge(request: &Request, page: SocketAddr, purpose: Purpose) -> Verdict {
+    if purpose == Purpose::Asset {
         return Verdict::Good;
     }
-    if ends.neighbour == Neighbour::Other {
-        return Verdict::OtherUser;
-    }
-    if changes_something(request.method()) {
-        let is_same = |name: HeaderName, same: &str| {
-            headers.get(name).is_none_or(|value| value.as_bytes() == same.as_bytes())
+    let headers = request.headers();
+    let Some(host) = host(headers).filter(|host| is_own(host, page)) else {
+        return Verdict::WrongHost;
+    };
+    let is = |name: HeaderName, wanted: &[&str]| {
+        let fits = |value: &HeaderValue| wanted.iter().any(|it| value.as_bytes() == it.as_bytes());
+        headers.get(name).is_none_or(fits)
+    };
+    if purpose == Purpose::Programs {
+        // A person may type the address; a page of another site has nothing to make Gatepost do.
+        return match is(SEC_FETCH_SITE, &["none", "same-origin"]) {
+            true => Verdict::Good,
+            false => Verdict::OtherSite,
         };
-        let here = format!("http://{host}");
-        if !is_same(header::ORIGIN, &here) || !is_same(SEC_FETCH_SITE, "same-origin") {
-            return Verdict::OtherSite;
-        }
     }
-    if is_localhost && !changes_something(request.method()) {
+    let own = format!("http://{host}");
+    if changes_something(request.method()) {
+        return match is(header::ORIGIN, &[&own]) && is(SEC_FETCH_SITE, &["same-origin"]) {
+            true => Verdict::Good,
+            false => Verdict::OtherSite,
+        };
+    }
+    if own != origin(page) {
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
-        return Verdict::Elsewhere(format!("{}{path}", origin(here)));
+        return Verdict::Elsewhere(format!("{}{path}", origin(page)));
     }
     Verdict::Good
+}
+
+/// True for each name of this machine itself. Under whichever of its addresses a connection arrived:
+/// one that is forwarded may have another.
+fn is_own(host: &Authority, page: SocketAddr) -> bool {
+    let name = host.host();
+    let is_literal = name.trim_matches(['[', ']']) == page.ip().to_string();
+    let is_known = name.eq_ignore_ascii_case("localhost") || matches!(name, "127.0.0.1" | "[::1]");
+    host.port_u16().unwrap_or(80) == page.port() && (is_literal || is_known)
 }
 
 fn changes_something(method: &Method) -> bool {
@@ -101,18 +100,16 @@ fn host(headers: &HeaderMap) -> Option<Authority> {
     (all.next().is_none() && !host.as_str().contains('@')).then_some(host)
 }
 
-/// The browser's own defences, on each answer. `authorize`: where a sign-in's form leads; a provider that
-/// asks nothing sends it on, within the same step, to the port on which the sign-in waits.
-pub(super) fn harden(headers: &mut HeaderMap, authorize: Option<&str>) {
-    let policy = format!(
-        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
-         form-action 'self' {} http://127.0.0.1:*; base-uri 'none'; frame-ancestors 'none'",
-        authorize.unwrap_or_default()
-    );
-    let policy = HeaderValue::from_str(&policy)
-        .unwrap_or(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+/// No style and no script but the page's own files; a form goes nowhere else. (A sign-in's ends at a page
+/// that goes on by itself: browsers hold a form to this through every redirect, and who knows where a
+/// provider's lead.)
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
+                      connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The browser's own defences, on each answer.
+pub(super) fn harden(headers: &mut HeaderMap) {
     for (name, value) in [
+        ("content-security-policy", POLICY),
         ("x-content-type-options", "nosniff"),
         ("x-frame-options", "DENY"),
         // Not no-referrer, under which a browser's form has no Origin.
@@ -137,35 +134,30 @@ mod tests {
     const HERE: &str = "127.0.0.1:10180";
 
     fn asked(method: &str, headers: &[(&str, &str)]) -> Verdict {
+        asked_for(Purpose::Page, method, headers)
+    }
+
+    fn asked_for(purpose: Purpose, method: &str, headers: &[(&str, &str)]) -> Verdict {
+        judge(&request(method, headers), HERE.parse().unwrap(), purpose)
+    }
+
+    fn request(method: &str, headers: &[(&str, &str)]) -> Request {
         let mut request = Request::builder().method(method).uri("/forget?address=a%40b");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(axum::body::Body::empty()).unwrap();
-        judge(&request, ends(Neighbour::Same), false)
-    }
-
-    fn ends(neighbour: Neighbour) -> Ends {
-        Ends { here: HERE.parse().unwrap(), neighbour }
-    }
-
-    #[test]
-    fn another_user_of_the_machine_is_refused_but_for_what_is_for_programs() {
-        let request = || {
-            let request = Request::builder().uri("/").header("host", HERE);
-            request.body(axum::body::Body::empty()).unwrap()
-        };
-        assert_eq!(judge(&request(), ends(Neighbour::Other), false), Verdict::OtherUser);
-        assert_eq!(judge(&request(), ends(Neighbour::Other), true), Verdict::Good);
-        assert_eq!(judge(&request(), ends(Neighbour::Unknown), false), Verdict::Good);
+        request.body(axum::body::Body::empty()).unwrap()
     }
 
     #[test]
     fn only_this_machines_own_names_are_answered() {
         assert_eq!(asked("GET", &[("host", HERE)]), Verdict::Good);
         let elsewhere = "http://127.0.0.1:10180/forget?address=a%40b".to_owned();
-        assert_eq!(asked("GET", &[("host", "LOCALHOST:10180")]), Verdict::Elsewhere(elsewhere));
-        assert_eq!(asked("POST", &[("host", "localhost:10180")]), Verdict::Good);
+        for own in ["LOCALHOST:10180", "[::1]:10180"] {
+            assert_eq!(asked("GET", &[("host", own)]), Verdict::Elsewhere(elsewhere.clone()));
+            assert_eq!(asked("POST", &[("host", own)]), Verdict::Good);
+            assert_eq!(asked_for(Purpose::Programs, "GET", &[("host", own)]), Verdict::Good);
+        }
         for host in [
             "evil.example",
             "evil.example:10180",
@@ -175,10 +167,15 @@ mod tests {
             "localhost.evil.example:10180",
             "x@127.0.0.1:10180",
             "0.0.0.0:10180",
-            "[::1]:10180",
             "",
         ] {
-            assert_eq!(asked("GET", &[("host", host)]), Verdict::WrongHost, "{host}");
+            for purpose in [Purpose::Page, Purpose::Programs] {
+                assert_eq!(
+                    asked_for(purpose, "GET", &[("host", host)]),
+                    Verdict::WrongHost,
+                    "{host}"
+                );
+            }
         }
         assert_eq!(asked("GET", &[]), Verdict::WrongHost);
         assert_eq!(asked("GET", &[("host", HERE), ("host", HERE)]), Verdict::WrongHost);
@@ -204,12 +201,21 @@ mod tests {
     }
 
     #[test]
+    fn another_site_makes_nobody_look_at_the_accounts() {
+        let from =
+            |site| asked_for(Purpose::Programs, "GET", &[("host", HERE), ("sec-fetch-site", site)]);
+        assert_eq!(from("none"), Verdict::Good);
+        assert_eq!(from("same-origin"), Verdict::Good);
+        assert_eq!(from("cross-site"), Verdict::OtherSite);
+        assert_eq!(from("same-site"), Verdict::OtherSite);
+    }
+
+    #[test]
     fn a_page_on_ipv6_has_its_own_name() {
-        let request = Request::builder().header("host", "[::1]:10180");
-        let request = request.body(axum::body::Body::empty()).unwrap();
         let here: SocketAddr = "[::1]:10180".parse().unwrap();
-        let ends = Ends { here, neighbour: Neighbour::Same };
-        assert_eq!(judge(&request, ends, false), Verdict::Good);
+        let by = |host| judge(&request("GET", &[("host", host)]), here, Purpose::Page);
+        assert_eq!(by("[::1]:10180"), Verdict::Good);
+        assert!(matches!(by("127.0.0.1:10180"), Verdict::Elsewhere(_)));
         assert_eq!(origin(here), "http://[::1]:10180");
     }
 }

@@ -362,6 +362,25 @@ mod tests {
         assert!(text.contains("gatepost_build_info{version=\"0.1.0\"} 1\n"), "{text}");
     }
 
+    /// A real Prometheus has all of them too, in `tests/real/monitoring.rs`.
+    #[test]
+    fn what_the_rules_and_the_dashboard_name_is_told() {
+        let text = encoded(prometheus_text::encode, &told(false)).unwrap();
+        let told: Vec<&str> = text.split(['{', ' ', '\n']).collect();
+        for file in [
+            include_str!("../../docs/monitoring/alerts.yml"),
+            include_str!("../../docs/monitoring/dashboard.json"),
+            include_str!("../../docs/monitoring.md"),
+        ] {
+            let words = file.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            let names: Vec<&str> = words.filter(|word| word.starts_with("gatepost_")).collect();
+            assert!(names.len() > 5);
+            for name in names {
+                assert!(told.contains(&name), "{name}");
+            }
+        }
+    }
+
     #[test]
     fn addresses_are_told_only_to_whoever_wants_that() {
         for (by_address, label) in [(false, "account=\"2\""), (true, "account=\"you@gmail.com\"")] {

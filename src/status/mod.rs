@@ -20,31 +20,40 @@ mod naming;
 mod neighbour;
 mod page;
 mod routes;
-mod sign_ins;
+pub(crate) mod sign_ins;
 mod visits;
 
+use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OnceCell, Semaphore, mpsc};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use url::Url;
 
 use crate::proxy::Server;
 use crate::secret::BearerToken;
-use guard::Ends;
 use health::Health;
+use neighbour::Neighbour;
 use sign_ins::SignIns;
 use visits::Visits;
 
 /// How long a browser may take for a request's head, and may be silent between two: it connects again.
 const HEAD: Duration = Duration::from_secs(15);
+/// The longest life of a connection, however it is used: whoever doesn't read what was asked for would hold
+/// its place for good. A browser connects again.
+const LIFE: Duration = Duration::from_secs(120);
+/// How long what is under way then may take: a look at the accounts (`/healthz?deep`) ends by itself before.
+const ENDING: Duration = Duration::from_secs(40);
 /// Connections at a time: a browser opens six, a monitor one.
 const CONNECTIONS: usize = 64;
 
@@ -148,7 +157,7 @@ impl Desk {
             let listen = &self.server.settings().config.listen;
             listen.status.map_or(NoLink::Off, |_| NoLink::PortTaken)
         })?;
-        let page = Url::parse(&guard::origin(address)).map_err(|_| NoLink::Off)?;
+        let page = Url::parse(&guard::origin(address)).map_err(|_| NoLink::PortTaken)?;
         let token = self.visits().link(Instant::now()).map_err(|_| NoLink::NoRandomness)?;
         Ok(Link { page, token })
     }
@@ -163,26 +172,61 @@ impl Desk {
     }
 }
 
+/// Both ends of a connection.
+#[derive(Clone)]
+struct Ends {
+    peer: SocketAddr,
+    /// Where it arrived.
+    here: SocketAddr,
+    /// Looked up once it matters.
+    neighbour: Arc<OnceCell<Neighbour>>,
+}
+
+impl Ends {
+    fn of(stream: &TcpStream) -> io::Result<Self> {
+        let (peer, here) = (stream.peer_addr()?, stream.local_addr()?);
+        Ok(Self { peer, here, neighbour: Arc::default() })
+    }
+
+    /// Whose program is at the other end.
+    async fn neighbour(&self) -> Neighbour {
+        let (peer, here) = (self.peer, self.here);
+        let look = async || {
+            let looked = tokio::task::spawn_blocking(move || neighbour::look(peer, here)).await;
+            looked.unwrap_or(Neighbour::Other)
+        };
+        *self.neighbour.get_or_init(look).await
+    }
+}
+
 async fn serve(desk: Arc<Desk>, visitors: Option<mpsc::Receiver<TcpStream>>) {
     let Some(mut visitors) = visitors else { return };
     let places = Arc::new(Semaphore::new(CONNECTIONS));
     // Dropped with this task, and the connections with it.
     let mut connections = tokio::task::JoinSet::new();
-    loop {
-        let Some(stream) = visitors.recv().await else { return };
-        let Ok(place) = places.clone().try_acquire_owned() else { continue };
+    while let Some(stream) = visitors.recv().await {
         while connections.try_join_next().is_some() {}
+        let Ok(place) = places.clone().try_acquire_owned() else { continue };
         let Ok(ends) = Ends::of(&stream) else { continue };
         let router = routes::router(desk.clone(), ends);
         connections.spawn(async move {
             let _place = place;
-            let served = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEAD)
-                .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-            if let Err(error) = served.await {
+            if let Err(error) = attend(stream, router).await {
                 tracing::debug!("a browser's connection ended ({error})");
             }
         });
     }
+}
+
+async fn attend(stream: TcpStream, router: Router) -> hyper::Result<()> {
+    let served = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+    let mut served = pin!(served);
+    if let Ok(ended) = timeout(LIFE, &mut served).await {
+        return ended;
+    }
+    served.as_mut().graceful_shutdown();
+    timeout(ENDING, served).await.unwrap_or(Ok(()))
 }

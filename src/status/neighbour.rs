@@ -9,38 +9,64 @@ use std::net::SocketAddr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Neighbour {
     /// The user that this proxy runs as.
+    #[cfg_attr(not(target_os = "linux"), allow(dead_code, reason = "a word of Linux"))]
     Same,
-    /// Another user.
+    /// Another user, or one that could not be made out where the system tells.
     Other,
     /// It does not tell, or this proxy's user is a service's, which has no browser.
     Unknown,
 }
 
-/// Users below are services' (login.defs, `UID_MIN`).
+/// How often the kernel's table is read: while others connect, a line may be missing from it.
 #[cfg(target_os = "linux")]
-const FIRST_PERSON: u32 = 1000;
+const TRIES: usize = 3;
 
-/// Looks at the connection that came from `peer` to `here`.
+/// Looks at the connection that came from `peer` to `here`. It reads files of the kernel's, which takes
+/// milliseconds where there are thousands of connections.
 #[cfg(target_os = "linux")]
 pub(super) fn look(peer: SocketAddr, here: SocketAddr) -> Neighbour {
     use std::os::unix::fs::MetadataExt;
 
-    let file = if peer.is_ipv4() { "/proc/net/tcp" } else { "/proc/net/tcp6" };
-    let table = std::fs::read_to_string(file).unwrap_or_default();
     let Ok(own) = std::fs::metadata("/proc/self").map(|it| it.uid()) else {
         return Neighbour::Unknown;
     };
-    match owner(&table, peer, here) {
-        Some(uid) if uid == own => Neighbour::Same,
-        Some(_) if own == 0 || own >= FIRST_PERSON => Neighbour::Other,
-        _ => Neighbour::Unknown,
+    if is_service(own) {
+        return Neighbour::Unknown;
     }
+    // A program may have made the connection to an IPv4 address by a socket for IPv6.
+    let ends = [(peer, here), (mapped(peer), mapped(here))];
+    for _ in 0..TRIES {
+        let found = ["/proc/net/tcp", "/proc/net/tcp6"].iter().find_map(|file| {
+            let table = std::fs::read_to_string(file).unwrap_or_default();
+            ends.iter().find_map(|(peer, here)| owner(&table, *peer, *here))
+        });
+        if let Some(uid) = found {
+            return if uid == own { Neighbour::Same } else { Neighbour::Other };
+        }
+    }
+    Neighbour::Other
 }
 
 /// Other systems have no such table without rights of an administrator's.
 #[cfg(not(target_os = "linux"))]
 pub(super) fn look(_peer: SocketAddr, _here: SocketAddr) -> Neighbour {
     Neighbour::Unknown
+}
+
+/// True for a user that no person is: those below `UID_MIN` (login.defs(5)) but for root, and those that
+/// systemd makes for `DynamicUser=` (systemd.exec(5)).
+#[cfg(target_os = "linux")]
+fn is_service(uid: u32) -> bool {
+    matches!(uid, 1..1000 | 61184..65520)
+}
+
+/// An IPv4 address as a socket for IPv6 has it (RFC 4291 §2.5.5.2).
+#[cfg(target_os = "linux")]
+fn mapped(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
+        SocketAddr::V6(_) => address,
+    }
 }
 
 /// The owner of the socket at `local`, connected to `remote` (proc_pid_net(5)).
@@ -72,18 +98,29 @@ fn as_listed(address: SocketAddr) -> String {
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use std::net::{TcpListener, TcpStream};
+    use std::os::unix::fs::MetadataExt;
 
     use super::*;
 
     #[test]
     fn a_connection_of_ones_own_is_known() {
-        for address in ["127.0.0.1:0", "[::1]:0"] {
-            let Ok(listener) = TcpListener::bind(address) else { continue };
-            let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let service = std::fs::metadata("/proc/self").is_ok_and(|it| is_service(it.uid()));
+        let (own, other) = match service {
+            true => (Neighbour::Unknown, Neighbour::Unknown),
+            false => (Neighbour::Same, Neighbour::Other),
+        };
+        for (address, as_known_to_client) in
+            [("127.0.0.1", "127.0.0.1"), ("::1", "::1"), ("127.0.0.1", "::ffff:127.0.0.1")]
+        {
+            let Ok(listener) = TcpListener::bind((address, 0)) else { continue };
+            let port = listener.local_addr().unwrap().port();
+            let Ok(client) = TcpStream::connect((as_known_to_client, port)) else { continue };
             let (stream, peer) = listener.accept().unwrap();
-            assert_eq!(look(peer, stream.local_addr().unwrap()), Neighbour::Same, "{address}");
-            let other_way = look(client.local_addr().unwrap(), peer);
-            assert_eq!(other_way, Neighbour::Unknown, "there is no such connection");
+            let here = stream.local_addr().unwrap();
+            assert_eq!(look(peer, here), own, "{as_known_to_client}");
+            let nobody = SocketAddr::new(peer.ip(), 1);
+            assert_eq!(look(nobody, here), other, "there is no such connection");
+            drop(client);
         }
     }
 

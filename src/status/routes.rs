@@ -10,6 +10,7 @@
 //! | `GET /healthz`, `/metrics` | how everything is, and what is counted | programs |
 //! | `GET /assets/…` | style, script, icon | anybody |
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
@@ -24,18 +25,20 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
-use super::Desk;
-use super::guard::{self, Ends, Verdict};
+use super::guard::{self, Purpose, Verdict};
 use super::metrics;
+use super::neighbour::Neighbour;
 use super::page::{self, Message};
 use super::sign_ins::State as SignIn;
+use super::{Desk, Ends};
 use crate::accounts::Address;
 use crate::secret::BearerToken;
 
 /// What a form may be at most: an address and a token.
 const FORM: usize = 16 * 1024;
-/// The visit's cookie. Cookies know no ports: the name is to be nobody else's on this machine.
-const COOKIE: &str = "gatepost-visit";
+/// What begins the name of the visit's cookie; the port follows, since cookies know none and another
+/// Gatepost of this machine has visits of its own.
+const COOKIE: &str = "gatepost-visit-";
 
 /// What begins the paths of style, script and icon.
 const ASSETS: &str = "/assets/";
@@ -68,29 +71,49 @@ pub(super) fn router(desk: Arc<Desk>, ends: Ends) -> Router {
         .with_state(shared)
 }
 
-/// What is for programs, under any of this machine's names and without a visit.
-fn is_for_programs(path: &str) -> bool {
-    matches!(path, "/healthz" | "/metrics")
+fn purpose(path: &str) -> Purpose {
+    match path {
+        "/healthz" | "/metrics" => Purpose::Programs,
+        path if path.starts_with(ASSETS) => Purpose::Asset,
+        _ => Purpose::Page,
+    }
+}
+
+impl Shared {
+    /// Where browsers find the page. While it is being closed, where this connection arrived.
+    fn page(&self) -> SocketAddr {
+        self.desk.address().unwrap_or(self.ends.here)
+    }
+
+    /// The visit's cookie, if the browser has one.
+    fn cookie(&self, headers: &HeaderMap) -> Option<BearerToken> {
+        let all = headers.get_all(header::COOKIE).into_iter().filter_map(|it| it.to_str().ok());
+        let pairs = all.flat_map(|line| line.split(';')).map(str::trim);
+        let value = |pair: &str| {
+            let port = self.page().port().to_string();
+            let value = pair.strip_prefix(COOKIE)?.strip_prefix(&port)?.strip_prefix('=')?;
+            Some(BearerToken::new(value))
+        };
+        pairs.filter_map(value).next()
+    }
 }
 
 async fn guarded(State(shared): State<Shared>, request: Request, next: Next) -> Response {
-    let is_for_programs = is_for_programs(request.uri().path());
-    let verdict = match request.uri().path().starts_with(ASSETS) {
-        // They say nothing of anybody, and the pages that refuse are shown with them.
-        true => Verdict::Good,
-        false => guard::judge(&request, shared.ends, is_for_programs),
-    };
+    let purpose = purpose(request.uri().path());
+    let verdict = guard::judge(&request, shared.page(), purpose);
     let mut response = match verdict {
+        Verdict::Good | Verdict::Elsewhere(_)
+            if purpose == Purpose::Page && shared.ends.neighbour().await == Neighbour::Other =>
+        {
+            told(StatusCode::FORBIDDEN, Message::OtherUser)
+        }
         Verdict::Good => next.run(request).await,
         Verdict::Elsewhere(url) => guard::see_other(&url),
         // RFC 9110 §15.5.20: this server is not that host.
         Verdict::WrongHost => told(StatusCode::MISDIRECTED_REQUEST, Message::WrongHost),
         Verdict::OtherSite => told(StatusCode::FORBIDDEN, Message::Refused),
-        Verdict::OtherUser => told(StatusCode::FORBIDDEN, Message::OtherUser),
     };
-    let settings = shared.desk.server.settings();
-    let authorize = settings.provider.authorize_url.origin().ascii_serialization();
-    guard::harden(response.headers_mut(), Some(&authorize));
+    guard::harden(response.headers_mut());
     response
 }
 
@@ -108,19 +131,12 @@ impl FromRequestParts<Shared> for Visit {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Response> {
-        let visit = cookie(&parts.headers).and_then(|cookie| {
+        let visit = shared.cookie(&parts.headers).and_then(|cookie| {
             let csrf = shared.desk.visits().hear(&cookie, Instant::now())?;
             Some(Self { cookie, csrf })
         });
         visit.ok_or_else(|| told(StatusCode::UNAUTHORIZED, Message::NoVisit))
     }
-}
-
-fn cookie(headers: &HeaderMap) -> Option<BearerToken> {
-    let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|it| it.to_str().ok());
-    let mut pairs =
-        cookies.flat_map(|line| line.split(';')).filter_map(|it| it.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| BearerToken::new(value))
 }
 
 async fn open(
@@ -133,7 +149,7 @@ async fn open(
     let Some(visit) = opened else {
         // A browser that opens its last pages again is in already.
         let is_in =
-            cookie(&headers).is_some_and(|it| shared.desk.visits().hear(&it, now).is_some());
+            shared.cookie(&headers).is_some_and(|it| shared.desk.visits().hear(&it, now).is_some());
         return match is_in {
             true => guard::see_other("/"),
             false => told(StatusCode::FORBIDDEN, Message::LinkUsedUp),
@@ -142,7 +158,8 @@ async fn open(
     // A page that goes on by itself, and not a redirect: the browser would take that for a step of
     // wherever the link was followed, and keep the cookie (SameSite=Strict) from it.
     let mut response = Html(page::opened()).into_response();
-    let cookie = format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Strict", visit.expose());
+    let (port, visit) = (shared.page().port(), visit.expose());
+    let cookie = format!("{COOKIE}{port}={visit}; Path=/; HttpOnly; SameSite=Strict");
     if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
         cookie.set_sensitive(true);
         response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -277,11 +294,11 @@ async fn sign_in(State(shared): State<Shared>, visit: Visit, Form(sent): Form<Se
             return told(StatusCode::BAD_REQUEST, failed);
         }
     };
-    let Ok(page) = guard::origin(shared.ends.here).parse() else {
+    let Ok(page) = guard::origin(shared.page()).parse() else {
         return told(StatusCode::NOT_FOUND, Message::NotFound);
     };
     match shared.desk.sign_ins.begin(&shared.desk.server, address.clone(), &page).await {
-        Ok(consent) => guard::see_other(consent.as_str()),
+        Ok(consent) => Html(page::onward(&address, consent.as_str())).into_response(),
         Err(error) => {
             let (sentence, remedy) = (crate::sentence::of(&error), error.remedy(address.as_str()));
             let (sentence, remedy, csrf) = (&sentence, &remedy, &visit.csrf);

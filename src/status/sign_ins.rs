@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use url::Url;
 
@@ -14,8 +15,10 @@ use crate::proxy::Server;
 use crate::secret::{BearerToken, LocalPassword};
 use crate::sign_in::{PATIENCE, Progress, Request, SignInError, sign_in};
 
-/// Sign-ins that are under way, or whose end is kept for the page. A person does one at a time.
+/// Sign-ins that are under way at a time; each has a port. A person does one after another, but leaves some.
 const AT_ONCE: usize = 8;
+/// Those whose end is kept for the page besides; the oldest goes.
+const ENDED: usize = 32;
 /// How long the address of the consent page may take: nobody else is asked for it.
 const BEGINNING: Duration = Duration::from_secs(10);
 /// How long the end of one is kept, and with it a new local password that nobody has looked at.
@@ -29,6 +32,13 @@ struct Kept {
     address: Address,
     state: State,
     until: Instant,
+    task: Option<AbortHandle>,
+}
+
+impl Kept {
+    fn is_under_way(&self) -> bool {
+        matches!(self.state, State::UnderWay)
+    }
 }
 
 /// How a sign-in is.
@@ -49,13 +59,16 @@ pub(super) enum State {
 
 /// A sign-in can't begin.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NotBegun {
+pub(crate) enum NotBegun {
     /// As `gatepost login` would say it.
     #[error(transparent)]
     SignIn(#[from] SignInError),
     /// No new password can be made.
     #[error("the system gives no random numbers")]
     NoRandomness,
+    /// Its beginning takes too long: this machine is very busy.
+    #[error("the sign-in did not begin within {} seconds", BEGINNING.as_secs())]
+    TooSlow,
     /// Too many at once.
     #[error("{AT_ONCE} sign-ins are under way already")]
     TooMany,
@@ -69,10 +82,11 @@ impl From<NoRandomness> for NotBegun {
 
 impl NotBegun {
     /// One thing to do.
-    pub(super) fn remedy(&self, address: &str) -> String {
+    pub(crate) fn remedy(&self, address: &str) -> String {
         match self {
             Self::SignIn(error) => error.remedy(address),
             Self::NoRandomness => "Start the computer anew.".into(),
+            Self::TooSlow => "Try again in a minute.".into(),
             Self::TooMany => "Finish one of them, or wait ten minutes.".into(),
         }
     }
@@ -95,9 +109,8 @@ impl SignIns {
         let (urls, mut shown) = mpsc::unbounded_channel();
         let (failed, failure) = oneshot::channel();
         let (sign_ins, server, ending) = (self.clone(), server.clone(), id.clone());
-        tokio::spawn(async move {
-            let ended = go(&server, &address, password, back, urls).await;
-            match ended {
+        let task = tokio::spawn(async move {
+            match go(&server, &address, password, back, urls).await {
                 Ok(state) => sign_ins.end(&ending, state),
                 Err(error) => {
                     let remedy = error.remedy(address.as_str());
@@ -107,15 +120,22 @@ impl SignIns {
                 }
             }
         });
-        let begun = timeout(BEGINNING, shown.recv()).await;
-        match begun.ok().flatten() {
-            Some(url) => Ok(url),
-            None => {
-                self.lock().remove(id.expose());
-                let error = failure.await.unwrap_or(SignInError::NoClient);
-                Err(error.into())
-            }
+        if let Some(kept) = self.lock().get_mut(id.expose()) {
+            kept.task = Some(task.abort_handle());
         }
+        let begun = timeout(BEGINNING, async {
+            tokio::select! {
+                biased;
+                Some(url) = shown.recv() => Ok(url),
+                error = failure => Err(error.map_or(NotBegun::TooSlow, NotBegun::from)),
+            }
+        });
+        let begun = begun.await.unwrap_or(Err(NotBegun::TooSlow));
+        if begun.is_err() {
+            task.abort();
+            self.lock().remove(id.expose());
+        }
+        begun
     }
 
     /// How the sign-in of this id is, and whose it is.
@@ -129,12 +149,25 @@ impl SignIns {
     fn keep(&self, id: &BearerToken, address: &Address) -> Result<(), NotBegun> {
         let mut kept = self.lock();
         let now = Instant::now();
-        kept.retain(|_, kept| now < kept.until);
-        if kept.len() >= AT_ONCE {
+        kept.retain(|_, kept| {
+            // Who begins anew has left the one before.
+            let is_left = kept.is_under_way() && kept.address == *address;
+            if let (true, Some(task)) = (is_left, &kept.task) {
+                task.abort();
+            }
+            !is_left && now < kept.until
+        });
+        if kept.values().filter(|kept| kept.is_under_way()).count() >= AT_ONCE {
             return Err(NotBegun::TooMany);
         }
+        while kept.len() >= AT_ONCE + ENDED {
+            let ended = kept.iter().filter(|(_, kept)| !kept.is_under_way());
+            let Some(oldest) = ended.min_by_key(|(_, kept)| kept.until) else { break };
+            let oldest = oldest.0.clone();
+            kept.remove(&oldest);
+        }
         let until = now + PATIENCE + KEPT;
-        let begun = Kept { address: address.clone(), state: State::UnderWay, until };
+        let begun = Kept { address: address.clone(), state: State::UnderWay, until, task: None };
         kept.insert(id.expose().to_owned(), begun);
         Ok(())
     }
@@ -175,7 +208,10 @@ async fn go(
     };
     let (_no_lines, pasted) = mpsc::channel(1);
     let signed_in = sign_in(&settings, &store, request, pasted, &tell).await?;
-    server.take_up_accounts()?;
+    // It is stored, whatever comes of this: it is taken up at its first sign-on all the same.
+    if let Err(error) = server.take_up_accounts() {
+        tracing::warn!(account = %address, "{}", error.in_full());
+    }
     if let (Some(password), Ok(Some(account))) =
         (&signed_in.password, server.account(address.as_str()))
     {

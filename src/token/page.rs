@@ -1,5 +1,6 @@
 //! The page that a person sees in the browser after the consent.
 
+use askama::Template;
 use url::Url;
 
 /// What the page says.
@@ -72,65 +73,26 @@ impl Page<'_> {
     }
 }
 
-/// A whole page. Nothing in it comes from the network but what is escaped here. `back`: the status
-/// page, to which it leads.
-pub(super) fn render(page: Page<'_>, back: Option<&Url>) -> String {
-    let heading = page.heading();
-    let lines = page.lines(back.is_none());
-    let mut paragraphs: String =
-        lines.iter().map(|line| format!("<p>{}</p>\n", escape(line))).collect();
-    let mut forward = String::new();
-    if let Some(back) = back {
-        let back = escape(back.as_str());
-        paragraphs += &format!("<p><a href=\"{back}\">Back to Gatepost</a></p>\n");
-        // From this page, and not by a redirect: the browser takes that for a step of the provider's
-        // site, and keeps the visit's cookie (SameSite=Strict) from it.
-        if matches!(page, Page::SignedIn { .. }) {
-            forward = format!("<meta http-equiv=\"refresh\" content=\"1; url={back}\">\n");
-        }
-    }
-    let (mark, class) = if page.is_good() { ("✓", "good") } else { ("!", "bad") };
-    format!(
-        r#"<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-{forward}<title>{heading} – Gatepost</title>
-<style>
-:root {{ color-scheme: light dark; font: 1.05rem/1.5 system-ui, sans-serif; }}
-body {{ margin: 0; min-height: 100vh; display: grid; place-items: center; background: light-dark(#f3f5f7, #16191d); color: light-dark(#1d2329, #e6e9ec); }}
-main {{ max-width: 34rem; margin: 1.5rem; padding: 2rem 2.5rem; border-radius: .8rem; background: light-dark(#fff, #22272d); box-shadow: 0 1px 6px #0003; }}
-h1 {{ margin: 0 0 1rem; font-size: 1.4rem; display: flex; gap: .8rem; align-items: center; }}
-.mark {{ flex: none; width: 2.2rem; height: 2.2rem; border-radius: 50%; display: grid; place-items: center; color: #fff; }}
-.good {{ background: #1a7f4b; }} .bad {{ background: #b3261e; }}
-p {{ margin: .6rem 0; overflow-wrap: anywhere; }}
-</style>
-</head>
-<body>
-<main>
-<h1><span class="mark {class}" aria-hidden="true">{mark}</span>{heading}</h1>
-{paragraphs}</main>
-</body>
-</html>
-"#,
-        heading = escape(heading),
-    )
+#[derive(Template)]
+#[template(path = "last_page.html")]
+struct LastPage<'p> {
+    heading: &'static str,
+    lines: [String; 2],
+    is_good: bool,
+    back: Option<&'p str>,
+    goes_on: bool,
 }
 
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            '\'' => escaped.push_str("&#39;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
+/// A whole page. `back`: the status page, to which it leads.
+pub(super) fn render(page: Page<'_>, back: Option<&Url>) -> String {
+    let lines = page.lines(back.is_none());
+    let back = back.map(Url::as_str);
+    // From this page, and not by a redirect: the browser takes that for a step of the provider's site, and
+    // keeps the visit's cookie (SameSite=Strict) from it.
+    let goes_on = back.is_some() && matches!(page, Page::SignedIn { .. });
+    let page = LastPage { heading: page.heading(), lines, is_good: page.is_good(), back, goes_on };
+    // It fails only where its parts do, and these are strings.
+    page.render().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -140,7 +102,7 @@ mod tests {
         let outside = super::Page::Failed { sentence: "a<b>", remedy: "\"x\" & 'y' <script>" };
         let page = super::render(outside, None);
         assert!(!page.contains("<script>") && !page.contains("a<b>"));
-        assert!(page.contains("&quot;x&quot; &amp; &#39;y&#39; &lt;script&gt;"));
+        assert!(page.contains("&#34;x&#34; &#38; &#39;y&#39; &#60;script&#62;"));
     }
 
     #[test]
@@ -149,7 +111,7 @@ mod tests {
         let signed_in = super::Page::SignedIn { address: "you@gmail.com" };
         let page = super::render(signed_in, Some(&back));
         assert!(
-            page.contains("<meta http-equiv=\"refresh\" content=\"1; url=http://127.0.0.1:10180/")
+            page.contains("<meta http-equiv=\"refresh\" content=\"0; url=http://127.0.0.1:10180/")
         );
         assert!(page.contains("href=\"http://127.0.0.1:10180/signed-in/0f\""));
         assert!(!page.contains("terminal"), "there is none");

@@ -35,6 +35,10 @@ fn another_user_is_refused_with_a_link_and_with_a_cookie() {
         };
         let seen = link();
         assert!(other(&[&seen]).starts_with("HTTP/1.1 403 "), "the list of processes was read");
+        let (scheme, host) = seen.split_once("127.0.0.1").unwrap();
+        let mapped = format!("{scheme}[::ffff:127.0.0.1]{host}");
+        let own_host = format!("Host: {}", page.strip_prefix("http://").unwrap());
+        assert!(other(&["--header", &own_host, &mapped]).starts_with("HTTP/1.1 403 "), "by IPv6");
         let opened = own(&[&seen]);
         assert!(opened.starts_with("HTTP/1.1 200 "), "the other did not use it up: {opened}");
         let cookie = opened.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();

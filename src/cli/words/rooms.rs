@@ -17,9 +17,11 @@ use crate::config::{ClientFileError, Config, ConfigError, Home};
 use crate::control::{AlreadyRunning, ChannelError, ControlError};
 use crate::private_file::RightsError;
 use crate::proxy::{EndGrantError, ListenError, ServeError};
+use crate::sentence;
 use crate::settings::SettingsError;
 use crate::sign_in::SignInError;
 use crate::status::NoLink;
+use crate::status::sign_ins::NotBegun;
 use crate::tls::TlsError;
 use crate::token::{AuthorizeError, Cause, SetupError};
 use crate::upstream::{Refusal, UpstreamError};
@@ -85,6 +87,9 @@ pub(super) fn chapter() -> String {
     chapter.failure(ChannelError::from(denied()));
     chapter.heading("The running Gatepost").failures(control_errors());
     chapter.failures(no_links());
+    for error in begun_not() {
+        chapter.told(&sentence::of(&error), &error.remedy(YOU), "page");
+    }
     chapter.0
 }
 
@@ -347,6 +352,15 @@ fn no_links() -> Vec<NoLink> {
         NoLink::Off => NoLink::Off,
         NoLink::PortTaken => NoLink::PortTaken,
         NoLink::NoRandomness => NoLink::NoRandomness,
+    ]
+}
+
+fn begun_not() -> Vec<NotBegun> {
+    every![NotBegun:
+        NotBegun::SignIn(_) => NotBegun::SignIn(SignInError::NoClient),
+        NotBegun::NoRandomness => NotBegun::NoRandomness,
+        NotBegun::TooSlow => NotBegun::TooSlow,
+        NotBegun::TooMany => NotBegun::TooMany,
     ]
 }
 

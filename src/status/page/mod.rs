@@ -24,6 +24,6 @@ mod tests;
 mod words;
 
 pub(in crate::status) use frame::asset;
-pub(in crate::status) use notes::{Message, forget, message, opened, under_way};
+pub(in crate::status) use notes::{Message, forget, message, onward, opened, under_way};
 pub(in crate::status) use overview::{Overview, fragment, overview};
 pub(in crate::status) use settings::{settings, settings_file, signed_in};

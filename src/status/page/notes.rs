@@ -124,6 +124,19 @@ pub(in crate::status) fn opened() -> String {
     render(&OpenedPage { frame: Frame::default() })
 }
 
+/// A sign-in has begun. The browser goes on to the provider's page by itself.
+pub(in crate::status) fn onward(address: &Address, consent: &str) -> String {
+    render(&OnwardPage { frame: Frame::default(), address: address.to_string(), consent })
+}
+
+#[derive(Template)]
+#[template(path = "onward.html")]
+struct OnwardPage<'p> {
+    frame: Frame,
+    address: String,
+    consent: &'p str,
+}
+
 #[derive(Template)]
 #[template(path = "opened.html")]
 struct OpenedPage {

@@ -101,9 +101,15 @@ struct Server {
     host: String,
     port: String,
     encryption: &'static str,
+    is_plain: bool,
 }
 
 impl Setup {
+    /// True if a server is reached without TLS.
+    fn is_plain(&self) -> bool {
+        self.servers.iter().any(|server| server.is_plain)
+    }
+
     fn of(address: &Address, places: &Places) -> Self {
         let (trouble, remedy) = match places.check() {
             Ok(()) => (Prose::new(), Prose::new()),
@@ -115,6 +121,7 @@ impl Setup {
             host: place.host.clone(),
             port: place.port.to_string(),
             encryption: place.encryption(),
+            is_plain: !place.tls,
         };
         let servers = match trouble.is_empty() {
             true => places.servers().enumerate().map(server).collect(),

@@ -139,9 +139,17 @@ impl Desktop {
 
     /// Clicks on the notice.
     pub(crate) fn click(&self) {
-        let mut click = self.bus.command("xdotool");
-        click.env("DISPLAY", &self.display).arg("mousemove").args(ON_THE_NOTICE);
-        process::run_well(click.args(["click", "1"]), b"", PATIENCE);
+        let by_mouse = |words: &[&str]| {
+            let mut mouse = self.bus.command("xdotool");
+            process::run(mouse.env("DISPLAY", &self.display).args(words), b"", PATIENCE)
+        };
+        // It is counted a moment before it is drawn.
+        let notice = ["search", "--onlyvisible", "--class", "Dunst"];
+        let is_drawn = || by_mouse(&notice).status.success();
+        assert!(process::until(PATIENCE, is_drawn), "no notice to click on");
+        let [x, y] = ON_THE_NOTICE;
+        let clicked = by_mouse(&["mousemove", x, y, "click", "1"]);
+        assert!(clicked.status.success(), "{}", process::said(&clicked));
     }
 
     /// What the browser was asked to open so far.

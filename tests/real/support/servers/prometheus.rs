@@ -44,6 +44,14 @@ impl Prometheus {
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let running = Guarded::start(PROGRAM, &arguments, &log);
         wait_for(address, "", &[&log]);
+        // It takes connections before it has read what it has.
+        let ready = format!("http://{address}/-/ready");
+        let is_ready = || {
+            let mut curl = Command::new("curl");
+            curl.args(["--silent", "--fail", "--noproxy", "*", &ready]);
+            process::run(&mut curl, b"", PATIENCE).status.success()
+        };
+        assert!(process::until(PATIENCE, is_ready), "not ready\n{}", process::tail(&log));
         Self { address, log, _running: running }
     }
 
