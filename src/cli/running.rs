@@ -234,6 +234,7 @@ mod tests {
             today: Traffic { imap_down: 1_000_000, smtp_down: 500_000, ..Traffic::default() },
             last_used: None,
             trouble: None,
+            stands: None,
         };
         assert_eq!(
             account_line(&account),
