@@ -8,6 +8,7 @@ mod support;
 use std::time::{Duration, Instant};
 
 use gatepost::demo::faults::Times;
+use gatepost::proxy::Stands;
 use gatepost::status::Site;
 use serde_json::Value;
 use support::{Deserted, PATIENCE, World, YOU, browser};
@@ -276,6 +277,9 @@ async fn a_blocked_port_stands_although_the_other_one_works() {
     let answer = client.sign_on(world.password.expose()).await;
     assert!(answer.starts_with("421"), "{answer}");
     drop(world.signed_on().await);
+    let account = world.account();
+    assert_eq!((&*account.state, account.stands), ("unreachable", Some(Stands::Away)));
+    assert!(account.trouble.is_some(), "`status` says the same");
     let monitor = Monitor::of(&world);
     let (state, sentence) = monitor.state(None).await;
     assert_eq!(state, "smtp_unreachable", "{sentence}");

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use gatepost::accounts::{Address, Grant, GrantFacts, NewPassword, Store, StoreError};
 use gatepost::demo::authorization::TokenFault;
 use gatepost::demo::faults::Times;
-use gatepost::proxy::{Event, EventKind, WarningKind};
+use gatepost::proxy::{Event, EventKind, Stands, WarningKind};
 use gatepost::secret::RefreshToken;
 use support::{World, YOU};
 
@@ -287,6 +287,39 @@ async fn an_ended_grant_is_told_once_though_the_refresh_ahead_and_three_clients_
     assert!(client.log_in(world.password.expose()).await.starts_with("* BYE "));
     assert_eq!(events(&world, EventKind::NeedsSignIn).len(), 2);
     drop(idle);
+}
+
+#[tokio::test]
+async fn an_ended_grant_stays_so_whoever_comes_and_goes_until_it_works_after_all() {
+    const OTHER: &str = "other@gmail.com";
+    let world = World::new().await;
+    let wrongly = || TokenFault::InvalidGrant { subtype: None, description: "Bad Request".into() };
+    let turned_away = async || {
+        let heard = world.imap().await.log_in(world.password.expose()).await;
+        assert!(heard.starts_with("* BYE Google has ended the grant"), "{heard}");
+    };
+    world.authorization().fail_token(wrongly(), Times::UntilCleared);
+    turned_away().await;
+    let asked = world.authorization().refreshes();
+    world.authorization().clear_faults();
+    world.google.add_user(OTHER);
+    world.authorization().set_consenting_user(Some(OTHER));
+    world.sign_in(OTHER, NewPassword::generate().unwrap()).await.unwrap();
+    world.server().take_up_accounts().unwrap();
+    assert_eq!(world.server().status().accounts.len(), 2);
+    let you = || world.server().status().accounts.into_iter().find(|it| it.address == YOU).unwrap();
+    assert_eq!(you().state, "needs_sign_in");
+    world.server().forget(&Address::parse(OTHER).unwrap()).unwrap();
+    assert_eq!(you().state, "needs_sign_in");
+    turned_away().await;
+    assert_eq!(world.authorization().refreshes(), asked, "its pause goes on");
+    // Known until the next answer, which a reload lets anybody ask for.
+    world.server().reload().unwrap();
+    assert_eq!((&*you().state, you().stands), ("needs_sign_in", Some(Stands::NeedsPerson)));
+    drop(world.signed_on().await);
+    assert_eq!((&*you().state, you().stands), ("ready", None));
+    assert_eq!(events(&world, EventKind::GrantWorks).len(), 1);
+    assert_eq!(events(&world, EventKind::Recovered), []);
 }
 
 #[tokio::test]

@@ -12,7 +12,9 @@ use super::{block_on, page};
 use crate::accounts::{Listed, Record, Store};
 use crate::config::Home;
 use crate::control::{Answer, ControlError, Request, Running};
-use crate::proxy::{AccountStatus, Connections, Continuity, Status as ProxyStatus, Warning};
+use crate::proxy::{
+    AccountStatus, Connections, Continuity, Stands, Status as ProxyStatus, Warning,
+};
 
 /// What is told while the running proxy is asked, or ends.
 pub(super) const ASKING: &str = "Waiting for the running Gatepost";
@@ -124,7 +126,11 @@ pub(super) fn account_line(account: &AccountStatus) -> String {
         "locked" => "locked until a mail program signs on",
         "needs_sign_in" => "needs you to sign in again",
         "refreshing" => "getting a token",
-        _ => "Google can't be reached",
+        _ => match account.stands {
+            Some(Stands::Limit) => "has reached a limit",
+            Some(Stands::NeedsPerson) => "needs you to do something",
+            Some(Stands::Away) | None => "Google can't be reached",
+        },
     };
     let token = account
         .token_expires_in
@@ -234,6 +240,7 @@ mod tests {
             today: Traffic { imap_down: 1_000_000, smtp_down: 500_000, ..Traffic::default() },
             last_used: None,
             trouble: None,
+            stands: None,
         };
         assert_eq!(
             account_line(&account),

@@ -28,7 +28,8 @@ impl Wanted {
             EventKind::NeedsSignIn => {
                 self.ended.entry(account.clone()).or_insert_with(|| event.clone());
             }
-            EventKind::SignedIn | EventKind::Forgotten => {
+            // The same grant, wrongly called ended: if it does end, that is another notice.
+            EventKind::SignedIn | EventKind::GrantWorks | EventKind::Forgotten => {
                 self.ended.remove(account);
             }
             EventKind::Started
@@ -124,6 +125,21 @@ mod tests {
         assert_eq!(show_all(&mut wanted), [13, 12]);
         wanted.hear(&event(14, YOU, EventKind::Forgotten));
         assert_eq!(wanted.to_withdraw(true), [YOU]);
+    }
+
+    #[test]
+    fn a_grant_that_was_wrongly_called_ended_is_forgotten_and_may_end_again() {
+        let mut wanted = Wanted::default();
+        wanted.hear(&event(1, YOU, EventKind::NeedsSignIn));
+        assert_eq!(show_all(&mut wanted), [1]);
+        wanted.hear(&event(2, YOU, EventKind::Recovered));
+        assert!(wanted.to_withdraw(true).is_empty(), "a mail server's says nothing of the grant");
+        wanted.hear(&event(3, YOU, EventKind::GrantWorks));
+        assert_eq!(wanted.to_withdraw(true), [YOU]);
+        wanted.withdrawn(YOU);
+        assert!(show_all(&mut wanted).is_empty());
+        wanted.hear(&event(4, YOU, EventKind::NeedsSignIn));
+        assert_eq!(show_all(&mut wanted), [4], "now it is true");
     }
 
     #[test]

@@ -45,6 +45,8 @@ pub enum EventKind {
     Unreachable,
     /// It can be used again.
     Recovered,
+    /// A grant that was called ended is not: the provider has given a token for it after all.
+    GrantWorks,
     /// A limit of the provider's or of Gatepost's own was reached.
     Limit,
     /// A mail program came with a wrong password.

@@ -22,6 +22,8 @@ pub(crate) enum Happening<'h> {
     Trouble(EventKind, &'h Trouble),
     /// This can be used again.
     Recovered(Part),
+    /// There is a token of the grant that was called ended.
+    GrantWorks,
     /// A mail program came with a wrong password.
     WrongPassword,
     /// A session had to be ended, for this reason, which is no sentence yet.
@@ -75,6 +77,12 @@ impl Happening<'_> {
             Self::Recovered(Part::Tokens) => {
                 let again = "Google's sign-in server gives tokens for the account again.";
                 (EventKind::Recovered, again.to_owned(), None)
+            }
+            Self::GrantWorks => {
+                let works = format!(
+                    "Google gives tokens again for the grant of {address}, which it had called ended."
+                );
+                (EventKind::GrantWorks, works, None)
             }
             Self::Recovered(Part::Mail(protocol)) => {
                 let again = "server lets the account in again.";

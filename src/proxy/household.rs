@@ -58,8 +58,37 @@ impl Household {
         self.directory.key_file()
     }
 
-    /// Reads the folder of the accounts again. Members whose record is gone are told to leave.
+    /// Reads the folder of the accounts again, and reconsiders them all: what failed may be tried at
+    /// once, and the keychain be asked.
     pub(super) fn rescan(&self) -> Result<(), StoreError> {
+        let members = self.scan()?;
+        if let Some(porter) = &self.porter {
+            porter.begin_anew();
+            members.iter().for_each(|member| porter.see_to(&member.account));
+        }
+        for member in members {
+            member.has_new_grant();
+            member.reconsider();
+        }
+        Ok(())
+    }
+
+    /// Reads the folder of the accounts again, and reconsiders those that are new or have another
+    /// grant. What is known of the others is as true as before: their pauses go on, and the keychain is
+    /// not asked for them again.
+    pub(super) fn take_up(&self) -> Result<(), StoreError> {
+        let (new, others): (Vec<_>, Vec<_>) =
+            self.scan()?.into_iter().partition(|member| member.has_new_grant());
+        if let Some(porter) = &self.porter {
+            others.iter().for_each(|member| porter.see_to(&member.account));
+            new.iter().for_each(|member| porter.see_to_anew(&member.account));
+        }
+        new.iter().for_each(|member| member.reconsider());
+        Ok(())
+    }
+
+    /// Who is there by the folder. Members whose record is gone are told to leave.
+    fn scan(&self) -> Result<Vec<Arc<Member>>, StoreError> {
         let damaged: Vec<String> =
             self.directory.scan()?.iter().map(|damage| damage.error.in_full()).collect();
         damaged.iter().for_each(|damage| tracing::error!("{damage}"));
@@ -74,18 +103,11 @@ impl Household {
             }
             stays
         });
-        if let Some(porter) = &self.porter {
-            porter.begin_anew();
-            all.iter().for_each(|account| porter.see_to(account));
-        }
         let names: Vec<&str> = all.iter().map(|account| account.address().canonical()).collect();
         self.last_used.keep_only(&names);
-        for account in all {
-            let member = self.member(account);
-            member.reconsider();
-        }
+        let members = all.into_iter().map(|account| self.member(account)).collect();
         self.has_begun.store(true, Ordering::Relaxed);
-        Ok(())
+        Ok(members)
     }
 
     /// Forgets an account, here and in the keychain; see [`Server::forget`](super::Server::forget).
@@ -95,7 +117,7 @@ impl Household {
         if let (Some(porter), Some(member)) = (&self.porter, member) {
             porter.untie(&member.account);
         }
-        self.rescan()?;
+        self.take_up()?;
         Ok(was_there)
     }
 

@@ -1,6 +1,5 @@
 //! One account in use: its tokens, its connection budget, its counters, and what is told of it.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -18,6 +17,7 @@ use super::inside::Pass;
 use super::last_used::LastUsed;
 use super::news::News;
 use super::relay::Meter;
+use super::standing::{Standing, Stands};
 use super::traffic::{self, Hour, Hours, Traffic};
 use super::trouble::{Protocol, Trouble};
 use super::upkeep::{self, GrantFacts, Warning};
@@ -64,17 +64,12 @@ pub(super) struct Member {
     pub(super) smtp_bytes: Hours,
     /// Let the program's own mail clients in.
     passes: Mutex<Vec<Pass>>,
-    /// What went wrong last, and the grant that it was with.
-    last_trouble: Mutex<Option<Noted>>,
-    /// The same by protocol, for whoever looks whether it is still so: one that works says nothing of
-    /// the other.
-    standing: Mutex<BTreeMap<Protocol, Noted>>,
+    standing: Arc<Standing>,
+    /// The grant for which it was reconsidered last.
+    considered: Mutex<String>,
     /// Set when the account is forgotten: its sessions end.
     gone: watch::Sender<bool>,
 }
-
-/// What went wrong, and the grant that it was with.
-type Noted = (String, Trouble);
 
 /// One live session of an account; dropping it counts it out.
 pub(super) struct Presence {
@@ -87,6 +82,7 @@ struct Hears {
     account: Arc<Account>,
     news: Arc<News>,
     last_used: Arc<LastUsed>,
+    standing: Arc<Standing>,
 }
 
 /// What `status` shows of an account.
@@ -124,8 +120,11 @@ pub struct AccountStatus {
     /// When a token was last obtained, in Unix seconds, also by an earlier run.
     #[serde(default)]
     pub last_used: Option<u64>,
-    /// What went wrong last and has not gone right since.
+    /// What went wrong, on either protocol, and has not gone right since: a sentence and what to do.
     pub trouble: Option<String>,
+    /// What kind of trouble that is.
+    #[serde(default)]
+    pub stands: Option<Stands>,
 }
 
 /// Live sessions by protocol.
@@ -145,8 +144,13 @@ impl Member {
         last_used: Arc<LastUsed>,
     ) -> Self {
         let news = Arc::new(News::new(journal, account.clone()));
-        let hears =
-            Hears { account: account.clone(), news: news.clone(), last_used: last_used.clone() };
+        let standing = Arc::<Standing>::default();
+        let hears = Hears {
+            account: account.clone(),
+            news: news.clone(),
+            last_used: last_used.clone(),
+            standing: standing.clone(),
+        };
         Self {
             tokens: Arc::new(Lifecycle::new(account.clone(), Arc::new(hears))),
             account,
@@ -165,8 +169,8 @@ impl Member {
             imap_bytes: Hours::default(),
             smtp_bytes: Hours::default(),
             passes: Mutex::default(),
-            last_trouble: Mutex::default(),
-            standing: Mutex::default(),
+            standing,
+            considered: Mutex::default(),
             gone: watch::Sender::new(false),
         }
     }
@@ -261,15 +265,7 @@ impl Member {
     /// Keeps what went wrong for `status`; `None` once it went right.
     pub(super) fn note(&self, protocol: Protocol, trouble: Option<&Trouble>) {
         self.news.served(protocol, trouble);
-        let grant = self.account.record().grant_id().to_owned();
-        let noted = trouble.map(|trouble| (grant, trouble.clone()));
-        let mut standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        match &noted {
-            Some(noted) => standing.insert(protocol, noted.clone()),
-            None => standing.remove(&protocol),
-        };
-        drop(standing);
-        *self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner) = noted;
+        self.standing.note(protocol, self.account.record().grant_id(), trouble);
     }
 
     /// The account is forgotten: its sessions end.
@@ -284,6 +280,13 @@ impl Member {
         self.smtp_backoff.reconsider();
     }
 
+    /// True, once, if the account is new or has another grant than when this was asked last.
+    pub(super) fn has_new_grant(&self) -> bool {
+        let grant = self.account.record().grant_id().to_owned();
+        let mut considered = self.considered.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *considered, grant.clone()) != grant
+    }
+
     /// See [`Budget::set_limit`].
     pub(super) fn set_limit(&self, limit: Option<usize>) {
         self.budget.set_limit(limit);
@@ -296,27 +299,42 @@ impl Member {
         let _ = gone.wait_for(|gone| *gone).await;
     }
 
-    /// What went wrong with one of the protocols and has not gone right since.
+    /// What went wrong with one of the protocols and has not gone right since; the gravest.
     pub(super) fn standing(&self) -> Option<Trouble> {
-        let standing = self.standing.lock().unwrap_or_else(PoisonError::into_inner);
-        let record = self.account.record();
-        standing.values().find_map(|noted| of_grant(record.grant_id(), noted.clone()))
+        let Connections { in_use, limit, .. } = self.budget.show();
+        let has_room = limit.is_none_or(|limit| in_use < limit);
+        self.standing.gravest(self.account.record().grant_id(), has_room)
+    }
+
+    /// Why there will be no token before a person acts. A reload has it asked anew; until the answer
+    /// comes, what is known of the present grant is shown.
+    fn ended_by(&self) -> Option<Cause> {
+        match self.tokens.show() {
+            TokenState::NeedsSignIn(cause) => Some(cause),
+            _ => self.news.ended_by(),
+        }
     }
 
     pub(super) fn status(&self) -> AccountStatus {
         let record = self.account.record();
-        let trouble = self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let trouble = trouble.and_then(|noted| of_grant(record.grant_id(), noted));
+        let trouble = self.standing();
         // A limit of Gatepost's own says nothing of the provider.
         let is_away = trouble.as_ref().is_some_and(|trouble| !trouble.is_limit);
-        let (state, expires_in, cause) = match self.tokens.show() {
-            TokenState::NeedsSignIn(cause) => ("needs_sign_in", None, Some(cause)),
-            TokenState::Unreachable(cause) => ("unreachable", None, Some(cause)),
-            TokenState::Idle if self.tokens.is_refreshing() => ("refreshing", None, None),
-            TokenState::Live(left) if !is_away => ("ready", Some(left), None),
-            TokenState::Live(left) => ("unreachable", Some(left), None),
-            TokenState::Idle if self.account.is_locked() => ("locked", None, None),
-            TokenState::Idle => ("ready", None, None),
+        let served = if is_away { "unreachable" } else { "ready" };
+        let (state, expires_in, cause) = match (self.ended_by(), self.tokens.show()) {
+            (Some(cause), _) | (None, TokenState::NeedsSignIn(cause)) => {
+                ("needs_sign_in", None, Some(cause))
+            }
+            (None, TokenState::Unreachable(cause)) => ("unreachable", None, Some(cause)),
+            (None, TokenState::Idle) if self.tokens.is_refreshing() => ("refreshing", None, None),
+            (None, TokenState::Live(left)) => (served, Some(left), None),
+            (None, TokenState::Idle) if self.account.is_locked() => ("locked", None, None),
+            (None, TokenState::Idle) => (served, None, None),
+        };
+        let stands = match &cause {
+            Some(cause) if cause.is_transient() => Some(Stands::Away),
+            Some(_) => Some(Stands::NeedsPerson),
+            None => trouble.as_ref().map(Trouble::stands),
         };
         let words = cause.map(|cause| {
             format!("{} {}", cause.sentence(), cause.remedy(self.account.address().as_str()))
@@ -342,6 +360,7 @@ impl Member {
             hours,
             last_used: self.last_used.at(self.account.address().canonical()),
             trouble: words.or(trouble.map(|trouble| trouble.to_string())),
+            stands,
         }
     }
 
@@ -353,7 +372,7 @@ impl Member {
             granted: record.granted(),
             ends_at: record.grant_expires(),
             last_used: self.last_used.at(self.account.address().canonical()),
-            has_ended: matches!(self.tokens.show(), TokenState::NeedsSignIn(_)),
+            has_ended: self.ended_by().is_some(),
         };
         upkeep::grant(now, facts)
     }
@@ -373,11 +392,6 @@ impl Member {
     }
 }
 
-/// What was wrong with an older grant is mended by the new one.
-fn of_grant(grant_id: &str, (grant, trouble): Noted) -> Option<Trouble> {
-    (grant == grant_id).then_some(trouble)
-}
-
 impl Drop for Presence {
     fn drop(&mut self) {
         self.member.counter(self.protocol).fetch_sub(1, Ordering::Relaxed);
@@ -387,6 +401,7 @@ impl Drop for Presence {
 impl Observer for Hears {
     fn refreshed(&self, grant_id: &str) {
         self.last_used.used(self.account.address().canonical(), clock::now());
+        self.standing.token_came();
         self.news.refreshed(grant_id);
     }
 

@@ -9,6 +9,7 @@
 //! | `budget`, `backoff` | how many connections to the provider, and how often it is asked |
 //! | `traffic`, `clock` | bytes by the hour; the time of day |
 //! | `events`, `happening`, `news` | what happened lately, in words; what of an account's fortunes is told, once |
+//! | `standing` | what went wrong and has not gone right since |
 //! | `upkeep`, `last_used`, `versions` | what had better be done ahead; what is remembered, and asked, for it |
 //! | `entrance` | who is this, and a signed-on connection to the provider for them |
 //! | `inside` | one account, looked at by the program's own commands |
@@ -49,6 +50,7 @@ mod service;
 mod session;
 mod sign_out;
 mod smtp;
+mod standing;
 mod traffic;
 mod trouble;
 mod upkeep;
@@ -66,6 +68,7 @@ pub use member::{AccountStatus, Sessions};
 pub use probe::ProbeTrouble;
 pub use server::{Reloaded, ServeError, Server, Status};
 pub use sign_out::EndGrantError;
+pub use standing::Stands;
 pub use traffic::{Hour, Traffic};
 #[cfg(test)]
 pub(crate) use trouble::{Goodbye, Protocol, Trouble, hint, no_tls};

@@ -28,8 +28,8 @@ pub(super) struct News {
 #[derive(Debug, Default)]
 struct Known {
     grant_id: String,
-    /// That grant has ended.
-    grant_ended: bool,
+    /// Why that grant has ended, if it has, as far as the last answer goes.
+    ended_by: Option<Cause>,
     tokens: Told,
     imap: Told,
     smtp: Told,
@@ -37,10 +37,12 @@ struct Known {
     ended: Pace,
 }
 
-/// What was told of a part, and is so still.
+/// What was told of a part, and is so still. A limit in the midst of an outage ends none.
 #[derive(Debug, Default)]
 struct Told {
-    trouble: Option<EventKind>,
+    is_away: bool,
+    at_limit: bool,
+    /// When a limit was told last.
     limit: Option<Instant>,
 }
 
@@ -69,6 +71,12 @@ impl News {
                 self.tell(Happening::SignedInAgain);
             }
         });
+    }
+
+    /// Why the present grant has ended, if it has: known until an answer says otherwise.
+    pub(super) fn ended_by(&self) -> Option<Cause> {
+        let record = self.account.record();
+        self.with(|known| known.ended_by.clone().filter(|_| known.grant_id == record.grant_id()))
     }
 
     /// The provider's mail server, or a limit, says no; or the account is served again.
@@ -116,16 +124,16 @@ impl News {
 impl Observer for News {
     fn refreshed(&self, grant_id: &str) {
         self.look_at_grant();
-        self.with(|known| {
-            if known.refreshed(grant_id) {
-                self.tell(Happening::Recovered(Part::Tokens));
-            }
+        self.with(|known| match known.refreshed(grant_id) {
+            Some(EventKind::GrantWorks) => self.tell(Happening::GrantWorks),
+            Some(_) => self.tell(Happening::Recovered(Part::Tokens)),
+            None => {}
         });
     }
 
     fn failed(&self, grant_id: &str, cause: &Cause) {
         self.look_at_grant();
-        self.with(|known| match known.failed(grant_id, cause.is_transient(), Instant::now()) {
+        self.with(|known| match known.failed(grant_id, cause, Instant::now()) {
             Some(EventKind::NeedsSignIn) => self.tell(Happening::NeedsSignIn(cause)),
             Some(_) => self.tell(Happening::NoToken(cause)),
             None => {}
@@ -140,53 +148,58 @@ impl Known {
             return false;
         }
         self.grant_id = grant_id.to_owned();
-        self.grant_ended = false;
+        self.ended_by = None;
         self.tokens = Told::default();
         true
     }
 
-    /// A token came; true if that is news.
-    fn refreshed(&mut self, grant_id: &str) -> bool {
+    /// A token came; what of it is news.
+    fn refreshed(&mut self, grant_id: &str) -> Option<EventKind> {
         if self.grant_id != grant_id {
-            return false;
+            return None;
         }
-        let had_ended = std::mem::take(&mut self.grant_ended);
-        self.is_well(Part::Tokens) || had_ended
+        let was_away = self.is_well(Part::Tokens);
+        match self.ended_by.take() {
+            Some(_) => Some(EventKind::GrantWorks),
+            None => was_away.then_some(EventKind::Recovered),
+        }
     }
 
     /// No token came; what of it is news.
-    fn failed(&mut self, grant_id: &str, for_now: bool, now: Instant) -> Option<EventKind> {
-        // An older grant's failure is nobody's any more; of an ended one all is said.
-        if self.grant_id != grant_id || self.grant_ended {
+    fn failed(&mut self, grant_id: &str, cause: &Cause, now: Instant) -> Option<EventKind> {
+        // An older grant's failure is nobody's any more.
+        if self.grant_id != grant_id {
             return None;
         }
-        if for_now {
-            let is_news = self.fares_ill(Part::Tokens, EventKind::Unreachable, now);
-            return is_news.then_some(EventKind::Unreachable);
+        let is_known = self.ended_by.is_some();
+        if !cause.is_transient() {
+            self.ended_by = Some(cause.clone());
+            return (!is_known).then_some(EventKind::NeedsSignIn);
         }
-        self.grant_ended = true;
-        Some(EventKind::NeedsSignIn)
+        // Of an ended one all is said.
+        let is_news = !is_known && self.fares_ill(Part::Tokens, EventKind::Unreachable, now);
+        is_news.then_some(EventKind::Unreachable)
     }
 
     /// True if it is news that a part is in trouble of this kind.
     fn fares_ill(&mut self, part: Part, kind: EventKind, now: Instant) -> bool {
         let told = self.told(part);
-        if told.trouble.replace(kind) == Some(kind) {
+        if kind != EventKind::Limit {
+            return !std::mem::replace(&mut told.is_away, true);
+        }
+        let lately = told.limit.is_some_and(|at| now.duration_since(at) < LIMIT_AGAIN);
+        if std::mem::replace(&mut told.at_limit, true) || lately {
             return false;
         }
-        if kind == EventKind::Limit {
-            let lately = told.limit.is_some_and(|at| now.duration_since(at) < LIMIT_AGAIN);
-            if !lately {
-                told.limit = Some(now);
-            }
-            return !lately;
-        }
+        told.limit = Some(now);
         true
     }
 
     /// True if it is news that a part is well.
     fn is_well(&mut self, part: Part) -> bool {
-        self.told(part).trouble.take() == Some(EventKind::Unreachable)
+        let told = self.told(part);
+        told.at_limit = false;
+        std::mem::take(&mut told.is_away)
     }
 
     fn told(&mut self, part: Part) -> &mut Told {
@@ -220,21 +233,24 @@ mod tests {
 
     const IMAP: Part = Part::Mail(Protocol::Imap);
     const SMTP: Part = Part::Mail(Protocol::Smtp);
+    const ENDED: Cause = Cause::GrantEnded { testing: false };
 
     #[test]
     fn an_ended_grant_is_told_once_and_the_next_ones_end_again() {
         let (mut known, now) = (Known::default(), Instant::now());
         assert!(known.take_up("one") && !known.take_up("one"));
-        assert_eq!(known.failed("one", false, now), Some(EventKind::NeedsSignIn));
-        assert_eq!(known.failed("one", false, now + LIMIT_AGAIN), None);
-        assert_eq!(known.failed("one", true, now), None, "all is said");
+        assert_eq!(known.failed("one", &ENDED, now), Some(EventKind::NeedsSignIn));
+        assert_eq!(known.failed("one", &ENDED, now + LIMIT_AGAIN), None);
+        assert_eq!(known.failed("one", &Cause::Busy, now), None, "all is said");
+        assert_eq!(known.ended_by, Some(ENDED), "and it is no answer");
         assert!(known.take_up("two"));
-        assert_eq!(known.failed("one", false, now), None, "the older grant's");
-        assert!(!known.refreshed("one") && !known.refreshed("two"));
-        assert_eq!(known.failed("two", false, now), Some(EventKind::NeedsSignIn));
+        assert_eq!(known.failed("one", &ENDED, now), None, "the older grant's");
+        assert_eq!((known.refreshed("one"), known.refreshed("two")), (None, None));
+        assert_eq!(known.failed("two", &ENDED, now), Some(EventKind::NeedsSignIn));
         // One that was wrongly called ended, as happens for minutes at a time.
-        assert!(known.refreshed("two") && !known.refreshed("two"));
-        assert_eq!(known.failed("two", false, now), Some(EventKind::NeedsSignIn));
+        assert_eq!(known.refreshed("two"), Some(EventKind::GrantWorks));
+        assert_eq!((known.refreshed("two"), known.ended_by.clone()), (None, None));
+        assert_eq!(known.failed("two", &ENDED, now), Some(EventKind::NeedsSignIn));
     }
 
     #[test]
@@ -245,8 +261,19 @@ mod tests {
         assert!(known.fares_ill(SMTP, EventKind::Unreachable, now));
         assert!(known.is_well(IMAP) && !known.is_well(IMAP));
         assert!(!known.fares_ill(SMTP, EventKind::Unreachable, now));
-        assert_eq!(known.failed("", true, now), Some(EventKind::Unreachable));
-        assert!(known.refreshed(""));
+        assert_eq!(known.failed("", &Cause::Busy, now), Some(EventKind::Unreachable));
+        assert_eq!(known.refreshed(""), Some(EventKind::Recovered));
+    }
+
+    #[test]
+    fn an_outage_with_a_limit_in_its_midst_is_one_and_ends() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        let kinds = [EventKind::Unreachable, EventKind::Limit];
+        assert!(kinds.iter().all(|kind| known.fares_ill(IMAP, *kind, now)));
+        for at in [now, now + 2 * LIMIT_AGAIN] {
+            assert!(!kinds.iter().any(|kind| known.fares_ill(IMAP, *kind, at)), "in turns");
+        }
+        assert!(known.is_well(IMAP) && !known.is_well(IMAP));
     }
 
     #[test]
@@ -278,17 +305,42 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever comes in whatever order: no outage is told twice, and none ends that was not told.
+        /// Whatever comes in whatever order: no outage is told twice, and each that was told ends once;
+        /// limits are told seldom, and once until all is well.
         #[test]
-        fn outages_and_their_ends_take_turns(steps in prop::collection::vec((any::<bool>(), 0..2_usize), 0..60)) {
-            let (mut known, now) = (Known::default(), Instant::now());
+        fn outages_and_their_ends_take_turns(
+            steps in prop::collection::vec((0..3_usize, 0..2_usize, 0..400_u64), 0..80)
+        ) {
+            let (mut known, mut now) = (Known::default(), Instant::now());
             let mut told: [Vec<&str>; 2] = Default::default();
-            for (is_ill, which) in steps {
+            let mut is_away = [false; 2];
+            let mut limits: [Option<(Instant, bool)>; 2] = Default::default();
+            for (what, which, seconds) in steps {
+                now += Duration::from_secs(seconds);
                 let part = [IMAP, SMTP][which];
-                if is_ill && known.fares_ill(part, EventKind::Unreachable, now) {
-                    told[which].push("away");
-                } else if !is_ill && known.is_well(part) {
-                    told[which].push("back");
+                match what {
+                    0 => {
+                        let is_news = known.fares_ill(part, EventKind::Unreachable, now);
+                        prop_assert_eq!(is_news, !is_away[which]);
+                        is_away[which] = true;
+                        told[which].extend(is_news.then_some("away"));
+                    }
+                    1 => if known.fares_ill(part, EventKind::Limit, now) {
+                        let may = limits[which].is_none_or(|(at, was_well)| {
+                            was_well && now.duration_since(at) >= LIMIT_AGAIN
+                        });
+                        prop_assert!(may);
+                        limits[which] = Some((now, false));
+                    },
+                    _ => {
+                        let is_news = known.is_well(part);
+                        prop_assert_eq!(is_news, is_away[which]);
+                        is_away[which] = false;
+                        told[which].extend(is_news.then_some("back"));
+                        if let Some((_, was_well)) = &mut limits[which] {
+                            *was_well = true;
+                        }
+                    }
                 }
             }
             for told in told {

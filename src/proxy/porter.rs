@@ -83,6 +83,17 @@ impl Porter {
         }
     }
 
+    /// The same for an account that has just been signed in, whatever was asked before: its person is
+    /// there, and may have unlocked the keychain.
+    pub(super) fn see_to_anew(&self, account: &Arc<Account>) {
+        let name = account.record().keychain_name();
+        let mut asked = self.known.lock();
+        asked.questions.retain(|(other, _)| *other != name);
+        asked.is_useless = false;
+        drop(asked);
+        self.see_to(account);
+    }
+
     /// Has the keychain forget the key of an account that is no more; returns at once.
     pub(super) fn untie(&self, account: &Arc<Account>) {
         let record = account.record();

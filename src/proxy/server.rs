@@ -214,7 +214,7 @@ impl Server {
 
     /// Takes up accounts that were added, changed or forgotten; nothing else is read again.
     pub fn take_up_accounts(&self) -> Result<(), StoreError> {
-        self.entrance.household.rescan()
+        self.entrance.household.take_up()
     }
 
     /// The key file that opens new accounts too, if there is one.

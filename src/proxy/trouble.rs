@@ -8,6 +8,7 @@ use std::{fmt, io};
 use tokio_rustls::rustls;
 
 use super::events::EventKind;
+use super::standing::Stands;
 use crate::accounts::CheckError;
 use crate::protocol::dialogue::Violation;
 use crate::protocol::intruder::Intruder;
@@ -146,7 +147,8 @@ impl Trouble {
     /// A sign-on has taken too long in all.
     pub(crate) fn no_answer() -> Self {
         let sentence = "The provider did not answer in time.";
-        Self::limit(sentence, NEXT_SIGN_ON, Some(EventKind::Unreachable))
+        let away = Some(EventKind::Unreachable);
+        Self { is_limit: false, ..Self::limit(sentence, NEXT_SIGN_ON, away) }
     }
 
     /// The account can't be read or opened, whatever the password is.
@@ -182,6 +184,20 @@ impl Trouble {
             event: None,
             code: "4.3.0",
         }
+    }
+
+    /// What kind of trouble stands while this does.
+    pub(super) fn stands(&self) -> Stands {
+        match self.event {
+            _ if self.needs_person => Stands::NeedsPerson,
+            Some(EventKind::Limit) => Stands::Limit,
+            _ => Stands::Away,
+        }
+    }
+
+    /// True if it was no server's word: there was no token to sign on with.
+    pub(super) fn is_of_tokens(&self) -> bool {
+        self.event.is_none()
     }
 
     /// The last words to a client, with the number by which the log calls its session.

@@ -20,12 +20,13 @@ use crate::proxy::{AccountStatus, EventKind, Server, Status, Traffic, WarningKin
 /// The states of an account, each a gauge of 0 or 1.
 const STATES: [&str; 5] = ["ready", "locked", "needs_sign_in", "refreshing", "unreachable"];
 /// Kinds that are there from the start, at 0, so that a rate can be made of the first one.
-const EVENTS: [EventKind; 10] = [
+const EVENTS: [EventKind; 11] = [
     EventKind::Started,
     EventKind::SignedIn,
     EventKind::NeedsSignIn,
     EventKind::Unreachable,
     EventKind::Recovered,
+    EventKind::GrantWorks,
     EventKind::Limit,
     EventKind::WrongPassword,
     EventKind::Ended,
@@ -398,13 +399,14 @@ mod tests {
             EventKind::NeedsSignIn => 2,
             EventKind::Unreachable => 3,
             EventKind::Recovered => 4,
-            EventKind::Limit => 5,
-            EventKind::WrongPassword => 6,
-            EventKind::Ended => 7,
-            EventKind::Forgotten => 8,
-            EventKind::Reloaded => 9,
+            EventKind::GrantWorks => 5,
+            EventKind::Limit => 6,
+            EventKind::WrongPassword => 7,
+            EventKind::Ended => 8,
+            EventKind::Forgotten => 9,
+            EventKind::Reloaded => 10,
         };
-        assert!(EVENTS.iter().map(place).eq(0..10));
+        assert!(EVENTS.iter().map(place).eq(0..11));
         let place = |kind: &WarningKind| match kind {
             WarningKind::GrantEnds => 0,
             WarningKind::CertificateEnds => 1,

@@ -136,7 +136,7 @@ fn listen(home: &Home) -> Result<(Finding, Arc<Server>), Failure> {
         let keys = keys::configured(&settings.config)?;
         Ok::<_, Failure>(Server::start(home.clone(), settings, keys))
     };
-    let settings = Settings::load(home, None)?;
+    let settings = without_page(home)?;
     let listen = settings.config.listen.clone();
     let on: Vec<_> = listen
         .mail()
@@ -149,17 +149,24 @@ fn listen(home: &Home) -> Result<(Finding, Arc<Server>), Failure> {
         }
         Err(ServeError::Listen(error)) => {
             let taken = taken(error);
-            let mut settings = Settings::load(home, None)?;
+            let mut settings = without_page(home)?;
             let any = |endpoint: Option<Endpoint>| endpoint.map(|it| Endpoint { port: 0, ..it });
             settings.config.listen.imap = any(listen.imap);
             settings.config.listen.smtp = any(listen.smtp);
             settings.config.listen.imaps = any(listen.imaps);
             settings.config.listen.smtps = any(listen.smtps);
-            settings.config.listen.status = any(listen.status);
             Ok((taken, start(settings)??))
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// What the configuration says; but nobody serves the status page for the while, so that its port would
+/// be open to no end.
+fn without_page(home: &Home) -> Result<Settings, Failure> {
+    let mut settings = Settings::load(home, None)?;
+    settings.config.listen.status = None;
+    Ok(settings)
 }
 
 fn taken(error: ListenError) -> Finding {
@@ -169,4 +176,30 @@ fn taken(error: ListenError) -> Finding {
     };
     let Failure { sentence, remedy, .. } = ServeError::Listen(error).into();
     Finding::failed(Check::Ports, code, sentence, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_proxy_for_the_while_opens_no_status_page_whether_ports_are_free_or_taken() {
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = taken.local_addr().unwrap();
+        for imap in ["127.0.0.1:0".to_owned(), taken.to_string()] {
+            let folder = tempfile::tempdir().unwrap();
+            let home = Home::locate(Some(folder.path()), None).unwrap();
+            let config = format!(
+                "[listen]\nimap = \"{imap}\"\nsmtp = \"127.0.0.1:0\"\nstatus = \"127.0.0.1:0\"\n\
+                 [secrets]\nkeychain = \"off\"\n"
+            );
+            std::fs::write(home.config_file(), config).unwrap();
+            private_file::create_private_dir(&home.accounts()).unwrap();
+            let (_, server) = listen(&home).unwrap();
+            let status = server.status();
+            assert!(status.listeners.keys().eq(["imap", "smtp"]), "{:?}", status.listeners);
+            assert_eq!(status.warnings, [], "none is missed");
+            server.stop().await;
+        }
+    }
 }

@@ -213,6 +213,7 @@ fn news(chapter: &mut Chapter) {
         Happening::NoToken(_) => Happening::NoToken(away),
         Happening::Trouble(..) => Happening::Trouble(EventKind::Limit, full),
         Happening::Recovered(_) => Happening::Recovered(Part::Tokens),
+        Happening::GrantWorks => Happening::GrantWorks,
         Happening::WrongPassword => Happening::WrongPassword,
         Happening::Ended(..) =>
             Happening::Ended(Protocol::Imap, "a command was under way that may not be repeated"),
@@ -292,6 +293,7 @@ pub(super) fn status() -> String {
             today: Traffic::default(),
             last_used: None,
             trouble: None,
+            stands: None,
         }));
     }
     news(&mut chapter);

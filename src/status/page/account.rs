@@ -3,7 +3,9 @@
 use super::chart::Chart;
 use super::prose::{Prose, prose, prose_beside_button};
 use super::words::{Moment, ago, bytes, count, grouped, lasts, percent, share};
-use crate::proxy::{AccountStatus, Allowances, Connections, Continuity, Event, EventKind, Status};
+use crate::proxy::{
+    AccountStatus, Allowances, Connections, Continuity, Event, EventKind, Stands, Status,
+};
 use crate::sentence;
 
 /// How well something is: by a colour, a mark and, next to them, words.
@@ -80,7 +82,7 @@ const HIGH: f64 = 80.0;
 
 impl Account {
     pub(super) fn of(number: usize, account: &AccountStatus, status: &Status, now: u64) -> Self {
-        let (tone, state) = state(&account.state);
+        let (tone, state) = state(account);
         let needs_sign_in = account.state == "needs_sign_in";
         let (why, remedy) = trouble(account, &status.events);
         Self {
@@ -101,13 +103,22 @@ impl Account {
     }
 }
 
-fn state(state: &str) -> (Tone, &'static str) {
-    match state {
-        "ready" => (Tone::Good, "Ready"),
-        "refreshing" => (Tone::Good, "Getting a new token"),
-        "locked" => (Tone::Calm, "Locked until a mail program signs on"),
-        "needs_sign_in" => (Tone::Bad, "Needs you to sign in again"),
-        _ => (Tone::Warning, "Google can’t be reached"),
+/// What keeps it from being served as it should be; an end of its grant is told by its state.
+pub(super) fn stands(account: &AccountStatus) -> Option<Stands> {
+    let is_away = !["ready", "refreshing", "locked", "needs_sign_in"].contains(&&*account.state);
+    account.stands.or(is_away.then_some(Stands::Away))
+}
+
+/// Good only where nothing stands against it.
+fn state(account: &AccountStatus) -> (Tone, &'static str) {
+    match (account.state.as_str(), stands(account)) {
+        ("needs_sign_in", _) => (Tone::Bad, "Needs you to sign in again"),
+        (_, Some(Stands::NeedsPerson)) => (Tone::Bad, "Needs you to do something"),
+        (_, Some(Stands::Away)) => (Tone::Warning, "Google can’t be reached"),
+        (_, Some(Stands::Limit)) => (Tone::Warning, "At a limit"),
+        ("locked", None) => (Tone::Calm, "Locked until a mail program signs on"),
+        ("refreshing", None) => (Tone::Good, "Getting a new token"),
+        (_, None) => (Tone::Good, "Ready"),
     }
 }
 
@@ -123,7 +134,7 @@ fn trouble(account: &AccountStatus, events: &[Event]) -> (Prose, Prose) {
             let remedy = remedy.as_deref().unwrap_or_default();
             (prose(sentence), prose_beside_button(remedy, address))
         }
-        ("locked", _) => (
+        ("locked", _) if stands(account).is_none() => (
             prose("Its grant is sealed with the local password, which Gatepost does not keep."),
             prose("Open your mail program: it signs on by itself."),
         ),
@@ -243,7 +254,7 @@ pub(super) struct Happened {
 impl Happened {
     pub(super) fn of(event: &Event) -> Self {
         let tone = match event.kind {
-            EventKind::SignedIn | EventKind::Recovered => Tone::Good,
+            EventKind::SignedIn | EventKind::Recovered | EventKind::GrantWorks => Tone::Good,
             EventKind::Started | EventKind::Reloaded | EventKind::Forgotten => Tone::Calm,
             EventKind::NeedsSignIn => Tone::Bad,
             EventKind::Unreachable

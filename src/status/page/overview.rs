@@ -4,12 +4,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use askama::Template;
 
-use super::account::{Account, Happened, Tone};
+use super::account::{Account, Happened, Tone, stands};
 use super::chart;
 use super::frame::{Frame, render};
 use super::prose::{Prose, prose, prose_beside_button};
 use super::words::{Moment, count};
-use crate::proxy::{AccountStatus, Status, WarningKind};
+use crate::proxy::{AccountStatus, Stands, Status, WarningKind};
 use crate::secret::BearerToken;
 
 /// How many events are in sight; the others are behind a click.
@@ -84,7 +84,7 @@ impl Overview {
         let of = |(number, account)| Account::of(number, account, &status, now);
         let mut accounts: Vec<_> = (1..).zip(&status.accounts).map(of).collect();
         // Whoever needs a person comes first; the others stay in their order.
-        accounts.sort_by_key(|account| !account.needs_sign_in);
+        accounts.sort_by_key(|account| (!account.needs_sign_in, account.tone != Tone::Bad));
         // A newer version has its place beside the present one.
         let warnings = status.warnings.iter().filter(|it| it.kind != WarningKind::NewerVersion);
         Self {
@@ -131,7 +131,7 @@ fn verdict(status: &Status, has_client: bool) -> (Tone, String, String) {
     let in_state = |state: &str| -> Vec<&AccountStatus> {
         status.accounts.iter().filter(|account| account.state == state).collect()
     };
-    let [needs, away, locked] = ["needs_sign_in", "unreachable", "locked"].map(in_state);
+    let [needs, locked] = ["needs_sign_in", "locked"].map(in_state);
     let (accounts, damaged) = (status.accounts.len(), status.damaged.len());
     if let [one, others @ ..] = &needs[..] {
         let verdict = match others.len() {
@@ -163,13 +163,8 @@ fn verdict(status: &Status, has_client: bool) -> (Tone, String, String) {
             ),
         };
     }
-    if let [one, others @ ..] = &away[..] {
-        let verdict = match others.len() {
-            0 if accounts == 1 => "Google can’t be reached".to_owned(),
-            0 => format!("Google can’t be reached for {}", one.address),
-            others => format!("Google can’t be reached for {} accounts", others + 1),
-        };
-        return (Tone::Warning, verdict, "Gatepost tries again by itself.".to_owned());
+    if let Some(trouble) = trouble(status) {
+        return trouble;
     }
     if let [one, others @ ..] = &locked[..] {
         let verdict = match others.len() {
@@ -191,6 +186,37 @@ fn verdict(status: &Status, has_client: bool) -> (Tone, String, String) {
         ),
     };
     (Tone::Good, "All is well".to_owned(), lead)
+}
+
+/// What stands against accounts, the gravest kind of it; the cards tell the rest.
+fn trouble(status: &Status) -> Option<(Tone, String, String)> {
+    let gravest = status.accounts.iter().filter_map(stands).max()?;
+    let in_it = status.accounts.iter().filter(|account| stands(account) == Some(gravest));
+    let addresses: Vec<&str> = in_it.map(|account| account.address.as_str()).collect();
+    let who = match &addresses[..] {
+        [one] => (*one).to_owned(),
+        several => count(several.len() as u64, "account", "accounts"),
+    };
+    let is_one = addresses.len() == 1;
+    let (tone, verdict, lead) = match gravest {
+        Stands::NeedsPerson => {
+            let need = if is_one { "needs" } else { "need" };
+            (Tone::Bad, format!("{who} {need} you to do something"), "What to do is said below.")
+        }
+        Stands::Away => {
+            let verdict = match status.accounts.len() {
+                1 => "Google can’t be reached".to_owned(),
+                _ => format!("Google can’t be reached for {who}"),
+            };
+            (Tone::Warning, verdict, "Gatepost tries again by itself.")
+        }
+        Stands::Limit => {
+            let (has, what) = if is_one { ("has", "a limit") } else { ("have", "limits") };
+            let lead = "That passes by itself; what helps sooner is said below.";
+            (Tone::Warning, format!("{who} {has} reached {what}"), lead)
+        }
+    };
+    Some((tone, verdict, lead.to_owned()))
 }
 
 fn listener(service: &str) -> String {

@@ -6,7 +6,7 @@ use crate::accounts::Address;
 use crate::config::{Endpoint, EndpointHost, Listen};
 use crate::proxy::{
     AccountStatus, Allowances, CertificateStatus, Connections, Continuity, Event, EventKind, Hour,
-    Sessions, Status, Traffic, Warning, WarningKind,
+    Sessions, Stands, Status, Traffic, Warning, WarningKind,
 };
 use crate::secret::BearerToken;
 
@@ -109,6 +109,13 @@ pub(super) fn needs_sign_in() -> Status {
     status
 }
 
+/// One account against which this stands, though its token is good.
+pub(super) fn in_trouble(stands: Stands, trouble: &str) -> Status {
+    let mut status = well();
+    (status.accounts[0].stands, status.accounts[0].trouble) = (Some(stands), Some(trouble.into()));
+    status
+}
+
 /// Several accounts, each with something of its own, and warnings.
 pub(super) fn troubled() -> Status {
     let mut status = needs_sign_in();
@@ -204,6 +211,7 @@ pub(super) fn account(address: &str) -> AccountStatus {
         bytes_down: 250_000_000,
         bytes_up: 36_000_000,
         trouble: None,
+        stands: None,
         since_start: today,
         hours,
         today,

@@ -1,11 +1,14 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::samples::{
-    ANNA, NOW, PASSWORD, address, csrf, empty, listen, needs_sign_in, troubled, well,
+    ANNA, NOW, PASSWORD, address, csrf, empty, in_trouble, listen, needs_sign_in, troubled, well,
 };
 use super::*;
-use crate::proxy::Status;
+use crate::proxy::{Stands, Status};
 use crate::secret::LocalPassword;
+
+const IMAP_OFF: &str = "imap.gmail.com:993 refused the sign-on: The administrator has switched IMAP off for this organisation. Ask the administrator to enable IMAP (Admin console › Gmail › End user access).";
+const OVER_QUOTA: &str = "imap.gmail.com:993 refused the sign-on: Gmail's limit of traffic for this account is used up for now. Wait, for a day at most; hiding “All Mail” from IMAP in Gmail's settings saves most of the traffic.";
 
 /// Every page that there is, each with what it shows.
 fn pages() -> Vec<(&'static str, String)> {
@@ -15,6 +18,8 @@ fn pages() -> Vec<(&'static str, String)> {
     vec![
         ("well", overview(&view(well.clone(), true))),
         ("needs-sign-in", overview(&view(needs_sign_in(), true))),
+        ("imap-off", overview(&view(in_trouble(Stands::NeedsPerson, IMAP_OFF), true))),
+        ("limit", overview(&view(in_trouble(Stands::Limit, OVER_QUOTA), true))),
         ("troubled", overview(&view(troubled(), true))),
         ("empty", overview(&view(empty(), true))),
         ("no-client", overview(&view(empty(), false))),
@@ -195,5 +200,27 @@ fn a_remedy_that_the_button_is_never_has_one_type_the_command() {
         let why = page.split("class=\"why").nth(1).unwrap().split("</div>").next().unwrap();
         assert!(why.contains("ress “Sign in again”"), "{why}");
         assert!(!why.contains("gatepost login"), "{why}");
+    }
+}
+
+#[test]
+fn all_is_well_only_where_nothing_stands_and_no_refusal_is_an_outage() {
+    let text_of = |status| text(&overview(&view(status, true))).replace("&#39;", "'");
+    assert!(text_of(well()).contains("All is well"));
+    for state in ["ready", "unreachable", "refreshing", "locked"] {
+        for (stands, trouble, headline) in [
+            (Stands::NeedsPerson, IMAP_OFF, "needs you to do something"),
+            (Stands::Limit, OVER_QUOTA, "has reached a limit"),
+            (Stands::Away, "Nobody answers. Check it.", "Google can’t be reached"),
+        ] {
+            let mut status = in_trouble(stands, trouble);
+            status.accounts[0].state = state.to_owned();
+            let text = text_of(status);
+            assert!(!text.contains("All is well") && text.contains(headline), "{text}");
+            let is_away = stands == Stands::Away;
+            assert_eq!(text.contains("Google can’t be reached"), is_away, "{text}");
+            let remedy = trouble.split_inclusive(". ").last().unwrap();
+            assert!(text.contains(remedy), "{remedy}: {text}");
+        }
     }
 }
