@@ -43,7 +43,7 @@ const TRY_AGAIN: Duration = Duration::from_secs(30);
 /// How long a desktop may take for one thing; nothing waits for it but the next notice.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long the desktop has to take the notices away when the proxy stops.
-const FAREWELL: Duration = Duration::from_secs(1);
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// What is pressed.
 #[cfg_attr(target_os = "macos", allow(dead_code, reason = "nothing is pressed there"))]
