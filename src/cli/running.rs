@@ -96,7 +96,7 @@ impl Status {
 fn lines(status: &ProxyStatus) -> Vec<String> {
     let mut lines = vec![format!("Gatepost {} is running.", status.version)];
     let listeners = status.listeners.iter();
-    lines.extend(listeners.map(|(service, address)| format!("  {service:<6}{address}")));
+    lines.extend(listeners.map(|(service, address)| format!("  {service:<8}{address}")));
     let about = |account: Option<&str>| {
         let about = |warning: &&Warning| warning.account.as_deref() == account;
         let found: Vec<_> = status.warnings.iter().filter(about).map(warning_line).collect();
@@ -274,7 +274,7 @@ mod tests {
         let shown = lines(&status);
         assert_eq!(
             shown[..3],
-            ["Gatepost 1.0.0 is running.", "  imap  127.0.0.1:10143", "All ends. Do it."]
+            ["Gatepost 1.0.0 is running.", "  imap    127.0.0.1:10143", "All ends. Do it."]
         );
         assert!(shown[3].starts_with("a@gmail.com: ") && shown[4].starts_with("b@gmail.com: "));
         assert_eq!(shown[5..], ["    It ends. Do it."]);

@@ -123,22 +123,16 @@ pub(super) fn listen(source: &Source<'_>, raw: &RawListen) -> Result<Listen, Con
     let of = |key, typed: &Option<String>, defaults| {
         endpoint(source, key, typed.as_deref(), defaults, raw)
     };
+    let status = page(source, raw)?;
     let listen = Listen {
         imap: of("imap", &raw.imap, ("localhost:10143", "localhost:10143"))?,
         smtp: of("smtp", &raw.smtp, ("localhost:10587", "localhost:10587"))?,
         imaps: of("imaps", &raw.imaps, ("", "localhost:10993"))?,
         smtps: of("smtps", &raw.smtps, ("", "localhost:10465"))?,
-        status: of("status", &raw.status, ("localhost:10180", "localhost:10180"))?,
+        status,
         status_is_named: raw.status.is_some(),
         allow_from: allow_from(source, raw)?,
     };
-    if let Some(status) = listen.status.filter(|status| !status.is_loopback()) {
-        let problem = format!(
-            "“{}” is open to other machines too, and the page is for this one; use localhost",
-            status.host
-        );
-        return Err(source.error("listen", "status", problem));
-    }
     let mut taken: Vec<(&str, u16)> = Vec::new();
     for (key, Endpoint { port, .. }) in listen.all() {
         if let Some((other, _)) = taken.iter().find(|(_, taken)| *taken == port && port > 0) {
@@ -148,6 +142,23 @@ pub(super) fn listen(source: &Source<'_>, raw: &RawListen) -> Result<Listen, Con
         taken.push((key, port));
     }
     Ok(listen)
+}
+
+/// The status page's address, which `allow_lan` can't open.
+fn page(source: &Source<'_>, raw: &RawListen) -> Result<Option<Endpoint>, ConfigError> {
+    let open = RawListen { allow_lan: Some(true), ..RawListen::default() };
+    let like = ("localhost:10180", "localhost:10180");
+    let status = endpoint(source, "status", raw.status.as_deref(), like, &open)?;
+    match status.filter(|status| !status.is_loopback()) {
+        None => Ok(status),
+        Some(status) => {
+            let problem = format!(
+                "“{}” is open to other machines too, and the page is for this one; use localhost",
+                status.host
+            );
+            Err(source.error("listen", "status", problem))
+        }
+    }
 }
 
 /// One address. `defaults`: what holds if nothing is typed, and what an address looks like.
@@ -276,6 +287,17 @@ mod tests {
         assert_eq!(own.file, Path::new("/etc/gatepost").join("a.pem"));
         assert_eq!(own.key, Path::new("/b.pem"));
         assert_eq!(parse("[certificate]\nfile = \"\"\n").unwrap().certificate.own, None);
+    }
+
+    #[test]
+    fn the_page_is_for_this_machine_whatever_is_allowed() {
+        for allow_lan in ["", "allow_lan = true\n"] {
+            let error =
+                parse(&format!("[listen]\nstatus = \"0.0.0.0:1\"\n{allow_lan}")).unwrap_err();
+            assert!(error.contains("the page is for this one; use localhost"), "{error}");
+        }
+        let config = parse("[listen]\nstatus = \"[::1]:1\"\n").unwrap();
+        assert!(config.listen.status_is_named && config.listen.status.is_some());
     }
 
     #[test]
