@@ -55,6 +55,7 @@ impl Prepared {
             password: NewPassword::generate().map_err(io::Error::other)?,
             replace_password: false,
             key_file: None,
+            back: None,
         };
         let (urls, mut opened) = mpsc::unbounded_channel::<url::Url>();
         let tell = move |progress: Progress<'_>| {
