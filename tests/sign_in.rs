@@ -12,8 +12,8 @@ use gatepost::accounts::{Address, NewPassword, Store};
 use gatepost::demo::authorization::{Consent, TokenFault, UserinfoFault};
 use gatepost::demo::faults::Times;
 use gatepost::settings::Settings;
-use gatepost::sign_in::{Progress, Request, SignInError, sign_in};
-use support::{World, YOU, browser};
+use gatepost::sign_in::{Progress, SignInError, sign_in};
+use support::{World, YOU, browser, new_account};
 use tokio::sync::mpsc;
 
 fn generated() -> NewPassword {
@@ -44,13 +44,7 @@ async fn the_person_is_told_when_the_rest_needs_nobody() {
     let (store, address) = (Store::new(world.home.accounts()), Address::parse(YOU).unwrap());
     let settings = Settings::load(&world.home, None).unwrap();
     let password = generated();
-    let request = Request {
-        address: &address,
-        password,
-        replace_password: false,
-        key_file: None,
-        back: None,
-    };
+    let request = new_account(&address, password);
     let told = Mutex::new(Vec::new());
     let tell = |progress: Progress<'_>| {
         told.lock().unwrap().push(match progress {

@@ -192,12 +192,13 @@ fn hints(server: &Server) {
         }
         None => {}
     }
+    let status = server.status();
     if server.settings().server.is_none() {
         tracing::warn!("{}", Hint::NoClient);
-    } else if server.status().accounts.is_empty() && server.status().damaged.is_empty() {
+    } else if status.accounts.is_empty() && status.damaged.is_empty() {
         tracing::warn!("{}", Hint::NoAccount);
     }
-    for account in server.status().accounts {
+    for account in status.accounts {
         tracing::info!(account = account.address, state = account.state, "account");
     }
 }

@@ -207,7 +207,7 @@ impl Story {
     }
 
     fn address(&self, service: &str) -> String {
-        self.server.status().listeners.get(service).cloned().unwrap_or_default()
+        self.server.address_of(service).map(text).unwrap_or_default()
     }
 
     fn port(&self, service: &str) -> String {

@@ -171,7 +171,7 @@ impl Keeper {
 
     /// True if the status page is served.
     fn has_page(&self) -> bool {
-        self.server.status().listeners.contains_key("status")
+        self.server.address_of("status").is_some()
     }
 
     async fn open_page(&mut self, account: &str) {

@@ -1,7 +1,7 @@
 //! The running proxy as a whole.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -220,6 +220,11 @@ impl Server {
     /// The key file that opens new accounts too, if there is one.
     pub fn key_file(&self) -> Option<&KeyFile> {
         self.entrance.household.key_file()
+    }
+
+    /// Where the service of this key (`imap`, `status`, …) listens.
+    pub fn address_of(&self, service: &str) -> Option<SocketAddr> {
+        self.lock().get(service).map(|listener| listener.address)
     }
 
     /// What `status` shows.

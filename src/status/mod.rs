@@ -164,7 +164,7 @@ impl Desk {
 
     /// Where the page is.
     fn address(&self) -> Option<SocketAddr> {
-        self.server.status().listeners.get("status")?.parse().ok()
+        self.server.address_of("status")
     }
 
     fn visits(&self) -> MutexGuard<'_, Visits> {

@@ -67,6 +67,17 @@ async function add(person) {
     return person.page.locator('.secret').first().textContent();
 }
 
+// Adds the account, lets a mail program in, and goes to the overview; gives the person and the password.
+async function atTheirAccount(browser) {
+    const person = await Person.sitDown(browser);
+    await person.comeIn();
+    const password = await add(person);
+    await ask('sign-on', password);
+    await person.link('To the overview').click();
+    await person.state('Ready');
+    return [person, password];
+}
+
 async function addAndSetUp(browser) {
     const person = await Person.sitDown(browser, {
         permissions: ['clipboard-read', 'clipboard-write'],
@@ -131,12 +142,7 @@ async function addAndSetUp(browser) {
 }
 
 async function signInAgain(browser) {
-    const person = await Person.sitDown(browser);
-    await person.comeIn();
-    const password = await add(person);
-    await ask('sign-on', password);
-    await person.link('To the overview').click();
-    await person.state('Ready');
+    const [person, password] = await atTheirAccount(browser);
 
     // The page learns of it by itself, and says it to a screen reader.
     await ask('end-grant');
@@ -170,12 +176,7 @@ async function signInAgain(browser) {
 }
 
 async function troubles(browser) {
-    const person = await Person.sitDown(browser);
-    await person.comeIn();
-    const password = await add(person);
-    await ask('sign-on', password);
-    await person.link('To the overview').click();
-    await person.state('Ready');
+    const [person, password] = await atTheirAccount(browser);
 
     person.expected.push('net::ERR_CONNECTION_REFUSED');
     await ask('stop');

@@ -129,13 +129,7 @@ impl World {
     ) -> Result<SignedIn, SignInError> {
         let settings = Settings::load(&self.home, None).unwrap();
         let address = Address::parse(address).unwrap();
-        let request = Request {
-            address: &address,
-            password,
-            replace_password: false,
-            key_file: None,
-            back: None,
-        };
+        let request = new_account(&address, password);
         let (urls, mut opened) = mpsc::unbounded_channel::<url::Url>();
         let tell = move |progress: Progress<'_>| {
             if let Progress::Authorize(url) = progress {
@@ -218,6 +212,11 @@ impl Deserted {
             .and_then(|socket| hold(socket, (std::net::Ipv6Addr::LOCALHOST, port).into()));
         Self { port, _held: std::iter::once(v4).chain(v6).collect() }
     }
+}
+
+/// What is signed in for the first time, by a person at a terminal.
+pub fn new_account(address: &Address, password: NewPassword) -> Request<'_> {
+    Request { address, password, replace_password: false, key_file: None, back: None }
 }
 
 /// A browser: it follows redirects, and trusts nobody in particular.

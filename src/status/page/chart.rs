@@ -59,21 +59,12 @@ pub(super) struct Rect {
     pub(super) height: String,
 }
 
-/// To the mail program, by both protocols.
-pub(super) fn received(traffic: &Traffic) -> u64 {
-    traffic.imap_down.saturating_add(traffic.smtp_down)
-}
-
-/// From the mail program, by both protocols.
-pub(super) fn sent(traffic: &Traffic) -> u64 {
-    traffic.imap_up.saturating_add(traffic.smtp_up)
-}
-
 impl Chart {
     /// Of `hours`, oldest first, whose sum is `today`.
     pub(super) fn of(hours: &[Hour], today: &Traffic) -> Self {
         let most = |of: fn(&Traffic) -> u64| hours.iter().map(|hour| of(&hour.traffic)).max();
-        let (up, down) = (most(received).unwrap_or_default(), most(sent).unwrap_or_default());
+        let (up, down) =
+            (most(Traffic::down).unwrap_or_default(), most(Traffic::up).unwrap_or_default());
         let room = HEIGHT as f64 - 2.0 * MARGIN;
         let scale = room / (up as f64 + down as f64).max(1.0);
         let axis = MARGIN + up as f64 * scale;
@@ -87,7 +78,7 @@ impl Chart {
                 width: number(slot - GAP),
                 height: number(height),
             };
-            let (up, down) = (received(&hour.traffic), sent(&hour.traffic));
+            let (up, down) = (hour.traffic.down(), hour.traffic.up());
             let (words_up, words_down) = (bytes(up), bytes(down));
             Bar {
                 begins: Moment::of(hour.begins_at),
@@ -102,7 +93,7 @@ impl Chart {
                 down: high(down).map(|height| rect(axis, height)),
             }
         });
-        let (received, sent) = (received(today), sent(today));
+        let (received, sent) = (today.down(), today.up());
         let (is_empty, busiest) = (received == 0 && sent == 0, bytes(up.max(down)));
         let (received, sent) = (bytes(received), bytes(sent));
         Self {
