@@ -1,14 +1,9 @@
-//! What comes to the ports and isn't a good mail client: a clear answer, a close, and nobody else
+//! What comes to the local ports and isn't a good mail client: a clear answer, a close, and nobody else
 //! notices.
-
-// A test that can't go on says so and fails.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod support;
 
 use std::time::{Duration, Instant};
 
-use support::{World, YOU};
+use crate::support::{World, YOU};
 
 #[tokio::test]
 async fn a_wrong_password_costs_a_second_and_nothing_else() {

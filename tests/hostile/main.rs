@@ -1,0 +1,10 @@
+//! What is hostile or broken, on either side of the proxy and at the authorization server.
+
+// A test that can't go on says so and fails.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod clients;
+mod upstream;
