@@ -25,6 +25,10 @@ const PAGE_PATIENCE: Duration = Duration::from_secs(120);
 /// How long the last page is given to reach the browser.
 const LAST_PAGE: Duration = Duration::from_secs(2);
 
+/// The last page has a style of its own and a link, and nothing else; no other page may show it as its own.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'none'";
+
 pub(crate) const NOT_THE_ADDRESS: &str = "That is not the address of the browser's last page, which begins with http://127.0.0.1: and has code= and state= in it.";
 pub(crate) const ANOTHER_SIGN_IN: &str =
     "That address does not belong to the sign-in that is under way.";
@@ -257,7 +261,7 @@ async fn arrive(
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CONNECTION, "close"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
     ];
     (page.status, headers, Html(page.html)).into_response()
 }

@@ -7,4 +7,5 @@
 mod support;
 
 mod clients;
+mod oauth;
 mod upstream;
