@@ -21,6 +21,8 @@ const SAID: usize = 300_000;
 const ASKED: usize = 1000;
 /// Where a connection fails, none of them where a buffer ends.
 const CUTS: [u64; 5] = [0, 1, 12_345, 65_537, 299_999];
+/// What a reader's system takes in any case.
+const IN_A_BUFFER: u64 = 16_384;
 
 /// A server that says the same to everybody, and a line to it. What it has heard of each comes by the
 /// channel.
@@ -85,7 +87,13 @@ fn a_connection_fails_behind_the_very_byte() {
                 let when = When::Beyond(Way::Down, at);
                 line.suffers(if is_reset { Fault::Reset(when) } else { Fault::Close(when) });
                 let (bytes, was_reset) = ask(&line);
-                let right = bytes == said()[..usize::try_from(at).expect("small")];
+                let due = &said()[..usize::try_from(at).expect("small")];
+                // A reset overtakes what a slow reader has no room for.
+                let right = if at > IN_A_BUFFER && is_reset {
+                    due.starts_with(&bytes)
+                } else {
+                    due == bytes
+                };
                 assert!(right && was_reset == is_reset, "{at}: {}, {was_reset}", bytes.len());
                 assert_eq!(heard.recv(), Ok(ASKED));
             }

@@ -60,7 +60,7 @@ pub(crate) enum When {
     /// At once, and each new one as soon as it is there.
     Now,
     /// When one more than so many bytes have come this way, counted from when the line was told; so many
-    /// go on.
+    /// go on. (A reset overtakes those that a slow reader's system has no room for.)
     Beyond(Way, u64),
 }
 
