@@ -21,6 +21,7 @@ mod client_passwords;
 mod client_table;
 mod continuity;
 mod email_oauth2_proxy;
+mod faults;
 mod holding;
 mod hundred_sessions;
 mod idle;

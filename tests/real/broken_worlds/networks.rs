@@ -9,9 +9,8 @@ use std::{
 };
 
 use super::frame::{Row, World, row};
-use crate::support::middle::{Authority, Behind, Middle};
+use crate::support::middle::{Authority, Behind, DAY, Middle};
 
-const DAY: Duration = Duration::from_secs(86_400);
 const GOOGLE: [&str; 2] = ["oauth2.googleapis.com", "openidconnect.googleapis.com"];
 const KASPERSKY: &str = "Kaspersky Anti-Virus Personal Root Certificate";
 const NAMES: &str =

@@ -2,14 +2,18 @@
 //! nobody else's. It ends with its value, and all that is in it.
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader},
     net::Ipv4Addr,
     panic::resume_unwind,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
+    thread,
     time::Duration,
 };
+
+use nix::sched::{CloneFlags, setns};
 
 use super::process;
 
@@ -95,6 +99,18 @@ impl Machine {
         words.into_iter().map(str::to_owned).collect()
     }
 
+    /// Does something on its network, at once: what is opened stays there.
+    pub(crate) fn on_network<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
+        let network = File::open(format!("/proc/{}/ns/net", self.holder.id())).expect("it lives");
+        let moved = move || {
+            setns(network, CloneFlags::CLONE_NEWNET).expect("root may");
+            body()
+        };
+        // By a thread of its own, which alone moves.
+        thread::scope(|scope| scope.spawn(moved).join())
+            .unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
     /// Runs a script in it.
     pub(crate) fn run(&self, script: &str) {
         let through = self.through();
@@ -112,6 +128,11 @@ impl Machine {
         self.cable.expect("with_network")
     }
 
+    /// Its own address there.
+    pub(crate) fn inside(&self) -> Ipv4Addr {
+        Ipv4Addr::from(u32::from(self.outside()) + 1)
+    }
+
     /// An address on its network that nobody has: what is sent there is lost without a word.
     pub(crate) fn nobody(&self) -> Ipv4Addr {
         Ipv4Addr::from(u32::from(self.outside()) + 2)
@@ -125,6 +146,12 @@ impl Machine {
     /// From now on what it sends to this port is lost.
     pub(crate) fn lose(&self, port: u16) {
         self.run(&format!("ip rule add ipproto tcp dport {port} table 100"));
+    }
+
+    /// From now on what it sends from this port is lost, or is no longer.
+    pub(crate) fn loses_what_is_sent_from(&self, port: u16, is_lost: bool) {
+        let verb = if is_lost { "add" } else { "del" };
+        self.run(&format!("ip rule {verb} pref 10 ipproto tcp sport {port} blackhole"));
     }
 }
 

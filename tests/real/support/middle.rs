@@ -21,6 +21,9 @@ use tokio_rustls::{
     rustls::{ServerConfig, pki_types::ServerName},
 };
 
+/// A day, for certificates.
+pub(crate) const DAY: Duration = Duration::from_secs(86_400);
+
 /// What a server of the bed is behind.
 #[derive(Clone, Copy)]
 pub(crate) enum Behind<'a> {

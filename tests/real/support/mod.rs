@@ -3,6 +3,7 @@
 
 pub(crate) mod bed;
 pub(crate) mod clients;
+pub(crate) mod fault_proxy;
 pub(crate) mod gatepost;
 pub(crate) mod leaks;
 pub(crate) mod machine;
