@@ -6,6 +6,7 @@ use std::io;
 use crate::bench::Run;
 use crate::figures::Key;
 use crate::plot::{self, Picture, Shape};
+use crate::report::figure;
 use crate::target::Kind;
 
 const DRAWN: [(Key, &str); 4] = [
@@ -21,10 +22,11 @@ pub(crate) fn write(run: &Run) -> io::Result<String> {
     for (key, name) in DRAWN {
         let about = key.about();
         let between = |kind| !matches!(kind, Kind::Direct | Kind::DirectAgain);
-        let bars: Vec<(String, f64)> = (0..run.targets.len())
+        let bars: Vec<_> = (0..run.targets.len())
             .filter(|number| between(run.targets[*number].0))
             .filter_map(|number| {
-                Some((run.targets[number].1.clone(), run.samples.median(key, number)?))
+                let value = run.samples.median(key, number)?;
+                Some((run.targets[number].1.clone(), value, figure(value)))
             })
             .collect();
         if bars.is_empty() {

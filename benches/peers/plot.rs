@@ -25,8 +25,10 @@ pub(crate) struct Picture<'p> {
 pub(crate) enum Shape<'p> {
     /// Along axes by powers of ten.
     Lines(Vec<(&'p str, &'p [(f64, f64)])>),
-    /// From nothing upwards.
-    Bars(Vec<(String, f64)>),
+    /// Along even axes, from nothing upwards.
+    Course(Vec<(&'p str, &'p [(f64, f64)])>),
+    /// From nothing upwards; each value as it is written above its bar.
+    Bars(Vec<(String, f64, String)>),
 }
 
 type Canvas<'c> = DrawingArea<SVGBackend<'c>, Shift>;
@@ -50,6 +52,7 @@ fn svg(picture: &Picture<'_>) -> io::Result<String> {
         let canvas = SVGBackend::with_string(&mut text, SIZE).into_drawing_area();
         let drawn = match &picture.shape {
             Shape::Lines(lines) => draw_lines(&canvas, picture, lines),
+            Shape::Course(lines) => draw_course(&canvas, picture, lines),
             Shape::Bars(bars) => draw_bars(&canvas, picture, bars),
         };
         drawn
@@ -59,11 +62,9 @@ fn svg(picture: &Picture<'_>) -> io::Result<String> {
     Ok(text)
 }
 
-fn draw_lines(
-    canvas: &Canvas<'_>,
-    picture: &Picture<'_>,
-    lines: &[(&str, &[(f64, f64)])],
-) -> Drawn {
+type Lines<'l> = [(&'l str, &'l [(f64, f64)])];
+
+fn draw_lines(canvas: &Canvas<'_>, picture: &Picture<'_>, lines: &Lines<'_>) -> Drawn {
     let points = || lines.iter().flat_map(|(_, points)| points.iter());
     let across = decades(points().map(|point| point.0));
     let up = decades(points().map(|point| point.1));
@@ -77,6 +78,35 @@ fn draw_lines(
         line.label(*name)
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
     }
+    legend(&mut chart, lines)
+}
+
+fn draw_course(canvas: &Canvas<'_>, picture: &Picture<'_>, lines: &Lines<'_>) -> Drawn {
+    let most = |of: fn(&(f64, f64)) -> f64| {
+        lines.iter().flat_map(|(_, points)| points.iter()).map(of).fold(1.0, f64::max)
+    };
+    let mut chart = builder(canvas, picture)
+        .build_cartesian_2d(0.0..most(|point| point.0), 0.0..most(|point| point.1) * 1.25)?;
+    mesh(&mut chart, picture, 10)?;
+    for ((name, points), colour) in lines.iter().zip(COLOURS) {
+        let line = LineSeries::new(points.iter().copied(), colour.stroke_width(1));
+        chart
+            .draw_series(line)?
+            .label(*name)
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], colour.stroke_width(2)));
+    }
+    legend(&mut chart, lines)
+}
+
+/// Where there is more than one line.
+fn legend<'a, X, Y>(
+    chart: &mut ChartContext<'a, SVGBackend<'a>, Cartesian2d<X, Y>>,
+    lines: &Lines<'_>,
+) -> Drawn
+where
+    X: Ranged<ValueType = f64>,
+    Y: Ranged<ValueType = f64>,
+{
     if lines.len() > 1 {
         chart
             .configure_series_labels()
@@ -87,7 +117,7 @@ fn draw_lines(
     Ok(())
 }
 
-fn draw_bars(canvas: &Canvas<'_>, picture: &Picture<'_>, bars: &[(String, f64)]) -> Drawn {
+fn draw_bars(canvas: &Canvas<'_>, picture: &Picture<'_>, bars: &[(String, f64, String)]) -> Drawn {
     let most = bars.iter().map(|bar| bar.1).fold(0.0, f64::max);
     let mut chart =
         builder(canvas, picture).build_cartesian_2d(0.0..bars.len() as f64, 0.0..most * 1.15)?;
@@ -109,15 +139,11 @@ fn draw_bars(canvas: &Canvas<'_>, picture: &Picture<'_>, bars: &[(String, f64)])
         );
         (FONT, size).into_font().color(&INK).pos(anchor)
     };
-    for (number, (name, value)) in bars.iter().enumerate() {
+    for (number, (name, value, written)) in bars.iter().enumerate() {
         let (left, colour) = (number as f64, COLOURS[usize::from(number > 0)]);
         let corners = [(left + 0.2, 0.0), (left + 0.8, *value)];
         chart.draw_series([Rectangle::new(corners, colour.filled())])?;
-        let above = Text::new(
-            crate::report::figure(*value),
-            (left + 0.5, *value + most * 0.01),
-            middle(14),
-        );
+        let above = Text::new(written.clone(), (left + 0.5, *value + most * 0.01), middle(14));
         chart.draw_series([above])?;
         let foot = chart.backend_coord(&(left + 0.5, 0.0));
         canvas.draw(&Text::new(name.clone(), (foot.0, foot.1 + 22), middle(14)))?;

@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc, watch};
 
 use super::awake;
@@ -98,6 +99,9 @@ pub struct Status {
     /// Unix seconds.
     #[serde(default)]
     pub started_at: u64,
+    /// What the process has in hand: sessions, listeners, timers.
+    #[serde(default)]
+    pub tasks: u64,
     /// What happened lately, newest last.
     #[serde(default)]
     pub events: Vec<Event>,
@@ -241,6 +245,9 @@ impl Server {
             accounts: self.entrance.household.all().iter().map(|member| member.status()).collect(),
             damaged: self.entrance.household.damaged(),
             started_at: self.started_at,
+            // Outside of the runtime that serves nothing is in hand.
+            tasks: Handle::try_current()
+                .map_or(0, |runtime| runtime.metrics().num_alive_tasks() as u64),
             events: self.journal.events(),
             warnings: self.warnings(certificate),
             certificate,

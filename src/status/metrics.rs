@@ -106,6 +106,9 @@ impl Told<'_> {
         let start = self.gauges([(vec![], self.status.started_at)]);
         let help = "When this process started, in Unix seconds";
         self.registry.register_with_unit("start_time", help, Unit::Seconds, start);
+        let tasks = self.gauges([(vec![], self.status.tasks)]);
+        let help = "What this process has in hand: sessions, listeners, timers";
+        self.registry.register("tasks", help, tasks);
         let all = self.gauges([(vec![], self.status.accounts.len() as u64)]);
         self.registry.register("accounts", "Accounts that are served", all);
         let damaged = self.gauges([(vec![], self.status.damaged.len() as u64)]);
@@ -315,6 +318,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             accounts: vec![other, you],
             started_at: 1_800_000_000,
+            tasks: 9,
             warnings: vec![warning],
             certificate: Some(CertificateStatus { ends_at: 2_000_000_000, is_own: true }),
             allowances: Some(Allowances {

@@ -44,6 +44,7 @@ mod sign_in;
 mod sign_on_imap;
 mod sign_on_smtp;
 mod smuggling;
+mod soak;
 mod ten_clients;
 mod thunderbird;
 mod token_life;

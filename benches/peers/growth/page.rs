@@ -75,7 +75,7 @@ fn picture(chart: &Chart) -> plot::Picture<'_> {
             names
                 .iter()
                 .zip(chart.lines.iter().flat_map(|line| &line.points))
-                .map(|(name, point)| ((*name).to_owned(), point.1))
+                .map(|(name, point)| ((*name).to_owned(), point.1, figure(point.1)))
                 .collect(),
         ),
     };

@@ -51,6 +51,7 @@ pub(super) fn empty() -> Status {
         accounts: Vec::new(),
         damaged: Vec::new(),
         started_at: NOW - 2 * DAY,
+        tasks: 9,
         events: vec![event(1, NOW - 2 * DAY, None, EventKind::Started, "Gatepost started.", None)],
         warnings: Vec::new(),
         certificate: Some(CertificateStatus { ends_at: NOW + 300 * DAY, is_own: false }),
