@@ -1,6 +1,8 @@
 //! Pictures of figures, as SVG in `docs/plots/`. Nothing is painted behind them, and every colour is in
 //! the middle between black and white, so that they can be read on a light page and on a dark one.
 
+#![allow(dead_code, reason = "the bench and the soak of the tests draw each their part")]
+
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};

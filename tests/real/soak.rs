@@ -15,7 +15,6 @@
 mod clients;
 mod ledger;
 #[path = "../../benches/peers/plot.rs"]
-#[allow(dead_code, unreachable_pub, reason = "the bench draws more")]
 mod plot;
 mod watch;
 mod weather;
