@@ -6,5 +6,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authorization;
 mod clients;
+mod log;
+mod relay;
+mod server;
+mod told;
 mod upstream;
+mod upstream_certificates;
