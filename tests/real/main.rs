@@ -46,6 +46,7 @@ mod smuggling;
 mod ten_clients;
 mod thunderbird;
 mod token_life;
+mod upstream_floods;
 mod upstream_tls;
 mod windows;
 mod wrong_password;
