@@ -305,6 +305,11 @@ async fn what_is_said_in_the_clear_around_starttls_counts_for_nothing() {
         Row("another code", then(&[say("250 go\r\n"), Act::Secure, Act::Stay]), "says no: go."),
         Row("it closes", then(&[say("220 go\r\n")]), ""),
         Row("535 for a greeting", vec![say("535 5.7.8 no\r\n"), Act::Stay], "says no: 5.7.8 no."),
+        Row(
+            "somebody's limits",
+            vec![say("550 5.4.5 Account exceeded command or bandwidth limits\r\n"), Act::Stay],
+            "says no: 5.4.5 Account exceeded command or bandwidth limits.",
+        ),
         Row("235 for a greeting", vec![say("235 2.7.0 in\r\n"), Act::Stay], "says no: 2.7.0 in."),
         Row("lines without end", then(&[flood("220-go\r\n")]), NO_SMTP),
     ];
