@@ -61,8 +61,8 @@ fn a_server_with_old_or_empty_tls_is_refused() {
             scene.expect_bye();
             scene.expect_421();
             assert!(scene.log().contains("did not prove who it is"), "{name}: {}", scene.log());
-            let heard = server.end();
-            assert!(heard.contains("ERROR"), "{name}, nobody came: {heard}");
+            let [heard, errors] = server.end();
+            assert!(errors.contains("ERROR"), "{name}, nobody came: {errors}");
             assert!(!heard.contains("AUTH") && !heard.contains("EHLO"), "{name}: {heard}");
         }
         scene.restart_with("");
@@ -87,7 +87,7 @@ impl Openssl {
             // It leaves at the end of its input.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("openssl");
         let mut told = BufReader::new(child.stdout.take().expect("piped"));
@@ -101,12 +101,14 @@ impl Openssl {
         Self { port, child, told }
     }
 
-    /// Ends it; all that it told.
-    fn end(mut self) -> String {
+    /// Ends it; all that it told, and its errors.
+    fn end(mut self) -> [String; 2] {
         self.child.kill().expect("a child of ours");
-        let mut told = String::new();
+        let [mut told, mut errors] = [String::new(), String::new()];
         self.told.read_to_string(&mut told).expect("text");
-        told
+        let stderr = self.child.stderr.as_mut().expect("piped");
+        stderr.read_to_string(&mut errors).expect("text");
+        [told, errors]
     }
 }
 
