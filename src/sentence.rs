@@ -28,6 +28,22 @@ pub fn plain(sentence: &str) -> String {
     plain
 }
 
+/// What somebody else says is shown up to here, in characters: Gmail's longest words have some 200.
+const LONGEST: usize = 300;
+
+/// What a server or a certificate says, fit for a terminal, a log and a mail program: one line of no great
+/// length, in which nothing moves the cursor and nothing changes how the rest is read.
+pub fn shown(words: &str) -> String {
+    words.chars().filter(|c| is_shown(*c)).take(LONGEST).collect::<String>().trim().to_owned()
+}
+
+/// False for control characters, for the ends of lines that Unicode adds (U+2028, U+2029), and for what
+/// is not to be seen and turns or hides what is (UAX #9 §2, UTS #39 §3.1).
+fn is_shown(c: char) -> bool {
+    let hidden = matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}');
+    !c.is_control() && !hidden
+}
+
 /// A host and a port as they are written together (RFC 3986 §3.2.2).
 pub fn place(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
@@ -51,6 +67,14 @@ mod tests {
         assert_eq!(of(""), ".");
         assert_eq!(plain("A? (os error 2), b (os error 13)."), "A?, b.");
         assert_eq!(plain("Did you mean “imap”?."), "Did you mean “imap”?");
+    }
+
+    #[test]
+    fn what_others_say_is_one_line_and_no_more_than_it_looks() {
+        assert_eq!(shown(" a\r\n* OK \x1b[2Jb\u{9b}31m\u{7}\0 "), "a* OK [2Jb31m");
+        assert_eq!(shown("you\u{202e}moc.liamg\u{2066}\u{200b}\u{feff}"), "youmoc.liamg");
+        assert_eq!(shown("größer – “so” 漢字"), "größer – “so” 漢字");
+        assert_eq!(shown(&"x".repeat(1000)).len(), LONGEST);
     }
 
     #[test]

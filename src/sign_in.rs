@@ -176,7 +176,10 @@ async fn exchange(
 }
 
 fn is_unanswered(cause: &Cause) -> bool {
-    matches!(cause, Cause::Unreachable(_) | Cause::ServerTrouble(_) | Cause::Busy)
+    matches!(
+        cause,
+        Cause::Unreachable(_) | Cause::NotProven(_) | Cause::ServerTrouble(_) | Cause::Busy
+    )
 }
 
 /// How long something that fails for now is tried again, and who is told.

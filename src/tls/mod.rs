@@ -24,6 +24,8 @@ use x509_cert::der::Decode;
 
 pub use channel::Channel;
 
+use crate::sentence;
+
 /// Servers whose sessions are remembered, so that a new connection needs no full handshake.
 /// A provider has a handful of hosts.
 const REMEMBERED_SESSIONS: usize = 64;
@@ -172,7 +174,7 @@ fn issuer_of(certificate: &CertificateDer<'_>) -> Option<String> {
     let issuer = certificate.tbs_certificate().issuer();
     let organization = issuer.organization().ok().flatten();
     let name = organization.or_else(|| issuer.common_name().ok().flatten())?;
-    let shown: String = name.value().chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+    let shown: String = sentence::shown(&name.value()).chars().take(LONGEST).collect();
     Some(shown.trim().to_owned()).filter(|name| !name.is_empty())
 }
 

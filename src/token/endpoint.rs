@@ -13,12 +13,13 @@ use oauth2::{
     StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
 };
 use serde::{Deserialize, Serialize};
-use tokio_rustls::rustls::ClientConfig;
+use tokio_rustls::rustls::{self, ClientConfig};
 use url::Url;
 
 use super::google::{Cause, ErrorBody, Step};
 use crate::config::{OauthClient, Provider, is_loopback};
 use crate::secret::{AccessToken, RefreshToken};
+use crate::sentence;
 
 /// A mail client waits a minute for its LOGIN; two requests must fit in.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -28,7 +29,11 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 const MAX_ANSWER: usize = 64 * 1024;
 /// Taken where an answer names no `expires_in` (RFC 6749 §5.1 allows that): Google's usual hour.
 const DEFAULT_LIFE: Duration = Duration::from_secs(3600);
-/// No access token is longer than this (Google says 2,048; others twice that).
+/// Whatever an answer says, a token is renewed within this: no mail provider's lives longer, and what is
+/// far beyond it is no time that can be reckoned with.
+const LONGEST_LIFE: Duration = Duration::from_secs(24 * 3600);
+/// No token is longer than this (Google says 2,048 bytes of an access token and 512 of a refresh token;
+/// others twice that).
 const MAX_TOKEN: usize = 16 * 1024;
 
 /// Google's addition to a token answer (RFC 6749 §5.1).
@@ -168,7 +173,7 @@ impl AuthorizationServer {
         let refresh_token = answer.refresh_token().ok_or(Cause::NoRefreshToken)?;
         Ok(NewGrant {
             access_token: access_token(&answer)?,
-            refresh_token: RefreshToken::new(refresh_token.secret().clone()),
+            refresh_token: self::refresh_token(refresh_token).ok_or(Cause::Unreadable)?,
             grant_life: answer.extra_fields().refresh_token_expires_in.map(Duration::from_secs),
         })
     }
@@ -193,8 +198,8 @@ impl AuthorizationServer {
         let answer = answer.map_err(|error| cause(Step::Refresh, error))?;
         let rotated = answer
             .refresh_token()
-            .map(|token| RefreshToken::new(token.secret().clone()))
-            .filter(|token| !token.is_empty() && token != refresh_token);
+            .and_then(self::refresh_token)
+            .filter(|token| token != refresh_token);
         let token = match self.grants_mail(&answer) {
             true => access_token(&answer),
             // The person took the mail away from the grant; no mail server takes such a token.
@@ -202,7 +207,7 @@ impl AuthorizationServer {
         };
         Ok(Refreshed {
             access_token: token,
-            life: answer.expires_in().unwrap_or(DEFAULT_LIFE),
+            life: answer.expires_in().unwrap_or(DEFAULT_LIFE).min(LONGEST_LIFE),
             rotated,
         })
     }
@@ -312,13 +317,24 @@ impl<'c> oauth2::AsyncHttpClient<'c> for Http {
     }
 }
 
-/// The token in an answer, if it is one that can be sent in a SASL message (RFC 6750 §2.1).
+/// The token in an answer, if it is one that can be sent in a SASL message (RFC 6750 §2.1), and of the
+/// only type that mail servers take; of another it must not be used (RFC 6749 §7.1).
 fn access_token(answer: &TokenAnswer) -> Result<AccessToken, Cause> {
     let token = answer.access_token().secret();
-    let usable = !token.is_empty()
+    let usable = *answer.token_type() == BasicTokenType::Bearer
+        && !token.is_empty()
         && token.len() <= MAX_TOKEN
         && token.bytes().all(|b| b.is_ascii_graphic());
     usable.then(|| AccessToken::new(token.clone())).ok_or(Cause::Unreadable)
+}
+
+/// A refresh token, if it is one (RFC 6749 appendix A.17): it takes the place of one that works.
+fn refresh_token(token: &oauth2::RefreshToken) -> Option<RefreshToken> {
+    let token = token.secret();
+    let usable = !token.is_empty()
+        && token.len() <= MAX_TOKEN
+        && token.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    usable.then(|| RefreshToken::new(token.clone()))
 }
 
 fn cause(step: Step, error: RequestTokenError<HttpError, ErrorBody>) -> Cause {
@@ -346,8 +362,24 @@ fn unreachable(error: &reqwest::Error) -> Cause {
         return Cause::Unreachable("no answer in time".into());
     }
     let mut innermost: &dyn std::error::Error = error;
-    while let Some(source) = innermost.source() {
+    while let Some(source) = inside(innermost) {
         innermost = source;
     }
-    Cause::Unreachable(innermost.to_string())
+    // What a certificate is made out to is among them.
+    let why = sentence::shown(&innermost.to_string());
+    match innermost.is::<rustls::Error>() {
+        true => Cause::NotProven(why),
+        false => Cause::Unreachable(why),
+    }
+}
+
+/// What an error was made of. One of the system's passes over what it was given, and names the source of
+/// that instead.
+fn inside<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+) -> Option<&'e (dyn std::error::Error + 'static)> {
+    match error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref) {
+        Some(given) => Some(given),
+        None => error.source(),
+    }
 }

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::sentence;
+
 /// What was under way when an error came: the same code means different things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -25,7 +27,7 @@ impl oauth2::ErrorResponse for ErrorBody {}
 
 impl std::fmt::Display for ErrorBody {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&printable(&self.error))
+        f.write_str(&sentence::shown(&self.error))
     }
 }
 
@@ -82,6 +84,8 @@ pub enum Cause {
     Unreadable,
     /// No answer: DNS, TCP, TLS, or too slow. The text says which.
     Unreachable(String),
+    /// Whoever answered did not prove by TLS to be the authorization server. The text says why.
+    NotProven(String),
     /// A code that nobody has described; the text is the server's.
     Other(String),
 }
@@ -113,7 +117,7 @@ impl Cause {
             (_, "temporarily_unavailable" | "server_error" | "internal_failure") => {
                 Self::ServerTrouble(503)
             }
-            (_, code) => Self::Other(printable(code)),
+            (_, code) => Self::Other(sentence::shown(code)),
         }
     }
 
@@ -129,7 +133,11 @@ impl Cause {
     pub fn is_transient(&self) -> bool {
         matches!(
             self,
-            Self::ServerTrouble(_) | Self::Busy | Self::Unreadable | Self::Unreachable(_)
+            Self::ServerTrouble(_)
+                | Self::Busy
+                | Self::Unreadable
+                | Self::Unreachable(_)
+                | Self::NotProven(_)
         )
     }
 
@@ -153,12 +161,13 @@ impl Cause {
             Self::InvalidScope => "Google does not know one of the scopes in the configuration.".into(),
             Self::ScopeMissing => "Google gave no access to the mail: the box for it was not ticked.".into(),
             Self::NoRefreshToken => "Google gave access for an hour only.".into(),
-            Self::OtherAccount { signed_in } => format!("You signed in as {signed_in}, which is another account."),
+            Self::OtherAccount { signed_in } => format!("You signed in as {}, which is another account.", sentence::shown(signed_in)),
             Self::AccountUnknown => "Google did not say which account signed in.".into(),
             Self::ServerTrouble(status) => format!("Google's sign-in server has trouble of its own (HTTP {status})."),
             Self::Busy => "Google's sign-in server asks for a pause (too many requests).".into(),
             Self::Unreadable => "The answer did not come from Google's sign-in server, or only half of it came.".into(),
             Self::Unreachable(why) => format!("Google's sign-in server can't be reached ({why})."),
+            Self::NotProven(why) => format!("Google's sign-in server did not prove who it is ({why}); nothing was sent to it."),
             Self::Other(code) => format!("Google's sign-in server answered “{code}”."),
         }
     }
@@ -186,6 +195,7 @@ impl Cause {
             Self::ServerTrouble(_) | Self::Busy => "Nothing to do: Gatepost tries again by itself.".into(),
             Self::Unreadable => "Open a web page in the browser, since the sign-in page of a hotel or a company may stand in between; Gatepost tries again by itself.".into(),
             Self::Unreachable(_) => "Check the network; Gatepost tries again by itself.".into(),
+            Self::NotProven(_) => "Name the certificate of your antivirus or your company's proxy in `ca_file` in the configuration; if you have neither, use another network.".into(),
             Self::Other(_) => format!("Run `gatepost login {address}` again; Google's documentation of OAuth 2.0 explains the word."),
         }
     }
@@ -216,14 +226,10 @@ impl Cause {
             Self::Busy => "busy",
             Self::Unreadable => "unreadable_answer",
             Self::Unreachable(_) => "unreachable",
+            Self::NotProven(_) => "tls",
             Self::Other(_) => "other",
         }
     }
-}
-
-/// A server's word, fit to be shown: short and without control characters.
-fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
 #[cfg(test)]

@@ -14,8 +14,9 @@ use tokio_rustls::rustls::ClientConfig;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::Stream;
-use super::error::{UpstreamError, printable};
+use super::error::UpstreamError;
 use crate::config::Host;
+use crate::sentence;
 
 /// From the look-up to the TCP connection. A mail client waits a minute for its LOGIN.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -81,9 +82,10 @@ pub(super) async fn handshake(
 ) -> Result<Stream, UpstreamError> {
     handshake_with(stream, &host.name, tls).await.map_err(|error| match error.kind() {
         // What rustls itself objects to.
-        io::ErrorKind::InvalidData => {
-            UpstreamError::Tls { host: host.to_string(), reason: printable(&error.to_string()) }
-        }
+        io::ErrorKind::InvalidData => UpstreamError::Tls {
+            host: host.to_string(),
+            reason: sentence::shown(&error.to_string()),
+        },
         _ => UpstreamError::unreachable(host, error),
     })
 }

@@ -1,5 +1,7 @@
 //! Why a provider's mail server can't be used: who is at fault, in words a person can act on.
 
+use crate::sentence;
+
 /// What went wrong with a mail server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UpstreamError {
@@ -88,17 +90,17 @@ impl Refusal {
             }
             _ if says("via your web browser") || says("web login required") => Self::WebLogin,
             "UNAVAILABLE" | "INUSE" | "SERVERBUG" | "CONTACTADMIN" => {
-                Self::Temporary(printable(text))
+                Self::Temporary(sentence::shown(text))
             }
             _ if says("temporary system") || says("too many login attempts") => {
-                Self::Temporary(printable(text))
+                Self::Temporary(sentence::shown(text))
             }
             _ => return None,
         })
     }
 
     pub(super) fn other(text: &str) -> Self {
-        Self::Other(printable(text))
+        Self::Other(sentence::shown(text))
     }
 
     /// True if it passes by itself.
@@ -217,11 +219,6 @@ impl UpstreamError {
 fn last(words: &str) -> String {
     let words = words.trim_end_matches('.');
     if words.is_empty() { String::new() } else { format!(": {words}") }
-}
-
-/// A server's words, fit for a client's eyes and for a log: one line, no control characters.
-pub(super) fn printable(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(300).collect::<String>().trim().to_owned()
 }
 
 #[cfg(test)]

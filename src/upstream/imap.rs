@@ -7,6 +7,7 @@ use crate::config::Host;
 use crate::protocol::imap::{Capabilities, Response, Status, StatusResponse};
 use crate::protocol::sasl::{self, ErrorChallenge};
 use crate::secret::AccessToken;
+use crate::sentence;
 
 /// A connection that is signed on.
 pub struct ImapSession {
@@ -38,6 +39,10 @@ pub(super) async fn sign_on(
 ) -> Result<ImapSession, UpstreamError> {
     let mut wire = Wire::new(stream, host, "IMAP");
     greeting(&mut wire).await?;
+    // Untagged lines may follow a greeting. An answer to a command that was not sent is made up.
+    if wire.ahead().any(|line| !line.starts_with(b"*")) {
+        return Err(wire.not_the_protocol());
+    }
     // With the initial response: Gmail and Dovecot both know SASL-IR, and it saves a round trip.
     let mut command = zeroize::Zeroizing::new(String::with_capacity(4096));
     for part in ["g1 AUTHENTICATE XOAUTH2 ", &sasl::xoauth2(name, token), "\r\n"] {
@@ -49,12 +54,18 @@ pub(super) async fn sign_on(
     loop {
         let line = wire.line().await?;
         match Response::parse(&line).ok_or_else(|| wire.not_the_protocol())? {
+            // One refusal has one challenge; a server may go on with them without end.
+            Response::Continuation(_) if heard.challenged => return Err(wire.not_the_protocol()),
             Response::Continuation(challenge) => {
                 let parsed = ErrorChallenge::parse(challenge);
                 tracing::debug!(host = %host, status = parsed.map(|c| c.status), "the token is refused");
                 heard.challenged = true;
                 // Its answer is an empty line; without it the server says nothing more.
                 wire.send(b"\r\n").await?;
+            }
+            // What was challenged is refused.
+            Response::Tagged(b"g1", done) if done.status == Status::Ok && heard.challenged => {
+                return Err(wire.not_the_protocol());
             }
             Response::Tagged(b"g1", done) if done.status == Status::Ok => {
                 heard.capabilities = done.capabilities().or(heard.capabilities);
@@ -115,6 +126,10 @@ fn heard_more(
         Response::Untagged(status) if status.status == Status::Bye => {
             return Err(refusal(wire, heard, &status));
         }
+        // Only a greeting can say it; to a client it would be news of another session.
+        Response::Untagged(status) if status.status == Status::PreAuth => {
+            return Err(wire.not_the_protocol());
+        }
         Response::Untagged(status) => {
             heard.capabilities = status.capabilities().or(heard.capabilities.take());
             heard.refusal = read(&status).or(heard.refusal.take());
@@ -137,7 +152,7 @@ fn read(status: &StatusResponse<'_>) -> Option<Refusal> {
 /// What a final NO, BAD or BYE means, with all that was heard before it.
 fn refusal(wire: &Wire<'_, Stream>, heard: &Heard, last: &StatusResponse<'_>) -> UpstreamError {
     let text = String::from_utf8_lossy(last.text);
-    tracing::debug!(host = %wire.host(), "the server says: {}", super::error::printable(&text));
+    tracing::debug!(host = %wire.host(), "the server says: {}", sentence::shown(&text));
     match read(last).or(heard.refusal.clone()) {
         Some(known) => refused(wire, known),
         None if last.status == Status::Bye => wire.closed(&text),

@@ -13,6 +13,7 @@ use super::connect::{connect, handshake_with};
 use super::error::UpstreamError;
 use super::smtp::begin_tls;
 use crate::config::{Host, Security};
+use crate::sentence;
 use crate::tls;
 
 /// How long a name may take to look up.
@@ -109,10 +110,10 @@ fn stuck(error: &io::Error, issuer: Option<String>) -> Stuck {
             }
             // Platforms have words of their own for a root that they don't know.
             other if issuer.is_some() && says_untrusted(other) => Stuck::UnknownIssuer { issuer },
-            other => Stuck::Tls(other.to_string()),
+            other => Stuck::Tls(sentence::shown(&other.to_string())),
         },
         Some(other @ RustlsError::InvalidMessage(_)) => Stuck::NoTls(other.to_string()),
-        Some(other) => Stuck::Tls(other.to_string()),
+        Some(other) => Stuck::Tls(sentence::shown(&other.to_string())),
         // The connection ended, or nothing came by it: what a firewall does.
         None => Stuck::Connection(error.to_string()),
     }

@@ -4,18 +4,20 @@ use std::io;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::error::UpstreamError;
 use crate::config::Host;
 use crate::protocol::wire_log::{self, Secrets};
 use crate::secret::AccessToken;
+use crate::sentence;
 
 /// No line of a sign-on is longer: Gmail's capability list has some 400 bytes.
 const MAX_LINE: usize = 16 * 1024;
 /// Lines of one answer: a server that talks without end isn't waited for.
 const MAX_LINES: usize = 200;
-/// How long one answer may take. Dovecot takes half a second to refuse a token; Google is quicker.
+/// How long one whole answer may take, however it trickles in. Dovecot takes half a second to refuse a
+/// token; Google is quicker.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// A stream, read by lines, with what was read past them.
@@ -25,12 +27,16 @@ pub(super) struct Wire<'h, S> {
     protocol: &'static str,
     buffer: Vec<u8>,
     lines: usize,
+    /// By when the answer that is under way must have come.
+    until: Instant,
     secrets: Secrets,
 }
 
 impl<'h, S: AsyncRead + AsyncWrite + Unpin> Wire<'h, S> {
     pub(super) fn new(stream: S, host: &'h Host, protocol: &'static str) -> Self {
-        Self { stream, host, protocol, buffer: Vec::new(), lines: 0, secrets: Secrets::default() }
+        let until = Instant::now() + ANSWER_TIMEOUT;
+        let (buffer, secrets) = (Vec::new(), Secrets::default());
+        Self { stream, host, protocol, buffer, lines: 0, until, secrets }
     }
 
     /// Sends one command; `line` has its CRLF.
@@ -57,7 +63,8 @@ impl<'h, S: AsyncRead + AsyncWrite + Unpin> Wire<'h, S> {
 
     async fn write(&mut self, line: &[u8]) -> Result<(), UpstreamError> {
         self.lines = 0;
-        let sent = timeout(ANSWER_TIMEOUT, async {
+        self.until = Instant::now() + ANSWER_TIMEOUT;
+        let sent = timeout_at(self.until, async {
             self.stream.write_all(line).await?;
             self.stream.flush().await
         });
@@ -84,7 +91,7 @@ impl<'h, S: AsyncRead + AsyncWrite + Unpin> Wire<'h, S> {
             if searched > MAX_LINE {
                 return Err(self.not_the_protocol());
             }
-            let read = timeout(ANSWER_TIMEOUT, self.stream.read_buf(&mut self.buffer)).await;
+            let read = timeout_at(self.until, self.stream.read_buf(&mut self.buffer)).await;
             match read.unwrap_or_else(|_| Err(too_slow())) {
                 Ok(0) => return Err(self.closed("")),
                 Ok(_) => {}
@@ -96,6 +103,11 @@ impl<'h, S: AsyncRead + AsyncWrite + Unpin> Wire<'h, S> {
     /// True if the server has sent more than was asked for.
     pub(super) fn has_more(&self) -> bool {
         !self.buffer.is_empty()
+    }
+
+    /// The lines that the server has sent beyond what was asked for; the last may not be whole.
+    pub(super) fn ahead(&self) -> impl Iterator<Item = &[u8]> {
+        self.buffer.split_inclusive(|byte| *byte == b'\n')
     }
 
     /// The stream, and what was read past the last line.
@@ -112,7 +124,7 @@ impl<'h, S: AsyncRead + AsyncWrite + Unpin> Wire<'h, S> {
     }
 
     pub(super) fn closed(&self, words: &str) -> UpstreamError {
-        let words = super::error::printable(words);
+        let words = sentence::shown(words);
         let words = if words.is_empty() { "without a word".into() } else { words };
         UpstreamError::Closed { host: self.host.to_string(), words }
     }

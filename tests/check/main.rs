@@ -73,19 +73,15 @@ impl Broken {
 
     /// Puts somebody else in the IMAP server's place.
     fn imap_at(&self, place: &str) {
-        let port = self.world.google.imap_address().port();
-        self.reconfigure(&format!("imap = \"localhost:{port}\""), &format!("imap = \"{place}\""));
+        self.world.provide("imap", place);
     }
 
     fn smtp_at(&self, place: &str) {
-        let port = self.world.google.smtp_address().port();
-        self.reconfigure(&format!("smtp = \"localhost:{port}\""), &format!("smtp = \"{place}\""));
+        self.world.provide("smtp", place);
     }
 
     fn sign_in_server_at(&self, url: &str) {
-        let file = std::fs::read_to_string(self.world.home.config_file()).unwrap();
-        let line = file.lines().find(|line| line.starts_with("token_url")).unwrap();
-        self.reconfigure(line, &format!("token_url = \"{url}\""));
+        self.world.provide("token_url", url);
     }
 
     fn refuse_imap(&self, words: &str) {
@@ -98,13 +94,6 @@ impl Broken {
 
     fn fail_token(&self, fault: TokenFault) {
         self.world.authorization().fail_token(fault, Times::UntilCleared);
-    }
-
-    /// Trusts one more authority.
-    fn trust(&self, authority: &str) {
-        let file = self.folder().join("ca.pem");
-        let all = std::fs::read_to_string(&file).unwrap() + authority;
-        std::fs::write(file, all).unwrap();
     }
 
     /// Starts the proxy, as `gatepost run` does.

@@ -12,8 +12,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::Broken;
-use super::impostor::{self, Shows};
+use super::impostor;
 use super::support::free_port;
+use super::support::papers::{Flaw, Papers};
 
 type Arranging = Pin<Box<dyn Future<Output = Broken> + Send>>;
 
@@ -94,25 +95,22 @@ pub(crate) fn worlds() -> Vec<Row> {
             world.smtp_at(&format!("localhost:{}", free_port()));
         }),
         row!("an antivirus program reads along", [(ImapServer, "tls_intercepted")], 1, |world| {
-            let shows =
-                Shows { issuer: "Avast Web/Mail Shield", name: "localhost", expired: false };
-            world.imap_at(&format!("localhost:{}", impostor::start(shows).await.0));
+            let papers = Papers::signed_by("Avast Web/Mail Shield", Flaw::Nothing);
+            world.imap_at(&format!("localhost:{}", impostor::start(&papers).await));
         }),
         row!("somebody reads along", [(SmtpServer, "tls_intercepted")], 1, |world| {
-            let shows = Shows { issuer: "Example Corp", name: "localhost", expired: false };
-            world.smtp_at(&format!("localhost:{}", impostor::start(shows).await.0));
+            let papers = Papers::signed_by("Example Corp", Flaw::Nothing);
+            world.smtp_at(&format!("localhost:{}", impostor::start(&papers).await));
         }),
         row!("a certificate of yesterday", [(ImapServer, "tls_date")], 1, |world| {
-            let shows = Shows { issuer: "Known", name: "localhost", expired: true };
-            let (port, authority) = impostor::start(shows).await;
-            world.trust(&authority);
-            world.imap_at(&format!("localhost:{port}"));
+            let papers = Papers::with(Flaw::Expired);
+            world.world.trust(&papers.authority);
+            world.imap_at(&format!("localhost:{}", impostor::start(&papers).await));
         }),
         row!("another server's certificate", [(ImapServer, "tls_name")], 1, |world| {
-            let shows = Shows { issuer: "Known", name: "mail.example.com", expired: false };
-            let (port, authority) = impostor::start(shows).await;
-            world.trust(&authority);
-            world.imap_at(&format!("localhost:{port}"));
+            let papers = Papers::with(Flaw::OtherName);
+            world.world.trust(&papers.authority);
+            world.imap_at(&format!("localhost:{}", impostor::start(&papers).await));
         }),
         row!("a server without TLS", [(SmtpServer, "no_tls")], 1, |world| {
             let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();

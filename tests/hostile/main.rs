@@ -6,6 +6,12 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authorization;
 mod clients;
+mod log;
 mod oauth;
+mod relay;
+mod server;
+mod told;
 mod upstream;
+mod upstream_certificates;

@@ -48,6 +48,7 @@ mod soak;
 mod ten_clients;
 mod thunderbird;
 mod token_life;
+mod upstream_floods;
 mod upstream_tls;
 mod windows;
 mod wrong_password;

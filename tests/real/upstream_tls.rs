@@ -1,8 +1,10 @@
 //! Nothing secret goes to a server that doesn't prove who it is.
 
 use std::{
-    io,
+    io::{self, BufRead, BufReader, Read},
     net::{Shutdown, SocketAddr, TcpListener, TcpStream},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
     thread,
     time::Duration,
 };
@@ -40,6 +42,82 @@ fn a_server_with_another_name_is_refused() {
         scene.restart_with("");
         drop(scene.signed_on());
     });
+}
+
+/// TLS that is none any more, or that proves nothing, by another's code than Gatepost's.
+#[test]
+fn a_server_with_old_or_empty_tls_is_refused() {
+    Setting::default().play(LIMIT, |scene| {
+        for (name, options) in [
+            ("TLS 1.0", "-tls1 -cipher ALL:@SECLEVEL=0"),
+            ("TLS 1.1", "-tls1_1 -cipher ALL:@SECLEVEL=0"),
+            ("nobody's certificate", "-tls1_2 -nocert -cipher aNULL:@SECLEVEL=0"),
+            ("no encryption", "-tls1_2 -cipher eNULL:@SECLEVEL=0"),
+        ] {
+            let server = Openssl::serve(&scene.bed.authority(), options);
+            let port = server.port;
+            scene
+                .restart_with(&format!("imap = \"localhost:{port}\"\nsmtp = \"localhost:{port}\""));
+            scene.expect_bye();
+            scene.expect_421();
+            assert!(scene.log().contains("did not prove who it is"), "{name}: {}", scene.log());
+            let [heard, errors] = server.end();
+            assert!(errors.contains("ERROR"), "{name}, nobody came: {errors}");
+            assert!(!heard.contains("AUTH") && !heard.contains("EHLO"), "{name}: {heard}");
+        }
+        scene.restart_with("");
+        drop(scene.signed_on());
+    });
+}
+
+/// `openssl s_server` with the bed's certificate, which tells what it hears.
+struct Openssl {
+    port: u16,
+    child: Child,
+    told: BufReader<ChildStdout>,
+}
+
+impl Openssl {
+    fn serve(authority: &Path, options: &str) -> Self {
+        let mut child = Command::new("openssl")
+            .args(["s_server", "-accept", "127.0.0.1:0", "-cert", "server.pem", "-key"])
+            .arg("server.key")
+            .args(options.split(' '))
+            .current_dir(authority.parent().expect("a folder"))
+            // It leaves at the end of its input.
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("openssl");
+        let mut told = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        // `ACCEPT 127.0.0.1:40000`
+        while !line.starts_with("ACCEPT ") {
+            line.clear();
+            assert!(told.read_line(&mut line).expect("it tells") > 0, "openssl ended: {options}");
+        }
+        let port = line.trim().rsplit(':').next().expect("a port").parse().expect("a number");
+        Self { port, child, told }
+    }
+
+    /// Ends it; all that it told, and its errors.
+    fn end(mut self) -> [String; 2] {
+        self.child.kill().expect("a child of ours");
+        let [mut told, mut errors] = [String::new(), String::new()];
+        self.told.read_to_string(&mut told).expect("text");
+        let stderr = self.child.stderr.as_mut().expect("piped");
+        stderr.read_to_string(&mut errors).expect("text");
+        [told, errors]
+    }
+}
+
+impl Drop for Openssl {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 /// Another address of this machine where connections are passed on to `server`.

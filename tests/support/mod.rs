@@ -3,6 +3,8 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+pub mod papers;
+
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
@@ -82,6 +84,23 @@ impl World {
 
     pub fn authorization(&self) -> &Authorization {
         self.google.authorization()
+    }
+
+    /// Gives a key of `[provider.gmail]` another text; a proxy that runs reads it at its next reload.
+    pub fn provide(&self, key: &str, text: &str) {
+        let file = self.home.config_file();
+        let config = std::fs::read_to_string(&file).unwrap();
+        let (before, section) = config.split_once("[provider.gmail]\n").unwrap();
+        let line = section.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
+        let section = section.replacen(line, &format!("{key} = \"{text}\""), 1);
+        std::fs::write(file, format!("{before}[provider.gmail]\n{section}")).unwrap();
+    }
+
+    /// Trusts one more authority (PEM) for the provider's servers.
+    pub fn trust(&self, authority: &str) {
+        let file = self.folder.path().join("ca.pem");
+        let all = std::fs::read_to_string(&file).unwrap() + authority;
+        std::fs::write(file, all).unwrap();
     }
 
     pub fn start(&mut self) {

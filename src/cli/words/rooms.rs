@@ -118,6 +118,7 @@ pub(super) fn causes() -> Vec<Cause> {
         Cause::Busy => Cause::Busy,
         Cause::Unreadable => Cause::Unreadable,
         Cause::Unreachable(_) => Cause::Unreachable("no such host".into()),
+        Cause::NotProven(_) => Cause::NotProven("invalid peer certificate: Expired".into()),
         Cause::Other(_) => Cause::Other("strange_code".into()),
     ]
 }

@@ -152,6 +152,12 @@ impl Dialogue {
 
     /// One line of the server's; what it completes is settled.
     fn reply_line(&mut self, line: &[u8]) -> Result<Option<Vec<u8>>, Violation> {
+        // A goodbye may come unasked (421, or Gmail's 451 after a silence). A success can't: the client
+        // would take it for the word on its next command, or on a message that is still being sent.
+        let is_success = matches!(line.first(), Some(b'0'..=b'3')) && !line.starts_with(b"221");
+        if is_success && self.reply.at_start() && self.expected.is_empty() {
+            return Err(Violation::ServerReply);
+        }
         let Some(reply) = self.reply.line(line)? else {
             return Ok(None);
         };
