@@ -1,9 +1,6 @@
 //! Other hands at a record's file: whatever still opens gives the same grant for the same account, and
 //! all else is refused, by the file's name, and left as it is.
 
-// The counts are for the document.
-#![allow(clippy::print_stdout)]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
