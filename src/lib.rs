@@ -10,6 +10,7 @@
 //! | `sentence` | from what systems and servers say to sentences for people |
 //! | `service_manager` | what systemd, or Windows, is told of this process |
 //! | `private_file` | files that only their owner may read, written whole or not at all |
+//! | `private_memory` | no core dump, and no other program that looks into this one |
 //! | `protocol` | IMAP, SMTP and SASL as pure state machines: no I/O, no clock, no log |
 //! | `config` | `config.toml` as typed, then as used; where things lie on disk |
 //! | `accounts` | the record of an account and its sealed grant |
@@ -34,6 +35,7 @@ pub mod demo;
 pub mod mail_client;
 pub mod notice;
 pub mod private_file;
+pub mod private_memory;
 pub mod protocol;
 pub mod proxy;
 pub mod secret;

@@ -5,10 +5,19 @@
 //! service, whose access list already keeps other users out and is inherited by whatever is made in it.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use tempfile::NamedTempFile;
+
+/// What the names of unfinished files begin and end with. With the dot, whoever lists the folder can pass
+/// over them.
+const UNFINISHED: (&str, &str) = (".gatepost-", ".tmp");
+
+/// An unfinished file is one for some milliseconds. One that is older than this was left by a writer
+/// that was killed.
+const LEFT_BEHIND: Duration = Duration::from_secs(60);
 
 /// Why a file is not private enough to be trusted with a secret.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +114,26 @@ pub fn owner_only(options: &mut fs::OpenOptions) {
 #[cfg(not(unix))]
 pub fn owner_only(_options: &mut fs::OpenOptions) {}
 
+/// The bytes of a plain file that has no more than `limit`. What kind of file it is is asked before opening
+/// it, since opening a pipe would wait for its other end.
+///
+/// # Errors
+/// [`io::ErrorKind::InvalidInput`] if it is no plain file, [`io::ErrorKind::FileTooLarge`]; else whatever the
+/// system says.
+pub fn read_bounded(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let about = fs::metadata(path)?;
+    if !about.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a plain file"));
+    }
+    let too_large = || io::Error::from(io::ErrorKind::FileTooLarge);
+    if about.len() > limit {
+        return Err(too_large());
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit { Err(too_large()) } else { Ok(bytes) }
+}
+
 /// Removes a file and makes the removal last.
 ///
 /// # Errors
@@ -150,16 +179,36 @@ pub fn check_owner_only(path: &Path) -> Result<(), RightsError> {
     }
 }
 
-/// The temporary file has a leading dot, so that who lists the folder can pass over it, and lies in
-/// the same folder, so that renaming it never crosses file systems. `tempfile` makes it 0600.
+/// The temporary file lies in the same folder, so that renaming it never crosses file systems.
+/// `tempfile` makes it 0600.
 fn written_beside(path: &Path, contents: &[u8]) -> io::Result<NamedTempFile> {
-    let mut file = tempfile::Builder::new()
-        .prefix(".gatepost-")
-        .suffix(".tmp")
-        .tempfile_in(folder_of(path))?;
+    let folder = folder_of(path);
+    sweep(folder, SystemTime::now());
+    let (before, after) = UNFINISHED;
+    let mut file = tempfile::Builder::new().prefix(before).suffix(after).tempfile_in(folder)?;
     file.write_all(contents)?;
     file.as_file().sync_all()?;
     Ok(file)
+}
+
+/// Removes what writers that were killed have left in a folder. What can't be removed is passed over: it
+/// is in nobody's way.
+fn sweep(folder: &Path, now: SystemTime) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.as_encoded_bytes();
+        let (before, after) = UNFINISHED;
+        if !name.starts_with(before.as_bytes()) || !name.ends_with(after.as_bytes()) {
+            continue;
+        }
+        // Of the entry itself: a link is not followed.
+        let modified = entry.metadata().and_then(|about| about.modified());
+        let age = modified.ok().and_then(|modified| now.duration_since(modified).ok());
+        if age.is_some_and(|age| age > LEFT_BEHIND) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 fn folder_of(path: &Path) -> &Path {
@@ -248,10 +297,55 @@ mod tests {
     }
 
     #[test]
+    fn what_a_killed_writer_left_goes_with_a_later_write_and_nothing_else_does() {
+        let home = tempfile::tempdir().unwrap();
+        let path = |name: &str| home.path().join(name);
+        let others = [".gatepost-notes.txt", "gatepost-1.tmp", ".1.tmp", "a.json"];
+        for name in others.iter().chain(&[".gatepost-1.tmp", ".gatepost-2.tmp"]) {
+            fs::write(path(name), b"half").unwrap();
+        }
+        fs::create_dir(path(".gatepost-3.tmp")).unwrap();
+        let there = |name: &str| path(name).exists();
+
+        // Another writer may be at it at this moment.
+        write_atomically(&path("a.json"), b"whole").unwrap();
+        assert!(there(".gatepost-1.tmp") && there(".gatepost-2.tmp"));
+        // Nor is it left behind by a clock that was set back.
+        sweep(home.path(), SystemTime::UNIX_EPOCH);
+        assert!(there(".gatepost-1.tmp"));
+
+        let long_ago = SystemTime::now() - 2 * LEFT_BEHIND;
+        let left = File::options().write(true).open(path(".gatepost-1.tmp")).unwrap();
+        left.set_modified(long_ago).unwrap();
+        drop(left);
+        write_atomically(&path("a.json"), b"whole").unwrap();
+        assert!(!there(".gatepost-1.tmp") && there(".gatepost-2.tmp"));
+
+        sweep(home.path(), SystemTime::now() + 2 * LEFT_BEHIND);
+        assert!(!there(".gatepost-2.tmp") && there(".gatepost-3.tmp"));
+        assert!(others.iter().all(|name| there(name)));
+    }
+
+    #[test]
     fn a_missing_folder_is_an_error_not_a_new_folder() {
         let home = tempfile::tempdir().unwrap();
         assert!(write_atomically(&home.path().join("no/such/file"), b"x").is_err());
         assert!(!home.path().join("no").exists());
+    }
+
+    #[test]
+    fn what_is_too_large_or_no_plain_file_is_not_read() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("f");
+        fs::write(&path, b"12345").unwrap();
+        assert_eq!(read_bounded(&path, 5).unwrap(), b"12345");
+        let refused = |path: &Path| read_bounded(path, 4).unwrap_err().kind();
+        assert_eq!(refused(&path), io::ErrorKind::FileTooLarge);
+        // A gigabyte that takes no room.
+        File::create(&path).unwrap().set_len(1 << 30).unwrap();
+        assert_eq!(refused(&path), io::ErrorKind::FileTooLarge);
+        assert_eq!(refused(home.path()), io::ErrorKind::InvalidInput);
+        assert_eq!(refused(&home.path().join("none")), io::ErrorKind::NotFound);
     }
 
     #[cfg(unix)]
@@ -291,6 +385,19 @@ mod tests {
             write_atomically(&link, b"ours").unwrap();
             assert_eq!(fs::read(&target).unwrap(), b"theirs");
             assert!(fs::symlink_metadata(&link).unwrap().is_file());
+        }
+
+        #[test]
+        fn nobody_waits_for_the_other_end_of_a_pipe() {
+            let home = tempfile::tempdir().unwrap();
+            let pipe = home.path().join("pipe");
+            let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+            assert!(made.success());
+            let refused = read_bounded(&pipe, 100).unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::InvalidInput);
+            // Writing puts a file in its place.
+            write_atomically(&pipe, b"ours").unwrap();
+            assert_eq!(read_bounded(&pipe, 100).unwrap(), b"ours");
         }
 
         #[test]

@@ -20,7 +20,7 @@ const FLOORS: &[&[&str]] = &[
     &["tls", "accounts"],
     &["config"],
     &["protocol"],
-    &["private_file", "secret", "sentence", "service_manager"],
+    &["private_file", "private_memory", "secret", "sentence", "service_manager"],
 ];
 
 /// Rooms that may use even less than their floor allows: only these.

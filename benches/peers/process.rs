@@ -101,7 +101,16 @@ pub(crate) fn switches(pids: &[u32]) -> io::Result<f64> {
 /// Memory of processes, in KiB, with their share of what others have in common with them.
 pub(crate) fn memory(pids: &[u32]) -> io::Result<f64> {
     pids.iter().try_fold(0.0, |sum, pid| {
-        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
+        // Gatepost's is closed to its own user too (`private_memory`).
+        let text =
+            fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).map_err(|error| match error
+                .kind()
+            {
+                io::ErrorKind::PermissionDenied => {
+                    io::Error::other("only root sees how much memory it has")
+                }
+                _ => error,
+            })?;
         Ok(sum + kib(&text, "Pss:")?)
     })
 }

@@ -42,6 +42,8 @@ mod record;
 mod seal;
 mod slot;
 mod store;
+#[cfg(test)]
+mod tamper_tests;
 
 pub use account::{Account, AdoptError, CheckError, GrantError};
 pub use address::{Address, AddressError};

@@ -1,7 +1,7 @@
 //! Where records lie: one file an account, in one folder.
 
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -247,11 +247,18 @@ fn is_record_name(path: &Path) -> bool {
 
 fn read(path: &Path) -> Result<Option<Record>, StoreError> {
     let damaged = |reason: String| StoreError::Damaged { path: path.to_owned(), reason };
-    let json = match read_bounded(path) {
-        Ok(Ok(json)) => json,
-        Ok(Err(reason)) => return Err(damaged(reason.to_owned())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(source) => return Err(failed("read", path, source)),
+    let json = match private_file::read_bounded(path, MAX_RECORD) {
+        Ok(json) => json,
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound => return Ok(None),
+            io::ErrorKind::FileTooLarge => {
+                return Err(damaged("it is larger than 256 KiB".to_owned()));
+            }
+            io::ErrorKind::InvalidInput => {
+                return Err(damaged("it is not a plain file".to_owned()));
+            }
+            _ => return Err(failed("read", path, error)),
+        },
     };
     let record = match Record::from_json(&json) {
         Ok(record) => record,
@@ -267,22 +274,6 @@ fn read(path: &Path) -> Result<Option<Record>, StoreError> {
         ));
     }
     Ok(Some(record))
-}
-
-/// The bytes of a file, or why they are not worth reading. What kind of file it is is asked before
-/// opening it, since opening a pipe would wait for its other end.
-fn read_bounded(path: &Path) -> io::Result<Result<Vec<u8>, &'static str>> {
-    const TOO_LARGE: &str = "it is larger than 256 KiB";
-    let about = fs::metadata(path)?;
-    if !about.is_file() {
-        return Ok(Err("it is not a plain file"));
-    }
-    if about.len() > MAX_RECORD {
-        return Ok(Err(TOO_LARGE));
-    }
-    let mut json = Vec::new();
-    File::open(path)?.take(MAX_RECORD + 1).read_to_end(&mut json)?;
-    Ok(if json.len() as u64 > MAX_RECORD { Err(TOO_LARGE) } else { Ok(json) })
 }
 
 fn failed(action: &'static str, path: &Path, source: io::Error) -> StoreError {

@@ -8,6 +8,9 @@ use super::issue::issue;
 use super::local::LocalCertificate;
 use crate::private_file::{self, RightsError};
 
+/// A key and eleven certificates have some ten thousand bytes.
+const MAX_FILE: u64 = 256 * 1024;
+
 /// The folder `certificates` of a home.
 #[derive(Debug, Clone)]
 pub struct CertificateFolder(PathBuf);
@@ -73,7 +76,7 @@ impl CertificateFolder {
     /// The certificate, if there is one.
     pub fn load(&self) -> Result<Option<LocalCertificate>, CertificateError> {
         let file = self.file();
-        let pem = match std::fs::read(&file) {
+        let pem = match private_file::read_bounded(&file, MAX_FILE) {
             Ok(pem) => zeroize::Zeroizing::new(pem),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(CertificateError::Io { file, source }),

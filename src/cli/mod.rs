@@ -33,6 +33,7 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::accounts::{Address, Record, Store};
 use crate::config::Home;
+use crate::private_memory;
 use mistake::Mistake;
 use report::Failure;
 
@@ -102,6 +103,7 @@ Examples:
 
 /// Runs the command that was typed.
 pub fn main() -> ExitCode {
+    private_memory::keep();
     let cli = Cli::parse();
     match dispatch(cli) {
         Ok(code) => code,

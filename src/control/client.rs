@@ -10,11 +10,15 @@ use tokio::time::timeout;
 
 use super::{Address, Answer, Envelope, InstanceLock, MAX_ANSWER, Request};
 use crate::config::Home;
+use crate::private_file;
 
 /// How long a proxy may take to drain and end.
 const ENDING: Duration = Duration::from_secs(20);
 /// How often it is looked whether it has ended.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Its file has a number, a port and a token.
+const MAX_FILE: u64 = 4096;
 
 /// A proxy that runs for a home.
 pub struct Running {
@@ -96,5 +100,5 @@ impl Running {
 }
 
 fn read(home: &Home) -> Option<Address> {
-    serde_json::from_slice(&std::fs::read(home.control_file()).ok()?).ok()
+    serde_json::from_slice(&private_file::read_bounded(&home.control_file(), MAX_FILE).ok()?).ok()
 }

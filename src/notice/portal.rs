@@ -7,6 +7,8 @@ use std::env;
 use url::Url;
 use zbus::zvariant::{OwnedObjectPath, Value};
 
+use crate::private_memory::Shown;
+
 /// <https://flatpak.github.io/xdg-desktop-portal/docs/doc-org.freedesktop.portal.OpenURI.html>
 #[zbus::proxy(
     interface = "org.freedesktop.portal.OpenURI",
@@ -33,6 +35,8 @@ pub(super) fn knows_display() -> bool {
 /// Has the desktop open a page in the person's browser.
 pub(super) async fn open(bus: &zbus::Connection, url: &Url) -> zbus::Result<()> {
     let portal = OpenUriProxy::new(bus).await?;
+    // It looks at `/proc/PID/root`, for whether a sandbox asks, and refuses whom it can't look at.
+    let _shown = Shown::begin();
     // No window is its parent. What the person does then, the page says.
     portal.open_uri("", url.as_str(), HashMap::new()).await.map(drop)
 }

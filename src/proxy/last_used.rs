@@ -34,8 +34,7 @@ struct Known {
 impl LastUsed {
     /// Reads the file.
     pub(super) fn load(file: PathBuf) -> Self {
-        let is_short = std::fs::metadata(&file).is_ok_and(|about| about.len() <= LONGEST);
-        let bytes = is_short.then(|| std::fs::read(&file).ok()).flatten();
+        let bytes = private_file::read_bounded(&file, LONGEST).ok();
         let at: Times =
             bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
         let known = Mutex::new(Known { written: at.clone(), at });

@@ -374,7 +374,11 @@ impl Member {
             last_used: self.last_used.at(self.account.address().canonical()),
             has_ended: self.ended_by().is_some(),
         };
-        upkeep::grant(now, facts)
+        let unstored = self.tokens.unstored();
+        let address = self.account.address().as_str();
+        let mut warnings = upkeep::grant(now, facts);
+        warnings.extend(unstored.map(|why| upkeep::token_unstored(address, &why)));
+        warnings
     }
 
     fn counter(&self, protocol: Protocol) -> &AtomicUsize {

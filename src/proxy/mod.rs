@@ -76,7 +76,7 @@ pub use upkeep::{CertificateStatus, Warning, WarningKind};
 #[cfg(test)]
 pub(crate) use upkeep::{
     GrantFacts, certificate as certificate_warning, grant as grant_warnings, newer_version,
-    status_port_taken,
+    status_port_taken, token_unstored,
 };
 
 pub use crate::config::Allowances;

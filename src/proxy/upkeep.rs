@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::sentence;
+use crate::token::Unstored;
 
 const DAY: u64 = 24 * 60 * 60;
 /// How long before its end a grant of a client in Testing is named.
@@ -46,6 +47,8 @@ pub enum WarningKind {
     NewerVersion,
     /// There is no status page: its port is taken.
     StatusPortTaken,
+    /// A new refresh token could not be stored, and is in memory only.
+    TokenUnstored,
 }
 
 /// The certificate for mail clients.
@@ -155,6 +158,19 @@ pub(crate) fn status_port_taken(port: u16, config: &Path) -> Warning {
             "Set `status` under [listen] in {} to another port, or to \"\" if you want none.",
             config.display()
         ),
+    }
+}
+
+/// What is in memory only is lost where Gatepost ends, and with it, perhaps, the grant.
+pub(crate) fn token_unstored(address: &str, why: &Unstored) -> Warning {
+    Warning {
+        kind: WarningKind::TokenUnstored,
+        account: Some(address.to_owned()),
+        sentence: format!(
+            "The new refresh token of {address} is only in memory, because {}.",
+            why.reason
+        ),
+        remedy: format!("{} It is stored within seconds then.", why.remedy),
     }
 }
 

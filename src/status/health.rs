@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::condition::{Condition, Found};
 use super::naming::Naming;
-use crate::proxy::{Inside, ProbeTrouble, Server, Status};
+use crate::proxy::{Inside, ProbeTrouble, Server, Status, WarningKind};
 use crate::sentence::count;
 
 /// A plain answer comes within this: monitoring programs give up after ten seconds.
@@ -69,7 +69,7 @@ struct Account {
 /// What is wrong with the house.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Problem {
-    /// A word for programs: `no_account`, `damaged`, `no_listener`.
+    /// A word for programs: `no_account`, `damaged`, `no_listener`, `token_unstored`.
     pub(crate) state: &'static str,
     /// One sentence.
     pub(crate) sentence: String,
@@ -244,6 +244,9 @@ fn problems(status: &Status, wanted: &[&str]) -> Vec<Problem> {
     } else if status.accounts.is_empty() {
         problems.push(Problem::no_account());
     }
+    let unstored = status.warnings.iter().filter(|it| it.kind == WarningKind::TokenUnstored);
+    let unstored = unstored.count() as u64;
+    problems.extend((unstored > 0).then(|| Problem::token_unstored(unstored)));
     let missing = wanted.iter().filter(|key| !status.listeners.contains_key(**key));
     problems.extend(missing.map(|key| Problem::no_listener(key)));
     problems
@@ -270,6 +273,16 @@ impl Problem {
         }
     }
 
+    /// A refresh token that is in memory only would be lost by a restart. The file's name has an address.
+    pub(crate) fn token_unstored(accounts: u64) -> Self {
+        let accounts = count(accounts, "account");
+        Self {
+            state: "token_unstored",
+            sentence: format!("The new refresh token of {accounts} can't be stored."),
+            remedy: "Run `gatepost status`, which says why, before you stop Gatepost.".to_owned(),
+        }
+    }
+
     /// The configuration names a listener, and it is not there: the proxy is stopping.
     pub(crate) fn no_listener(key: &str) -> Self {
         Self {
@@ -283,6 +296,21 @@ impl Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proxy::Warning;
+
+    #[test]
+    fn a_token_that_is_only_in_memory_is_told_without_its_accounts_name() {
+        let warnings = vec![Warning {
+            kind: WarningKind::TokenUnstored,
+            account: Some("you@gmail.com".to_owned()),
+            sentence: "/home/you/accounts/you@gmail.com.json could not be written.".to_owned(),
+            remedy: "Make room on the disk.".to_owned(),
+        }];
+        let accounts = vec![crate::proxy::AccountStatus::default()];
+        let status = Status { accounts, warnings, ..Status::default() };
+        assert_eq!(problems(&status, &[]), [Problem::token_unstored(1)]);
+        assert!(!format!("{:?}", problems(&status, &[])).contains("you@"), "by number only");
+    }
 
     #[test]
     fn a_listener_that_is_gone_is_told() {

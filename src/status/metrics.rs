@@ -33,12 +33,13 @@ const EVENTS: [EventKind; 11] = [
     EventKind::Forgotten,
     EventKind::Reloaded,
 ];
-const WARNINGS: [WarningKind; 5] = [
+const WARNINGS: [WarningKind; 6] = [
     WarningKind::GrantEnds,
     WarningKind::CertificateEnds,
     WarningKind::Unused,
     WarningKind::NewerVersion,
     WarningKind::StatusPortTaken,
+    WarningKind::TokenUnstored,
 ];
 /// What OpenMetrics is asked for with, and answered with.
 const OPEN_METRICS: &str = "application/openmetrics-text";
@@ -417,7 +418,8 @@ mod tests {
             WarningKind::Unused => 2,
             WarningKind::NewerVersion => 3,
             WarningKind::StatusPortTaken => 4,
+            WarningKind::TokenUnstored => 5,
         };
-        assert!(WARNINGS.iter().map(place).eq(0..5));
+        assert!(WARNINGS.iter().map(place).eq(0..6));
     }
 }

@@ -1,6 +1,6 @@
 //! Keeps one account's access token alive: one refresh at a time for all that wait.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::endpoint::AuthorizationServer;
@@ -12,6 +12,9 @@ use crate::accounts::{Account, Grant, GrantError};
 const CLOCK_SLACK: Duration = Duration::from_secs(3600);
 /// Requests for one that waits: another one follows only where a person signed in again meanwhile.
 const MAX_REQUESTS: u32 = 3;
+/// How often a rotated refresh token that could not be written is tried again: whoever made room on the
+/// disk, or mounted it anew, need not wait for the next refresh, and a full disk is not pestered.
+const STORE_AGAIN: Duration = Duration::from_secs(15);
 
 /// The life of an account's tokens.
 pub struct Lifecycle {
@@ -35,7 +38,22 @@ struct Tokens {
     grant_id: String,
     state: State,
     /// A rotated refresh token that could not be written yet.
-    unsaved: Option<Grant>,
+    unsaved: Option<Unsaved>,
+}
+
+/// A refresh token that is in memory only.
+struct Unsaved {
+    grant: Grant,
+    why: Unstored,
+}
+
+/// Why a rotated refresh token is in memory only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unstored {
+    /// What the store said.
+    pub reason: String,
+    /// One thing to do.
+    pub remedy: &'static str,
 }
 
 /// Why there is no token.
@@ -87,9 +105,16 @@ impl Lifecycle {
         self.flight.try_lock().is_err()
     }
 
-    /// Done once no request is under way, so that a rotated refresh token is on disk.
-    pub async fn at_rest(&self) {
-        drop(self.flight.lock().await);
+    /// Done once no request is under way, so that a rotated refresh token is on disk, if the disk takes it.
+    pub async fn at_rest(self: &Arc<Self>) {
+        let _flight = self.flight.lock().await;
+        let grant_id = self.tokens().grant_id.clone();
+        self.save(&grant_id, None);
+    }
+
+    /// Why the newest refresh token is in memory only, if it is.
+    pub fn unstored(&self) -> Option<Unstored> {
+        self.tokens().unsaved.as_ref().map(|unsaved| unsaved.why.clone())
     }
 
     /// How long until a refresh ahead of the token's end is due; `None` while there is no token.
@@ -107,7 +132,7 @@ impl Lifecycle {
     }
 
     async fn refresh(
-        &self,
+        self: &Arc<Self>,
         server: &AuthorizationServer,
         refused: Option<u64>,
     ) -> Result<TokenUse, Trouble> {
@@ -129,13 +154,15 @@ impl Lifecycle {
 
     /// One request, and its answer written down – for the grant that it was about: a person may
     /// have signed in again meanwhile, and the new grant has nothing to do with the old one's end.
-    async fn ask(&self, server: &AuthorizationServer) -> Result<(), Trouble> {
+    async fn ask(self: &Arc<Self>, server: &AuthorizationServer) -> Result<(), Trouble> {
         let (grant_id, grant) = self.account.grant().map_err(|error| match error {
             GrantError::Locked => Trouble::Locked,
             GrantError::Record(error) => Trouble::Record(error.to_string()),
         })?;
         // A rotation that could not be written: what is on disk is the older token.
-        let unsaved = self.tokens_of(&grant_id).and_then(|tokens| tokens.unsaved.clone());
+        let unsaved = self
+            .tokens_of(&grant_id)
+            .and_then(|tokens| tokens.unsaved.as_ref().map(|unsaved| unsaved.grant.clone()));
         let grant = unsaved.unwrap_or(grant);
         let account = self.account.address();
         tracing::debug!(%account, "refreshing the access token");
@@ -170,17 +197,31 @@ impl Lifecycle {
     }
 
     /// Writes a rotated refresh token before its access token is used: the authorization server
-    /// may have ended the old one already.
-    fn save(&self, grant_id: &str, rotated: Option<Grant>) {
+    /// may have ended the old one already. Called by who holds the flight: an older token must not be
+    /// written after a newer one.
+    fn save(self: &Arc<Self>, grant_id: &str, rotated: Option<Grant>) {
         let unsaved = self.tokens_of(grant_id).and_then(|mut tokens| tokens.unsaved.take());
-        let Some(grant) = rotated.or(unsaved) else { return };
-        if let Err(error) = self.account.rotate(grant_id, &grant) {
-            tracing::error!(
-                account = %self.account.address(),
-                "the new refresh token can't be stored ({error}); it is kept in memory and tried again"
-            );
-            if let Some(mut tokens) = self.tokens_of(grant_id) {
-                tokens.unsaved = Some(grant);
+        let was_told = unsaved.is_some();
+        let Some(grant) = rotated.or(unsaved.map(|unsaved| unsaved.grant)) else { return };
+        let account = self.account.address();
+        match self.account.rotate(grant_id, &grant) {
+            Ok(()) if was_told => tracing::info!(%account, "the new refresh token is stored now"),
+            Ok(()) => {}
+            Err(error) => {
+                let why = Unstored { reason: error.to_string(), remedy: error.remedy() };
+                let Some(mut tokens) = self.tokens_of(grant_id) else { return };
+                tokens.unsaved = Some(Unsaved { grant, why });
+                drop(tokens);
+                if was_told {
+                    tracing::debug!(%account, "the new refresh token still can't be stored ({error})");
+                    return;
+                }
+                tracing::error!(
+                    %account,
+                    "the new refresh token can't be stored ({error}); it is kept in memory and tried again. {}",
+                    error.remedy()
+                );
+                tokio::spawn(store_later(Arc::downgrade(self), grant_id.to_owned()));
             }
         }
     }
@@ -214,5 +255,19 @@ impl Lifecycle {
             *tokens = Tokens { grant_id: record.grant_id().to_owned(), state, unsaved: None };
         }
         tokens
+    }
+}
+
+/// Tries to write an unsaved token until it is written, or is nobody's any more.
+async fn store_later(tokens: Weak<Lifecycle>, grant_id: String) {
+    loop {
+        tokio::time::sleep(STORE_AGAIN).await;
+        let Some(this) = tokens.upgrade() else { return };
+        let _flight = this.flight.lock().await;
+        this.save(&grant_id, None);
+        let is_unsaved = this.tokens_of(&grant_id).is_some_and(|tokens| tokens.unsaved.is_some());
+        if !is_unsaved {
+            return;
+        }
     }
 }

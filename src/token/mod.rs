@@ -21,7 +21,7 @@ pub(crate) use authorize::{ANOTHER_SIGN_IN, NOT_THE_ADDRESS};
 pub use authorize::{Authorization, AuthorizeError, Redirect};
 pub use endpoint::{AuthorizationServer, Identity, NewGrant, SetupError};
 pub use google::{Cause, Step};
-pub use lifecycle::{Lifecycle, Observer, Trouble};
+pub use lifecycle::{Lifecycle, Observer, Trouble, Unstored};
 #[cfg(test)]
 pub(crate) use page::Page;
 pub use state::{TokenState, TokenUse};

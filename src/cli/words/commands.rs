@@ -25,8 +25,9 @@ use crate::proxy::{
     AccountStatus, CertificateStatus, Connections, Continuity, EventKind, GrantFacts, Happening,
     Limits, Part, Protocol, Sessions, Traffic, Trouble, Warning, WarningKind, Words,
     certificate_warning, grant_warnings, hint, newer_version, no_tls, status_port_taken,
+    token_unstored,
 };
-use crate::token::{ANOTHER_SIGN_IN, Cause, NOT_THE_ADDRESS};
+use crate::token::{ANOTHER_SIGN_IN, Cause, NOT_THE_ADDRESS, Unstored};
 
 pub(super) fn chapter() -> String {
     let mut chapter = Chapter::default();
@@ -252,6 +253,7 @@ fn news(chapter: &mut Chapter) {
         WarningKind::Unused => WarningKind::Unused,
         WarningKind::NewerVersion => WarningKind::NewerVersion,
         WarningKind::StatusPortTaken => WarningKind::StatusPortTaken,
+        WarningKind::TokenUnstored => WarningKind::TokenUnstored,
     ];
     for kind in warnings {
         let told = match kind {
@@ -264,6 +266,13 @@ fn news(chapter: &mut Chapter) {
             WarningKind::StatusPortTaken => {
                 vec![status_port_taken(10180, Path::new("config.toml"))]
             }
+            WarningKind::TokenUnstored => vec![token_unstored(
+                YOU,
+                &Unstored {
+                    reason: "FILE could not be written (no space left on device)".to_owned(),
+                    remedy: "Make room on the disk.",
+                },
+            )],
         };
         for Warning { kind, sentence, remedy, .. } in told {
             let sentence = sentence.replace(env!("CARGO_PKG_VERSION"), "0.1.0");

@@ -29,9 +29,12 @@ pub(super) fn chapter() -> String {
         assert!(told.contains(&state), "{state:?} is told of nothing");
     }
     chapter.heading("The house");
-    for Problem { state, sentence, remedy } in
-        [Problem::no_account(), Problem::damaged(2), Problem::no_listener("imap")]
-    {
+    for Problem { state, sentence, remedy } in [
+        Problem::no_account(),
+        Problem::damaged(2),
+        Problem::no_listener("imap"),
+        Problem::token_unstored(2),
+    ] {
         chapter.told(&sentence, &remedy, state);
     }
     chapter.0

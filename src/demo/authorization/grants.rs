@@ -62,6 +62,8 @@ pub(super) struct Grants {
     access: HashMap<String, Access>,
     pub(super) token_life: Duration,
     pub(super) rotation: bool,
+    /// Whoever didn't get the answer to a rotation may ask again with the token that he has.
+    pub(super) forgives: bool,
 }
 
 #[derive(Clone)]
@@ -80,6 +82,7 @@ impl Grants {
             access: HashMap::new(),
             token_life,
             rotation: false,
+            forgives: false,
         }
     }
 
@@ -134,7 +137,8 @@ impl Grants {
         };
         let mut issued = self.issue(id, &grant, now)?;
         if self.rotation {
-            self.refresh.remove(refresh_token);
+            let forgives = self.forgives;
+            self.refresh.retain(|one, of| *of != id || (forgives && one == refresh_token));
             issued.refresh_token = Some(self.make_refresh_token(id)?);
         }
         Ok(Ok(issued))

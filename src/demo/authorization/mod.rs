@@ -277,6 +277,12 @@ impl Authorization {
         lock(&self.0.state.grants).rotation = on;
     }
 
+    /// Lets the refresh token before a rotated one work until the new one is used, as some providers do
+    /// for whoever loses an answer (a *grace period*).
+    pub fn forgive_rotation(&self, on: bool) {
+        lock(&self.0.state.grants).forgives = on;
+    }
+
     /// As a project whose publishing status is "Testing": answers say that the grant ends in a
     /// week (`refresh_token_expires_in`).
     pub fn set_testing(&self, on: bool) {

@@ -147,6 +147,11 @@ impl Home {
         self.started.lock().expect("no panic").through.splice(..0, words);
     }
 
+    /// From now on `gatepost` is started by way of nothing.
+    pub(crate) fn start_directly(&self) {
+        self.started.lock().expect("no panic").through.clear();
+    }
+
     /// From now on this copy of `gatepost` is started, where the one that was built is out of reach.
     pub(crate) fn start_copy(&self, program: &Path) {
         self.started.lock().expect("no panic").program = program.to_owned();
@@ -236,9 +241,14 @@ impl Home {
     /// `gatepost run`, once it says that it is ready. With the wire log: each test that looks for
     /// secrets looks for them there as well.
     pub(crate) fn run(self: &Arc<Self>) -> Proxy {
+        self.run_with(&["--log-wire", ADDRESS])
+    }
+
+    /// The same with other arguments.
+    pub(crate) fn run_with(self: &Arc<Self>, arguments: &[&str]) -> Proxy {
         let log = self.next_file("run");
         let child = self
-            .command(&["run", "--log-wire", ADDRESS])
+            .command(&[&["run"], arguments].concat())
             .stdin(Stdio::null())
             .stdout(File::create(self.next_file("run-stdout")).expect("a folder of ours"))
             .stderr(File::create(&log).expect("a folder of ours"))

@@ -25,6 +25,11 @@ impl Secret {
         Self { name, forms }
     }
 
+    /// How it may stand somewhere.
+    pub(crate) fn forms(&self) -> impl Iterator<Item = &[u8]> {
+        self.forms.iter().map(Vec::as_slice)
+    }
+
     fn is_in(&self, bytes: &[u8]) -> bool {
         self.forms.iter().any(|form| position(bytes, form).is_some())
     }

@@ -16,6 +16,7 @@ pub(crate) mod process;
 pub(crate) mod scene;
 pub(crate) mod servers;
 pub(crate) mod thunderbird;
+pub(crate) mod tracing;
 pub(crate) mod trial;
 pub(crate) mod user_manager;
 pub(crate) mod windows;

@@ -41,6 +41,23 @@ async fn tokens_expire_are_revoked_and_rotate() {
     assert_eq!(error(&refresh(&http, &server, &grant).await), dead);
 }
 
+/// Whoever lost the answer asks again with what he has, until the new one was used.
+#[tokio::test]
+async fn a_rotation_can_be_forgiven() {
+    let (server, http) = start().await;
+    server.set_rotation(true);
+    server.forgive_rotation(true);
+    let first = server.grant(ME).unwrap();
+    let (_, lost) = refresh(&http, &server, &first).await;
+    let (_, tokens) = refresh(&http, &server, &first).await;
+    let second = tokens["refresh_token"].as_str().unwrap();
+    let dead = (400, "invalid_grant", "Token has been expired or revoked.");
+    let lost = lost["refresh_token"].as_str().unwrap();
+    assert_eq!(error(&refresh(&http, &server, lost).await), dead);
+    refresh(&http, &server, second).await;
+    assert_eq!(error(&refresh(&http, &server, &first).await), dead);
+}
+
 #[tokio::test]
 async fn every_token_fault_looks_as_it_should() {
     let (server, http) = start().await;
