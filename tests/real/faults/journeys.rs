@@ -7,6 +7,7 @@ use super::{
     outcome::Outcome,
     world::{Upstream, World},
 };
+use crate::support::fault_proxy::When;
 
 /// One of them, and where faults come to it.
 pub(super) struct Journey {
@@ -36,8 +37,15 @@ impl Journey {
     pub(super) fn points(&self, kind: Kind) -> Vec<Point> {
         let mut points = kind.points(self.points);
         let is_swept = self.is_sign_on && matches!(kind, Kind::Reset | Kind::Close);
-        if is_swept && is_long() {
-            points.extend(sweep(CONNECTING));
+        match is_long() {
+            true if is_swept => points.extend(sweep(CONNECTING)),
+            true => {}
+            // At each moment, and at the last of the bytes.
+            false => {
+                let last = points.len() - 1;
+                let mut place = 0..;
+                points.retain(|point| place.next() == Some(last) || point.when == When::Now);
+            }
         }
         points
     }

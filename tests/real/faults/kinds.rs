@@ -39,6 +39,9 @@ impl Kind {
     pub(super) const QUICK: [Self; 6] =
         [Self::ResetOnce, Self::Reset, Self::Close, Self::Refusal, Self::NoName, Self::Portal];
 
+    /// Those of the short form.
+    pub(super) const SHORT: [Self; 4] = [Self::ResetOnce, Self::Reset, Self::Refusal, Self::Portal];
+
     /// Its name, and what is done.
     pub(super) fn words(self) -> (&'static str, &'static str) {
         match self {
@@ -97,7 +100,7 @@ impl Kind {
         let here = all.iter().enumerate().filter(|(place, point)| match self {
             Self::Latency | Self::Bandwidth => *place == 0,
             Self::ResetOnce | Self::Reset | Self::Close => true,
-            Self::Stall | Self::Silence => point.when == When::Now || *place == last,
+            Self::Stall => point.when == When::Now || *place == last,
             _ => point.when == When::Now,
         });
         here.map(|(_, point)| *point).collect()

@@ -13,7 +13,7 @@ use crate::support::{
 
 /// As long as any time-out of Gatepost's own, and some more: a peer that is gone is noticed after two
 /// minutes of silence and another of probes.
-const PATIENCE: Duration = Duration::from_secs(200);
+const PATIENCE: Duration = Duration::from_secs(160);
 /// How long the tokens of [`take_over`] live.
 pub(super) const TOKEN_LIFE: Duration = Duration::from_secs(6);
 /// What was accepted arrives within this.

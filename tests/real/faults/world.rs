@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use super::kinds::{Kind, Point};
+use super::{
+    is_long,
+    kinds::{Kind, Point},
+};
 use crate::support::{
     bed::Bed,
     fault_proxy::{Fault, FaultyNetwork, Line, When},
@@ -28,8 +31,10 @@ use crate::support::{
 
 /// How long a server is silent that comes round.
 pub(super) const STALL: Duration = Duration::from_secs(3);
-/// So long an outage is sat out for a client in IDLE here.
-pub(super) const OUTAGE_HOLD: Duration = Duration::from_secs(6);
+/// So many seconds an outage is sat out for a client here.
+fn outage_hold() -> u64 {
+    if is_long() { 6 } else { 1 }
+}
 
 /// A server of the provider's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -125,7 +130,7 @@ impl World {
                 Upstream::Imap.host(),
                 Upstream::Smtp.host(),
                 stage.trusted.display().to_string(),
-                OUTAGE_HOLD.as_secs(),
+                outage_hold(),
             ),
         ));
         let machine = Machine::new();
