@@ -84,18 +84,6 @@ pub(super) fn write(table: &Table) {
     fs::write(file(), format!("{HEAD}{}", text(table))).expect("docs is ours");
 }
 
-/// What was found, and the page says nothing of.
-pub(super) fn unlike(table: &Table) -> Vec<String> {
-    let page = cells();
-    let unlike = table.0.iter().flat_map(|((journey, kind), cell)| {
-        let kind = kind.words().0;
-        let said = page.get(&((*journey).to_owned(), kind.to_owned())).cloned().unwrap_or_default();
-        let missing = found(cell).into_iter().filter(move |word| !said.contains(word));
-        missing.map(move |word| format!("{journey} × {kind}: {word}"))
-    });
-    unlike.collect()
-}
-
 /// The page's table has each journey and each fault, and in each cell a verdict that is no defect.
 pub(super) fn assert_whole() {
     let page = cells();
