@@ -12,7 +12,7 @@ use crate::accounts::{
 use crate::secret::LocalPassword;
 use crate::settings::Settings;
 use crate::token::{Authorization, AuthorizationServer, AuthorizeError, Cause, Identity, NewGrant};
-use crate::upstream::UpstreamError;
+use crate::upstream::{Refusal, UpstreamError};
 
 /// How long a person has, and with them whatever is tried again meanwhile.
 pub const PATIENCE: Duration = Duration::from_secs(600);
@@ -81,9 +81,21 @@ pub enum SignInError {
 }
 
 impl SignInError {
-    /// One thing to do.
+    /// One thing to do. Nobody begins a sign-in again but its person.
     pub fn remedy(&self, address: &str) -> String {
+        let again = format!("run `gatepost login {address}` again");
         match self {
+            Self::Cause(Cause::Unreachable(_))
+            | Self::Proof(UpstreamError::Unreachable { .. } | UpstreamError::Closed { .. }) => {
+                format!("Check the network, and {again}.")
+            }
+            Self::Cause(Cause::Unreadable) => format!(
+                "Open a web page in the browser, since the sign-in page of a hotel or a company may stand in between; then {again}."
+            ),
+            Self::Cause(Cause::ServerTrouble(_) | Cause::Busy)
+            | Self::Proof(UpstreamError::Refused { refusal: Refusal::Temporary(_), .. }) => {
+                format!("Wait for some minutes, and {again}.")
+            }
             Self::NoClient => {
                 format!(
                     "Run `gatepost setup {address}`, which leads you to one (half an hour, once)."

@@ -137,8 +137,11 @@ fn sign_in_errors() -> Vec<SignInError> {
         SignInError::Record(_) => SignInError::Record(RecordError::CannotSeal),
     ];
     errors.extend(begin.into_iter().skip(1).map(SignInError::Begin));
-    // A cause has its own words.
+    // A cause has its own words, but for one that passes.
     errors.retain(|error| !matches!(error, SignInError::Cause(_)));
+    let pass = [Cause::Unreachable("no such host".into()), Cause::Unreadable, Cause::Busy];
+    errors.extend(pass.map(SignInError::Cause));
+    errors.push(SignInError::Proof(refused(Refusal::Temporary("Try later".into()))));
     errors
 }
 

@@ -101,6 +101,7 @@ where
         next: Successor::new(supply, version, part_at),
         from_client,
         late: None,
+        outage: None,
     };
     let end = carried.serve().await;
     (end, carried.dialogue, carried.stream)
@@ -122,6 +123,8 @@ struct Carried<'s, C, S: Supply> {
     /// What it is told only behind the `+` of the IDLE that it sent: Thunderbird takes what comes before
     /// for the IDLE's end.
     late: Option<Vec<u8>>,
+    /// The last outage, which may not be over yet.
+    outage: Option<resume::Outage>,
 }
 
 impl<C, S> Carried<'_, C, S>

@@ -21,8 +21,18 @@ const CATCH_UP: Duration = Duration::from_secs(5);
 /// The pauses between attempts to reach the provider.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// A connection that is lost within this has not ended the outage before it: at a server that lets everybody
+/// in and loses them again, each sign-on would be followed at once by another, without end.
+const STEADY: Duration = Duration::from_secs(10);
 /// What a client may send while it waits: as much as the relay may have left.
 const MAX_HELD: usize = LARGEST_BUFFER;
+
+/// An outage that has ended for now.
+pub(super) struct Outage {
+    deadline: Instant,
+    pause: Duration,
+    resumed: Instant,
+}
 
 /// Why a session doesn't go on.
 enum Lost {
@@ -73,6 +83,14 @@ where
         }
         let mut deadline = Instant::now() + self.supply.outage_hold();
         let mut pause = FIRST_PAUSE;
+        if let Some(before) = self.outage.take().filter(|it| it.resumed.elapsed() < STEADY) {
+            (deadline, pause) = (before.deadline, before.pause);
+            if Instant::now() + pause >= deadline {
+                return Err(Lost::new("away", "each new one was lost as well"));
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
         loop {
             self.take_back()?;
             let mut leg = match next.take() {
@@ -87,7 +105,10 @@ where
             };
             let fault = match proved {
                 Ok(proof) => match self.go_on_with(leg, proof, false).await {
-                    Ok(()) => return Ok(()),
+                    Ok(()) => {
+                        self.outage = Some(Outage { deadline, pause, resumed: Instant::now() });
+                        return Ok(());
+                    }
                     // The client knows what is true, and the next connection begins from there.
                     Err(End::UpstreamLeft) => Fault::Connection("it was lost again".into()),
                     Err(end) => return Err(Lost::Ends(end)),

@@ -75,6 +75,8 @@ pub(crate) enum Fault {
     Silence(When),
     /// The connection is reset (RFC 9293 §3.10.7).
     Reset(When),
+    /// The same for one connection: the next is well.
+    ResetOnce(When),
     /// The connection is closed, as if both sides had wished it.
     Close(When),
     /// Connections are refused; those that are there go on.
@@ -227,6 +229,9 @@ impl Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
         self.suffers(Fault::Refusal);
         // Those that are there end as well.
         self.state.orders.send_modify(|order| order.fault = Some(Fault::Reset(When::Now)));
@@ -298,6 +303,13 @@ async fn serve(mut near: TcpStream, state: &State) {
                 }
             }
             Turn::Reset => {
+                state.orders.send_if_modified(|order| {
+                    let once = matches!(order.fault, Some(Fault::ResetOnce(_)));
+                    if once {
+                        *order = Order { fault: None, number: order.number + 1 };
+                    }
+                    once
+                });
                 reset(&near);
                 return reset(&far);
             }
@@ -330,7 +342,7 @@ impl Fault {
     fn turn(self) -> Option<(When, Turn)> {
         match self {
             Self::Silence(when) => Some((when, Turn::Silence)),
-            Self::Reset(when) => Some((when, Turn::Reset)),
+            Self::Reset(when) | Self::ResetOnce(when) => Some((when, Turn::Reset)),
             Self::Close(when) => Some((when, Turn::Close)),
             _ => None,
         }

@@ -17,6 +17,7 @@ pub(crate) struct Wire {
     stream: TcpStream,
     received: Vec<u8>,
     dialogue: String,
+    patience: Duration,
 }
 
 impl Wire {
@@ -26,7 +27,13 @@ impl Wire {
         stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
         stream.set_write_timeout(Some(PATIENCE)).expect("not zero");
         stream.set_nodelay(true).expect("a TCP socket");
-        Self { stream, received: Vec::new(), dialogue: String::new() }
+        Self { stream, received: Vec::new(), dialogue: String::new(), patience: PATIENCE }
+    }
+
+    /// From now on an answer may take so long.
+    pub(crate) fn waits(&mut self, patience: Duration) {
+        self.patience = patience;
+        self.stream.set_read_timeout(Some(patience)).expect("not zero");
     }
 
     /// Connects to an IMAP server and reads its greeting.
@@ -86,7 +93,7 @@ impl Wire {
         if self.received.is_empty() {
             self.stream.set_read_timeout(Some(time)).expect("not zero");
             let peeked = self.stream.peek(&mut byte);
-            self.stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+            self.stream.set_read_timeout(Some(self.patience)).expect("not zero");
             if let Err(error) = peeked
                 && matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut)
             {
@@ -244,6 +251,14 @@ impl Wire {
         lines
     }
 
+    /// All that comes until it is enough, or until the connection ends.
+    pub(crate) fn bytes_until(&mut self, is_enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+        while !is_enough(&self.received) && self.receive() {}
+        let bytes = std::mem::take(&mut self.received);
+        self.note("S", &bytes[..bytes.len().min(200)]);
+        bytes
+    }
+
     /// Nothing must come for so long.
     pub(crate) fn expect_silence(&mut self, time: Duration) {
         self.stream.set_read_timeout(Some(time)).expect("not zero");
@@ -254,7 +269,7 @@ impl Wire {
                 Err(error) => matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
                 Ok(_) => false,
             };
-        self.stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+        self.stream.set_read_timeout(Some(self.patience)).expect("not zero");
         if !silent {
             self.fail(&format!("expected silence, which ended after {:?}", start.elapsed()));
         }
@@ -302,7 +317,7 @@ impl Wire {
             Err(error) if error.kind() == ErrorKind::Interrupted => self.receive(),
             // A reset is an end too: Gatepost closes while we may still be sending.
             Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
-            Err(error) => self.fail(&format!("no answer within {PATIENCE:?}: {error}")),
+            Err(error) => self.fail(&format!("no answer within {:?}: {error}", self.patience)),
         }
     }
 
