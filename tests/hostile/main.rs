@@ -7,4 +7,6 @@
 mod support;
 
 mod clients;
+mod crowds;
+mod first_lines;
 mod upstream;
