@@ -8,10 +8,11 @@ mod support;
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use gatepost::certificate::{CertificateFolder, LocalCertificate};
 use gatepost::proxy::WarningKind;
 use rcgen::{CertificateParams, CertifiedKey, KeyPair, date_time_ymd, generate_simple_self_signed};
-use support::{Client, PATIENCE, TlsClient, World};
+use support::{Client, PATIENCE, TlsClient, World, YOU};
 
 /// What the tests add to a world's configuration.
 const IMPLICIT: &str = "imaps = \"127.0.0.1:0\"\nsmtps = \"127.0.0.1:0\"\n";
@@ -119,30 +120,166 @@ async fn starttls_is_offered_once_the_certificate_is_trusted() {
     world.smtp_signed_on().await;
 }
 
-// CVE-2011-0411: what somebody else put behind STARTTLS is not taken for what was said under TLS.
+/// What a client may do before it has begun TLS, and what somebody who is on the way may put behind it
+/// (CVE-2011-0411; nostarttls.secvuln.info). `\u{16}\u{3}` begins TLS.
+const BEHIND: [(&str, &[&str]); 2] = [
+    (
+        "imap",
+        &[
+            "a STARTTLS\r\nb NOOP\r\n",
+            "a STARTTLS\r\nb",
+            "a STARTTLS\r\n\r\n",
+            "a STARTTLS\nb NOOP\n",
+            "x CAPABILITY\r\na STARTTLS\r\nb LOGIN you@gmail.com PASSWORD\r\n",
+            "a STARTTLS\r\nb STARTTLS\r\n",
+            // Not even TLS itself: it can't be known whose it is.
+            "a STARTTLS\r\n\u{16}\u{3}\u{1}",
+            "a STARTTLS\r\nb NOOP\r\n\u{16}\u{3}\u{1}",
+        ],
+    ),
+    (
+        "smtp",
+        &[
+            "STARTTLS\r\nMAIL FROM:<you@gmail.com>\r\n",
+            "STARTTLS\r\nR",
+            "STARTTLS\r\n\r\n",
+            "STARTTLS\nRSET\n",
+            "EHLO x\r\nSTARTTLS\r\nAUTH PLAIN PLAIN\r\n",
+            "STARTTLS\r\nSTARTTLS\r\n",
+            "STARTTLS\r\n\u{16}\u{3}\u{1}",
+            "STARTTLS\r\nRSET\r\n\u{16}\u{3}\u{1}",
+        ],
+    ),
+];
+
+/// A client of a port without TLS that has heard its greeting.
+async fn greeted(world: &World, listener: &str) -> Client {
+    match listener {
+        "imap" => world.imap().await,
+        _ => world.smtp().await,
+    }
+}
+
 #[tokio::test]
 async fn nothing_may_follow_starttls_before_tls_has_begun() {
     let world = World::new().await;
     trust(&world);
-    let mut client = connect(&world, "imap").await;
-    client.line().await;
-    client.send("a STARTTLS\r\nb NOOP\r\n").await;
-    assert!(client.line().await.starts_with("* BYE Nothing may follow STARTTLS"));
-    assert_eq!(client.rest().await, "");
+    let before = world.google.imap().connections_so_far();
+    let plain = STANDARD.encode(format!("\0{YOU}\0{}", world.password.expose()));
+    for (listener, cases) in BEHIND {
+        for case in cases {
+            let said = case.replace("PASSWORD", world.password.expose());
+            let said = said.replace("PLAIN PLAIN", &format!("PLAIN {plain}"));
+            let mut client = greeted(&world, listener).await;
+            client.send(&said).await;
+            let heard = client.rest().await;
+            let last = heard.lines().last().unwrap_or_default();
+            let told = if listener == "imap" { "* BYE" } else { "421 4.7.0" };
+            let told = format!("{told} Nothing may follow STARTTLS before TLS has begun");
+            assert_eq!(last, told, "{case:?}: {heard}");
+            assert!(!heard.contains("Begin TLS now"), "{case:?}: {heard}");
+        }
+    }
 
-    let mut client = connect(&world, "smtp").await;
-    client.reply().await;
-    client.send("STARTTLS\r\nMAIL FROM:<you@gmail.com>\r\n").await;
-    assert!(client.line().await.starts_with("421 4.7.0 Nothing may follow STARTTLS"));
-    assert_eq!(client.rest().await, "");
+    // A moment later it is no TLS, and ends with nothing more said.
+    let commands = [
+        ("imap", "a STARTTLS\r\n", format!("b LOGIN {YOU} \"{}\"\r\n", world.password.expose())),
+        ("smtp", "STARTTLS\r\n", format!("AUTH PLAIN {plain}\r\n")),
+    ];
+    for (listener, begin, injected) in commands {
+        let mut client = greeted(&world, listener).await;
+        client.send(begin).await;
+        assert!(client.line().await.ends_with("Begin TLS now"));
+        client.send(&injected).await;
+        let heard = client.rest().await;
+        assert!(!heard.contains("OK") && !heard.contains("235"), "{listener}: {heard:?}");
+    }
+    assert_eq!(world.google.imap().connections_so_far(), before);
+}
 
-    // A moment later it is no TLS.
-    let mut client = connect(&world, "imap").await;
-    client.line().await;
+// RFC 3207 §4.2: what the client said before TLS is forgotten, the name in its EHLO too. (The first EHLO
+// opens a connection to the provider, under that name.)
+#[tokio::test]
+async fn what_was_said_before_tls_is_forgotten() {
+    let world = World::new().await;
+    trust(&world);
+    let authority = certificate(&world);
+    for (number, again) in [None, Some("honest.test")].into_iter().enumerate() {
+        // So that the provider is asked for its list each time.
+        world.server().reload().unwrap();
+        let mut client = world.smtp().await;
+        client.ask("EHLO somebody-else.test").await;
+        assert!(client.ask("STARTTLS").await.starts_with("220"));
+        let mut client = client.secure(authority.authority_pem(), "localhost").await.unwrap();
+        if let Some(name) = again {
+            client.ask(&format!("EHLO {name}")).await;
+        }
+        assert!(client.sign_on(world.password.expose()).await.starts_with("235"));
+        let sessions = world.google.smtp().last_client_lines();
+        let signed_on: Vec<_> = sessions.iter().filter(|session| session.user.is_some()).collect();
+        assert_eq!(signed_on.len(), number + 1);
+        let heard = &signed_on[number].lines;
+        let name = again.unwrap_or("[127.0.0.1]");
+        assert_eq!(heard[0], format!("EHLO {name}"), "{heard:?}");
+    }
+
+    // A sign-on that was under way is none under TLS.
+    let mut client = world.imap().await;
     client.send("a STARTTLS\r\n").await;
     client.line().await;
-    client.send("b NOOP\r\n").await;
-    assert!(!client.rest().await.contains("b OK"));
+    let mut client = client.secure(authority.authority_pem(), "localhost").await.unwrap();
+    client.send(format!("{}\r\n", STANDARD.encode("\0you\0x"))).await;
+    assert!(client.line().await.starts_with("* BAD"));
+}
+
+// ALPACA (USENIX Security 2021): a browser names what it speaks, and is refused within the handshake, so
+// that no page's request is ever read as a command, nor an answer as a page. Mail programs name nothing, or
+// what they speak.
+#[tokio::test]
+async fn who_names_another_protocol_gets_no_tls() {
+    let world = world(IMPLICIT, "").await;
+    let authority = certificate(&world);
+    let authority = authority.authority_pem();
+    let cases: [(&str, &[&str], bool); 11] = [
+        ("imaps", &[], true),
+        ("imaps", &["imap"], true),
+        ("imaps", &["http/1.1", "imap"], true),
+        ("imaps", &["h2", "http/1.1"], false),
+        ("imaps", &["http/1.1"], false),
+        ("imaps", &["smtp"], false),
+        ("smtps", &[], true),
+        ("smtps", &["smtp"], true),
+        ("smtps", &["esmtp"], true),
+        ("smtps", &["h2", "http/1.1"], false),
+        ("smtps", &["imap"], false),
+    ];
+    for (listener, protocols, is_served) in cases {
+        let client = connect(&world, listener).await;
+        match client.secure_offering(protocols, authority, "localhost").await {
+            Ok(mut client) => {
+                let greeting = client.line().await;
+                assert!(is_served && greeting.contains("Gatepost"), "{protocols:?}: {greeting}");
+            }
+            Err(error) => {
+                let said = error.to_string();
+                assert!(
+                    !is_served && said.contains("NoApplicationProtocol"),
+                    "{protocols:?}: {said}"
+                );
+            }
+        }
+    }
+    // STARTTLS likewise.
+    trust(&world);
+    let mut client = world.imap().await;
+    client.send("a STARTTLS\r\n").await;
+    client.line().await;
+    assert!(client.secure_offering(&["http/1.1"], authority, "localhost").await.is_err());
+    // A browser that names nothing is still an HTTP request.
+    let mut client = secured(&world, "imaps", "localhost").await.unwrap();
+    client.line().await;
+    client.send("POST / HTTP/1.1\r\nHost: localhost\r\n\r\na NOOP\r\n").await;
+    assert!(client.rest().await.starts_with("* BYE This port speaks IMAP"));
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 use crate::player;
 use crate::protocol::StartTls;
+use crate::protocol::line::LineEnds;
 use crate::protocol::smtp::BareNewlines;
 use crate::script::{self, ways};
 use crate::transcript::{Heard, Kind, Settings, Side};
@@ -47,6 +48,7 @@ fn settings(kind: Kind) -> Settings {
         extensions: vec!["SIZE 35882577".into(), "AUTH XOAUTH2".into(), "SMTPUTF8".into()],
         bare_newlines: BareNewlines::Refuse,
         start_tls: StartTls::NotOffered,
+        line_ends: LineEnds::Any,
     }
 }
 
@@ -68,16 +70,13 @@ pub(crate) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Behind the greeting; `None` if what came was no mail client, which hears nothing.
+    /// Behind the greeting; `None` if what came was no mail client, whose commands are none.
     pub(crate) fn new(conversation: &'a Conversation) -> Option<Self> {
         let Heard { by_client, end, .. } = &conversation.heard;
         let mut reader = Self { said: &conversation.said, heard: by_client, end: end.as_deref() };
         reader.reply().expect("a greeting");
-        if !reader.end.is_some_and(|end| end.starts_with("intruder")) {
-            return Some(reader);
-        }
-        assert!(reader.heard.is_empty(), "an intruder hears nothing");
-        None
+        let is_intruder = reader.end.is_some_and(|end| end.starts_with("intruder"));
+        (!is_intruder).then_some(reader)
     }
 
     /// The client's next line, its end included.

@@ -19,6 +19,13 @@ use super::local::{LocalCertificate, end_of, names_of};
 use crate::config::{CertificateConfig, OwnCertificate};
 use crate::tls;
 
+/// What a client may call the protocol in its ALPN (RFC 7301): IANA's name, and what submission is called
+/// by those who name it (Exim, Courier), since IANA has none. Mail programs offer nothing at all, which is
+/// well; one that offers others only is a browser, and refused within the handshake (ALPACA, USENIX Security
+/// 2021).
+const IMAP: &[&[u8]] = &[b"imap"];
+const SMTP: &[&[u8]] = &[b"smtp", b"esmtp", b"submission"];
+
 /// How long a certificate is shown before it is looked whether it is still the right one.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -28,7 +35,8 @@ const LOOK: Duration = Duration::from_secs(1);
 pub struct Acceptor {
     source: Source,
     shown: Arc<Shown>,
-    acceptor: TlsAcceptor,
+    imap: TlsAcceptor,
+    smtp: TlsAcceptor,
     looked: Mutex<Looked>,
 }
 
@@ -97,9 +105,13 @@ impl Acceptor {
             .with_no_client_auth()
             .with_cert_resolver(shown.clone());
         server.ticketer = Ticketer::new().map_err(failed)?;
-        let acceptor = TlsAcceptor::from(Arc::new(server));
+        let of = |names: &[&[u8]]| {
+            let mut server = server.clone();
+            server.alpn_protocols = names.iter().map(|name| name.to_vec()).collect();
+            TlsAcceptor::from(Arc::new(server))
+        };
         let looked = Mutex::new(Looked { at: Instant::now(), stamps, told: None });
-        Ok(Some(Self { source, shown, acceptor, looked }))
+        Ok(Some(Self { source, shown, imap: of(IMAP), smtp: of(SMTP), looked }))
     }
 
     /// True if mail programs take the certificate: only then may TLS be offered to one that hasn't asked
@@ -126,10 +138,16 @@ impl Acceptor {
         }
     }
 
-    /// What accepts the next client.
-    pub fn acceptor(&self) -> TlsAcceptor {
+    /// What accepts the next client of IMAP.
+    pub fn imap(&self) -> TlsAcceptor {
         self.look();
-        self.acceptor.clone()
+        self.imap.clone()
+    }
+
+    /// What accepts the next client of SMTP.
+    pub fn smtp(&self) -> TlsAcceptor {
+        self.look();
+        self.smtp.clone()
     }
 
     fn look(&self) {

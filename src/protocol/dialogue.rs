@@ -39,6 +39,10 @@ pub enum Violation {
     /// The client announced a literal whose size can't be right.
     #[error("the mail program announced an impossible literal")]
     ClientLiteral,
+    /// A bare CR or LF, or a NUL, in a command of a client that ends its lines in CRLF: a server may
+    /// read another command behind it.
+    #[error("the mail program sent a bare CR, LF or NUL within a command")]
+    ClientNewline,
     /// The server announced a literal whose size can't be right.
     #[error("the mail server announced an impossible literal")]
     ServerLiteral,

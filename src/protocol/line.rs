@@ -45,6 +45,25 @@ pub fn trim_end(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
+/// How a client ends its lines, as far as it has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LineEnds {
+    /// Some ended in LF alone, as scripts write them: every LF ends a line.
+    #[default]
+    Any,
+    /// All ended in CRLF. An LF alone is then part of what the client was handed, an address or a
+    /// mailbox's name, and would begin a command that the client knows nothing of.
+    Crlf,
+}
+
+impl LineEnds {
+    /// With one more line.
+    #[must_use]
+    pub fn and(self, line: &[u8]) -> Self {
+        if line.ends_with(b"\r\n") { self } else { Self::Any }
+    }
+}
+
 /// An announced literal (RFC 9051 §4.3, RFC 7888).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Literal {

@@ -3,12 +3,17 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 
 /// Descriptors for everything else: listeners, files, token requests, the control channel, and
 /// connections that are just changed for others.
 const RESERVE: usize = 64;
+
+/// How long a seat is waited for whose client was sent away: it is told, and goes.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// A system that lets a program have fewer sessions than this is in a person's way.
 const FEW: usize = 250;
@@ -74,6 +79,18 @@ impl Capacity {
             seats.clone().try_acquire_owned().map_err(|_| *limits)
         };
         self.0.as_ref().map(seat).transpose()
+    }
+
+    /// A seat that somebody is about to leave.
+    ///
+    /// # Errors
+    /// The limits, where nobody has.
+    pub(super) async fn seat_soon(&self) -> Result<Seat, Limits> {
+        let Some(Limited { seats, limits }) = &self.0 else { return Ok(None) };
+        match timeout(LEAVING, seats.clone().acquire_owned()).await {
+            Ok(Ok(seat)) => Ok(Some(seat)),
+            _ => Err(*limits),
+        }
     }
 
     pub(super) fn limits(&self) -> Option<Limits> {

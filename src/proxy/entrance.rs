@@ -65,6 +65,8 @@ pub(super) enum Denied {
 
 /// A connection that was opened before its client signed on.
 pub(super) struct Ahead {
+    /// What the client was called then: under STARTTLS that is forgotten (RFC 3207 §4.2).
+    client_name: String,
     greeted: SmtpGreeted,
     opened: Instant,
     _permit: OwnedSemaphorePermit,
@@ -83,7 +85,7 @@ impl Entrance {
         Self {
             household,
             settings,
-            places: Places::new(),
+            places: Places::default(),
             ahead: Arc::new(Semaphore::new(AHEAD)),
             derivation: Semaphore::new(1),
             derivation_for_others: Semaphore::new(1),
@@ -219,7 +221,9 @@ impl Entrance {
         ahead: Option<Ahead>,
     ) -> Result<SmtpSession, Trouble> {
         let settings = self.settings();
-        let mut ahead = ahead.filter(|ahead| ahead.opened.elapsed() < AHEAD_LIFE);
+        let mut ahead = ahead.filter(|ahead| {
+            ahead.opened.elapsed() < AHEAD_LIFE && ahead.client_name == client_name
+        });
         let opened = timeout(SIGN_ON_DEADLINE, async {
             let by = Instant::now() + settings.provider.connection_wait;
             let leave = member.backoff(Protocol::Smtp).leave(by).await?;
@@ -260,7 +264,8 @@ impl Entrance {
             let permit = self.ahead.clone().acquire_owned().await.ok()?;
             let greeted = settings.upstream.smtp(client_name).await;
             let greeted = greeted.inspect_err(|error| tracing::debug!("{error}")).ok()?;
-            Some(Ahead { greeted, opened: Instant::now(), _permit: permit })
+            let client_name = client_name.to_owned();
+            Some(Ahead { client_name, greeted, opened: Instant::now(), _permit: permit })
         };
         match timeout(HELLO_PATIENCE, asked).await {
             Ok(Some(ahead)) => {

@@ -9,10 +9,11 @@ use super::continuity::{self, Continued, Leg, Supply};
 use super::entrance::{Denied, OpenImap};
 use super::member::{Member, Presence};
 use super::places::Seated;
-use super::session::{Client, Context, Read, TurnedAway, finish, not_served};
+use super::session::{Client, Context, Read, TurnedAway, finish, make_room, not_served};
 use super::traffic::Hours;
 use super::trouble::{Protocol, Trouble};
 use crate::protocol::imap::{Accepted, Event, SignOn};
+use crate::protocol::line::LineEnds;
 use crate::protocol::sasl::Credentials;
 use crate::upstream::Stream;
 
@@ -21,13 +22,17 @@ struct Entered {
     presence: Presence,
     open: OpenImap,
     accepted: Accepted,
+    line_ends: LineEnds,
 }
 
 /// Serves a client from its greeting to its end; `place` is its own until it has signed on.
 pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Seated) {
-    let Some(entered) = sign_on(&mut stream, &context).await else { return };
+    let Some(signed_on) = place.hold(sign_on(&mut stream, &context, &place)).await else {
+        return make_room(&mut stream, Protocol::Imap).await;
+    };
     drop(place);
-    let Entered { presence, open, accepted } = entered;
+    let Some(entered) = signed_on else { return };
+    let Entered { presence, open, accepted, line_ends } = entered;
     let OpenImap { leg, notices, place: connection } = open;
     let member = &presence.member;
     // What the provider said for the person comes first, then the list that Outlook wants to see
@@ -41,7 +46,7 @@ pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Sea
         member.backoff(Protocol::Imap).connection_ended();
         return;
     }
-    let supply = Supplies { context: &context, member };
+    let supply = Supplies { context: &context, member, line_ends };
     let (why, dialogue, upstream) =
         continuity::serve(&mut stream, &supply, leg, accepted.rest).await;
     drop(connection);
@@ -53,6 +58,7 @@ pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Sea
 struct Supplies<'s> {
     context: &'s Context,
     member: &'s Member,
+    line_ends: LineEnds,
 }
 
 impl<'s> Supply for Supplies<'s> {
@@ -89,6 +95,10 @@ impl<'s> Supply for Supplies<'s> {
         self.context.entrance.settings().provider.outage_hold
     }
 
+    fn line_ends(&self) -> LineEnds {
+        self.line_ends
+    }
+
     fn meter(&self) -> &Hours {
         &self.member.imap_bytes
     }
@@ -99,7 +109,7 @@ impl<'s> Supply for Supplies<'s> {
 }
 
 /// Speaks with the client until it is let in; `None` once it is gone.
-async fn sign_on(stream: &mut ClientStream, context: &Context) -> Option<Entered> {
+async fn sign_on(stream: &mut ClientStream, context: &Context, place: &Seated) -> Option<Entered> {
     let settings = context.entrance.settings();
     let mut client = Client::new(stream);
     let capabilities = settings.provider.imap_capabilities;
@@ -107,12 +117,14 @@ async fn sign_on(stream: &mut ClientStream, context: &Context) -> Option<Entered
     client.send(&dialogue.greeting()).await.ok()?;
     let turned_away = 'speaking: loop {
         while let Some(event) = dialogue.next_event() {
+            place.heard();
             match event {
                 Event::Reply(reply) => client.send(&reply).await.ok()?,
-                Event::Credentials(credentials) => match check(context, credentials).await {
+                Event::Credentials(credentials) => match check(context, credentials, place).await {
                     Ok((presence, open)) => {
+                        let line_ends = dialogue.line_ends();
                         let accepted = dialogue.accept()?;
-                        return Some(Entered { presence, open, accepted });
+                        return Some(Entered { presence, open, accepted, line_ends });
                     }
                     Err(Denied::Wrong) => client.send(&dialogue.refuse()).await.ok()?,
                     Err(Denied::Trouble(trouble)) => {
@@ -121,7 +133,7 @@ async fn sign_on(stream: &mut ClientStream, context: &Context) -> Option<Entered
                 },
                 Event::Close { reply, why } => break 'speaking TurnedAway::Answered { reply, why },
                 Event::StartTls { reply } => {
-                    if !client.begin_tls(context, &reply).await {
+                    if !client.begin_tls(context, Protocol::Imap, &reply).await {
                         return None;
                     }
                     dialogue = SignOn::new(capabilities, client.start_tls(context));
@@ -143,8 +155,9 @@ async fn sign_on(stream: &mut ClientStream, context: &Context) -> Option<Entered
 async fn check(
     context: &Context,
     credentials: Credentials,
+    place: &Seated,
 ) -> Result<(Presence, OpenImap), Denied> {
-    let member = context.admit(credentials).await?;
+    let member = context.admit(credentials, place).await?;
     let presence = member.enter(Protocol::Imap);
     let open = context.entrance.imap(&member).await;
     let open = open.map_err(|trouble| not_served(&member, trouble))?;

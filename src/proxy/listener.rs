@@ -8,9 +8,10 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::Instrument;
 
+use super::capacity::{Limits, Seat};
 use super::client_stream::ClientStream;
 use super::service::{MailService, Service};
 use super::session::{Context, one_too_many, say_goodbye};
@@ -23,6 +24,8 @@ use crate::upstream::set_socket_options;
 const BACKLOG: u32 = 1024;
 /// The pause after an accept that failed, when descriptors ran out, say; others end meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// How often the log is told that clients can't be accepted, which lasts.
+const TOLD_AGAIN: Duration = Duration::from_secs(60);
 /// How long a client may be silent where TLS begins with the first byte: one that speaks TLS speaks at
 /// once, one that doesn't waits for a greeting.
 const TLS_BEGINS: Duration = Duration::from_secs(5);
@@ -207,12 +210,18 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 async fn accept(socket: TcpListener, welcome: Welcome) {
+    let mut told: Option<Instant> = None;
     loop {
         match socket.accept().await {
             Ok((stream, peer)) => welcome(stream, peer),
             Err(error) => {
-                tracing::warn!("a client can't be accepted ({error}); trying again");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                if told.is_none_or(|told| told.elapsed() >= TOLD_AGAIN) {
+                    told = Some(Instant::now());
+                    tracing::warn!(
+                        "clients can't be accepted ({error}); it is tried again and again"
+                    );
+                }
+                sleep(ACCEPT_PAUSE).await;
             }
         }
     }
@@ -256,27 +265,44 @@ async fn serve(stream: TcpStream, service: MailService, context: Context) {
     let mut stream = ClientStream::new(stream, protocol);
     // Under TLS these words would be none.
     let can_be_told = !service.implicit_tls;
-    if let Err(limits) = &context.seat {
+    let seat = seat(&context).await;
+    if let Err(limits) = &seat {
         tracing::error!("a client is turned away: {limits}");
         if can_be_told {
-            one_too_many(stream, protocol).await;
+            one_too_many(&mut stream, protocol).await;
         }
         return;
     }
     let Some(place) = context.entrance.places.take(context.peer) else {
         tracing::warn!("too many clients that have not signed on; this one is turned away");
         if can_be_told {
-            one_too_many(stream, protocol).await;
+            one_too_many(&mut stream, protocol).await;
         }
         return;
     };
-    if service.implicit_tls && !begin_with_tls(&mut stream, &context, protocol).await {
-        return;
+    if service.implicit_tls {
+        match place.hold(begin_with_tls(&mut stream, &context, protocol)).await {
+            Some(true) => place.heard(),
+            Some(false) => return,
+            None => {
+                tracing::warn!("a client that did not begin TLS makes room for another");
+                return;
+            }
+        }
     }
     match protocol {
         Protocol::Imap => imap::serve(stream, context, place).await,
         Protocol::Smtp => smtp::serve(stream, context, place).await,
     }
+}
+
+/// A seat for the session. Where none is left, one that has not signed on leaves its own.
+async fn seat(context: &Context) -> Result<Seat, Limits> {
+    let seat = context.capacity.seat();
+    if seat.is_err() && context.entrance.places.make_room(context.peer) {
+        return context.capacity.seat_soon().await;
+    }
+    seat
 }
 
 /// Begins TLS with the first byte; false if there is nothing more to do with the client. One that
@@ -288,7 +314,7 @@ async fn begin_with_tls(stream: &mut ClientStream, context: &Context, protocol: 
         _ = stopping.wait_for(|stopping| *stopping) => return false,
     };
     match is_tls {
-        Ok(true) => context.begin_tls(stream).await,
+        Ok(true) => context.begin_tls(stream, protocol).await,
         Ok(false) => {
             let words = Goodbye::NeedsTls(protocol);
             tracing::warn!("a client was turned away: {words}");

@@ -361,7 +361,7 @@ impl Server {
             let is_admitted = entrance.settings().config.listen.admits(peer);
             is_admitted.then(|| Context {
                 id: sessions.fetch_add(1, Ordering::Relaxed) + 1,
-                seat: capacity.seat(),
+                capacity: capacity.clone(),
                 entrance: entrance.clone(),
                 stopping: stopping.clone(),
                 woke: woke.clone(),

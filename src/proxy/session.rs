@@ -10,10 +10,11 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 use zeroize::Zeroizing;
 
-use super::capacity::{Limits, Seat};
+use super::capacity::Capacity;
 use super::client_stream::ClientStream;
 use super::entrance::{Denied, Entrance};
 use super::member::Member;
+use super::places::Seated;
 use super::relay::End;
 use super::trouble::{Goodbye, Protocol, Trouble, hint, no_tls, signed};
 use crate::certificate::Acceptor;
@@ -42,8 +43,8 @@ pub(super) struct Context {
     pub(super) stopping: watch::Receiver<bool>,
     /// Names the session in the log.
     pub(super) id: u64,
-    /// Held as long as the session lives; without one it is one too many for the system's limit.
-    pub(super) seat: Result<Seat, Limits>,
+    /// How many sessions there can be.
+    pub(super) capacity: Arc<Capacity>,
     /// Counts the machine's awakenings.
     pub(super) woke: watch::Receiver<u64>,
     /// Where the client is.
@@ -57,10 +58,19 @@ pub(super) struct Context {
 impl Context {
     /// Checks a user name and a password. What a wrong one costs, it costs here; an empty one, which some
     /// mail programs try first, costs nothing.
-    pub(super) async fn admit(&self, credentials: Credentials) -> Result<Arc<Member>, Denied> {
+    pub(super) async fn admit(
+        &self,
+        credentials: Credentials,
+        place: &Seated,
+    ) -> Result<Arc<Member>, Denied> {
         let begun = Instant::now();
         let is_empty = credentials.password.is_empty();
+        place.waits();
         let admitted = self.entrance.admit(credentials, self.peer).await;
+        match admitted {
+            Ok(_) => place.let_in(),
+            Err(_) => place.heard(),
+        }
         if matches!(admitted, Err(Denied::Wrong)) && !is_empty {
             sleep_until(begun + self.entrance.patience.wrong(self.peer)).await;
         }
@@ -79,11 +89,15 @@ impl Context {
     }
 
     /// Begins TLS with the client; false if there is nothing more to do with it.
-    pub(super) async fn begin_tls(&self, stream: &mut ClientStream) -> bool {
-        let Some(acceptor) = &self.tls else { return false };
+    pub(super) async fn begin_tls(&self, stream: &mut ClientStream, protocol: Protocol) -> bool {
+        let acceptor = match (&self.tls, protocol) {
+            (Some(acceptor), Protocol::Imap) => acceptor.imap(),
+            (Some(acceptor), Protocol::Smtp) => acceptor.smtp(),
+            (None, _) => return false,
+        };
         let mut stopping = self.stopping.clone();
         let begun = tokio::select! {
-            begun = timeout(HANDSHAKE, stream.begin_tls(acceptor.acceptor())) => begun,
+            begun = timeout(HANDSHAKE, stream.begin_tls(acceptor)) => begun,
             _ = stopping.wait_for(|stopping| *stopping) => return false,
         };
         match begun.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
@@ -144,8 +158,13 @@ impl<'c> Client<'c> {
     }
 
     /// Answers STARTTLS and begins TLS; false if there is nothing more to do with the client.
-    pub(super) async fn begin_tls(&mut self, context: &Context, answer: &[u8]) -> bool {
-        self.send(answer).await.is_ok() && context.begin_tls(self.stream).await
+    pub(super) async fn begin_tls(
+        &mut self,
+        context: &Context,
+        protocol: Protocol,
+        answer: &[u8],
+    ) -> bool {
+        self.send(answer).await.is_ok() && context.begin_tls(self.stream, protocol).await
     }
 
     pub(super) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -227,9 +246,15 @@ pub(super) async fn finish(
 }
 
 /// Tells a client that there are too many already. It isn't waited for: the next one is.
-pub(super) async fn one_too_many(mut stream: ClientStream, protocol: Protocol) {
+pub(super) async fn one_too_many(stream: &mut ClientStream, protocol: Protocol) {
     let words = protocol.goodbye(Goodbye::TooMany);
     let _ = timeout(ONE_LINE, stream.write_all(&words)).await;
+}
+
+/// Tells a client that has not signed on that another needs its place.
+pub(super) async fn make_room(stream: &mut ClientStream, protocol: Protocol) {
+    tracing::warn!("too many clients that have not signed on; this one was silent for the longest");
+    one_too_many(stream, protocol).await;
 }
 
 /// Why a client goes before it has signed on.

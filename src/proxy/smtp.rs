@@ -9,9 +9,12 @@ use super::entrance::{AHEAD_LIFE, Ahead, Denied};
 use super::member::Presence;
 use super::places::Seated;
 use super::relay::{Carry, End, Never, Until, relay};
-use super::session::{Client, Context, Read, TurnedAway, finish, not_served, say_goodbye};
+use super::session::{
+    Client, Context, Read, TurnedAway, finish, make_room, not_served, say_goodbye,
+};
 use super::trouble::Protocol;
 use crate::protocol::dialogue::Violation;
+use crate::protocol::line::LineEnds;
 use crate::protocol::sasl::Credentials;
 use crate::protocol::smtp::{DataSink, Dialogue, Event, SignOn};
 use crate::upstream::SmtpSession;
@@ -33,14 +36,19 @@ struct Entered {
     client_name: String,
     accepted: &'static [u8],
     rest: Vec<u8>,
+    line_ends: LineEnds,
 }
 
 /// Serves a client from its greeting to its end; `place` is its own until it has signed on.
 pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Seated) {
     // On the heap: it is larger than all that an idle session of either protocol needs.
-    let Some(entered) = Box::pin(sign_on(&mut stream, &context)).await else { return };
+    let signing_on = Box::pin(sign_on(&mut stream, &context, &place));
+    let Some(signed_on) = place.hold(signing_on).await else {
+        return make_room(&mut stream, Protocol::Smtp).await;
+    };
     drop(place);
-    let Entered { presence, mut session, client_name, accepted, mut rest } = entered;
+    let Some(entered) = signed_on else { return };
+    let Entered { presence, mut session, client_name, accepted, mut rest, line_ends } = entered;
     let member = &presence.member;
     if Client::new(&mut stream).send(accepted).await.is_err() {
         return;
@@ -48,7 +56,8 @@ pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Sea
     // Once round for most; again each time that a message had to be dropped with its connection.
     let (end, dialogue, upstream) = loop {
         let carry = Carry { from_client: rest, from_upstream: session.rest };
-        let mut dialogue = Dialogue::new(context.entrance.settings().provider.bare_newlines);
+        let mut dialogue = Dialogue::new(context.entrance.settings().provider.bare_newlines)
+            .with_line_ends(line_ends);
         let mut upstream = session.stream;
         let until = Until { leave: context.leave(member), part: Never };
         let ended =
@@ -107,18 +116,21 @@ async fn swallow(
 }
 
 /// Speaks with the client until it is let in; `None` once it is gone.
-async fn sign_on(stream: &mut ClientStream, context: &Context) -> Option<Entered> {
+async fn sign_on(stream: &mut ClientStream, context: &Context, place: &Seated) -> Option<Entered> {
     let mut client = Client::new(stream);
     let mut dialogue = SignOn::new(client.start_tls(context));
     let mut ahead: Option<(Ahead, Instant)> = None;
     client.send(&dialogue.greeting()).await.ok()?;
     let turned_away = 'speaking: loop {
         while let Some(event) = dialogue.next_event() {
+            place.heard();
             match event {
                 Event::Reply(reply) => client.send(&reply).await.ok()?,
                 Event::Hello => {
                     let name = dialogue.client_name().unwrap_or(OWN_NAME).to_owned();
+                    place.waits();
                     let (extensions, opened) = context.entrance.hello(&name).await;
+                    place.heard();
                     // The first EHLO's, where a second one follows STARTTLS.
                     if let Some(opened) = opened {
                         ahead = Some((opened, Instant::now() + AHEAD_LIFE));
@@ -128,8 +140,9 @@ async fn sign_on(stream: &mut ClientStream, context: &Context) -> Option<Entered
                 Event::Credentials(credentials) => {
                     let client_name = dialogue.client_name().unwrap_or(OWN_NAME).to_owned();
                     let opened = ahead.take().map(|(ahead, _)| ahead);
-                    match check(context, credentials, &client_name, opened).await {
+                    match check(context, credentials, place, &client_name, opened).await {
                         Ok((presence, session)) => {
+                            let line_ends = dialogue.line_ends();
                             let (accepted, rest) = dialogue.accept();
                             return Some(Entered {
                                 presence,
@@ -137,6 +150,7 @@ async fn sign_on(stream: &mut ClientStream, context: &Context) -> Option<Entered
                                 client_name,
                                 accepted,
                                 rest,
+                                line_ends,
                             });
                         }
                         Err(Denied::Wrong) => client.send(&dialogue.refuse()).await.ok()?,
@@ -147,7 +161,7 @@ async fn sign_on(stream: &mut ClientStream, context: &Context) -> Option<Entered
                 }
                 Event::Close { reply, why } => break 'speaking TurnedAway::Answered { reply, why },
                 Event::StartTls { reply } => {
-                    if !client.begin_tls(context, &reply).await {
+                    if !client.begin_tls(context, Protocol::Smtp, &reply).await {
                         return None;
                     }
                     dialogue = SignOn::new(client.start_tls(context));
@@ -170,10 +184,11 @@ async fn sign_on(stream: &mut ClientStream, context: &Context) -> Option<Entered
 async fn check(
     context: &Context,
     credentials: Credentials,
+    place: &Seated,
     client_name: &str,
     ahead: Option<Ahead>,
 ) -> Result<(Presence, SmtpSession), Denied> {
-    let member = context.admit(credentials).await?;
+    let member = context.admit(credentials, place).await?;
     let presence = member.enter(Protocol::Smtp);
     let session = context.entrance.smtp(&member, client_name, ahead).await;
     let session = session.map_err(|trouble| not_served(&member, trouble))?;

@@ -320,6 +320,9 @@ pub(crate) fn no_tls(error: &io::Error) -> String {
         Some(rustls::Error::PeerIncompatible(_)) => {
             "a mail program knows no TLS that is safe, which begins with TLS 1.2: update it, or use the port without TLS on this machine".to_owned()
         }
+        Some(rustls::Error::NoApplicationProtocol) => {
+            "what began TLS at a mail port speaks another protocol, as a browser does, and was refused: this is no web page".to_owned()
+        }
         _ => format!("TLS with a mail program could not begin ({error}): it will try again"),
     }
 }

@@ -6,8 +6,7 @@
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
-const { chromium } = require('playwright-core');
-const { ADDRESS, FRESH, REBOUND, Person, ask } = require('./person.js');
+const { ADDRESS, FRESH, REBOUND, Person, ask, launch } = require('./person.js');
 
 // Who has no link gets no further, and learns nothing.
 async function strangers(browser) {
@@ -321,17 +320,7 @@ const journeys = {
 };
 
 async function main() {
-    const browser = await chromium.launch({
-        executablePath: '/usr/bin/chromium',
-        args: [
-            '--no-sandbox',
-            '--disable-gpu',
-            '--disable-background-networking',
-            '--disable-component-update',
-            '--disable-sync',
-            `--host-resolver-rules=MAP ${REBOUND} 127.0.0.1`,
-        ],
-    });
+    const browser = await launch();
     try {
         await journeys[process.argv[2]](browser);
     } catch (error) {

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
 use crate::support::{World, YOU};
 
 #[tokio::test]
@@ -122,4 +124,97 @@ async fn a_client_in_many_small_writes_is_understood() {
         client.send([byte]).await;
     }
     client.until("a OK").await;
+}
+
+/// Gatepost signs on to Google in its own words: whatever a client has put into its own sign-on, with line
+/// ends or without, stays here.
+#[tokio::test]
+async fn nothing_that_was_said_before_the_sign_on_reaches_google() {
+    let world = World::new().await;
+    let name = "x\r\nb CREATE forged\r\n";
+    let forged_name = STANDARD.encode("\0you\r\nforged\0x");
+    let mut client = world.imap().await;
+    for command in [
+        format!("a ID (\"name\" {{{}+}}\r\n{name} \"version\" \"forged\")\r\n", name.len()),
+        "a LOGIN \"forged\rb CREATE forged\" x\r\n".to_owned(),
+        "a LOGIN \"forged\0\" x\r\n".to_owned(),
+        format!("a LOGIN {{{}+}}\r\n{name} x\r\n", name.len()),
+        format!("a AUTHENTICATE PLAIN {forged_name}\r\n"),
+        format!("a AUTHENTICATE LOGIN {}\r\n", STANDARD.encode(name)),
+        format!("{}\r\n", STANDARD.encode("forged\r\n")),
+        "a NOOP forged\r\n".to_owned(),
+        "a SELECT forged\r\n".to_owned(),
+    ] {
+        client.send(command).await;
+    }
+    assert!(client.log_in(world.password.expose()).await.starts_with("in OK"));
+    client.send("c NOOP\r\n").await;
+    client.until("c OK").await;
+
+    let mut client = world.smtp().await;
+    for command in [
+        "EHLO forged\0.test",
+        "EHLO forged.test\rMAIL FROM:<forged@gmail.com>",
+        "HELO forged test",
+        "EHLO for\u{e4}ged",
+        &format!("AUTH PLAIN {forged_name}"),
+        "AUTH LOGIN",
+        &STANDARD.encode("forged\r\nMAIL FROM:<forged@gmail.com>"),
+        &STANDARD.encode("forged\r\n"),
+        "NOOP forged",
+        "MAIL FROM:<forged@gmail.com>",
+    ] {
+        client.ask(command).await;
+    }
+    assert!(client.sign_on(world.password.expose()).await.starts_with("235"));
+    assert!(client.ask("NOOP").await.starts_with("250"));
+
+    let imap = format!("{:?}", world.google.imap().last_client_lines());
+    let smtp = format!("{:?}", world.google.smtp().last_client_lines());
+    assert!(imap.contains("NOOP") && !imap.contains("forged"), "{imap}");
+    assert!(smtp.contains("NOOP") && !smtp.contains("forged"), "{smtp}");
+}
+
+/// A mail program is handed an address or a mailbox's name with a line end in it, and sends it as it is.
+#[tokio::test]
+async fn a_forged_line_after_the_sign_on_ends_the_session() {
+    let world = World::new().await;
+    for forged in ["x\na CREATE forged", "x\ra CREATE forged", "x\0y"] {
+        let mut client = world.signed_on().await;
+        client.send(format!("a SELECT \"{forged}\"\r\n")).await;
+        let told = client.rest().await;
+        assert!(told.contains("* BYE") && told.contains("a bare CR, LF or NUL"), "{told}");
+    }
+    let mut client = world.smtp_signed_on().await;
+    assert!(client.ask("MAIL FROM:<you@gmail.com>").await.starts_with("250"));
+    client.send("RCPT TO:<a@b>\nRCPT TO:<forged@gmail.com>\r\n").await;
+    let told = client.rest().await;
+    assert!(told.starts_with("421") && told.contains("a bare CR, LF or NUL"), "{told}");
+    let heard = |lines| format!("{lines:?}");
+    let imap = heard(world.google.imap().last_client_lines());
+    let smtp = heard(world.google.smtp().last_client_lines());
+    assert!(!imap.contains("forged") && !smtp.contains("RCPT"), "{imap}, {smtp}");
+}
+
+/// Scripts end their lines in LF alone, all of them, and are served as ever.
+#[tokio::test]
+async fn who_ends_every_line_in_lf_alone_is_served() {
+    let world = World::new().await;
+    let mut client = world.imap().await;
+    client.send(format!("in LOGIN {YOU} \"{}\"\n", world.password.expose())).await;
+    client.until("in OK").await;
+    // The stand-in takes CRLF for the end of a line and nothing else, as Gatepost sends it what it got.
+    client.send("a NOOP\r\n").await;
+    client.until("a OK").await;
+
+    let mut client = world.smtp().await;
+    client.send("EHLO script\n").await;
+    client.reply().await;
+    let plain = STANDARD.encode(format!("\0{YOU}\0{}", world.password.expose()));
+    client.send(format!("AUTH PLAIN {plain}\n")).await;
+    assert!(client.reply().await.starts_with("235"));
+    client.send(format!("MAIL FROM:<{YOU}>\nRCPT TO:<{YOU}>\nRSET\n")).await;
+    for _ in 0..3 {
+        assert!(client.reply().await.starts_with("250"));
+    }
 }

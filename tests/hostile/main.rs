@@ -8,6 +8,8 @@ mod support;
 
 mod authorization;
 mod clients;
+mod crowds;
+mod first_lines;
 mod log;
 mod oauth;
 mod relay;

@@ -270,14 +270,25 @@ impl Client {
 
     /// Begins TLS with a server of this name, which `authority` (PEM) must have signed for.
     pub async fn secure(self, authority: &str, name: &str) -> io::Result<TlsClient> {
+        self.secure_offering(&[], authority, name).await
+    }
+
+    /// The same for a client that names these protocols (RFC 7301).
+    pub async fn secure_offering(
+        self,
+        protocols: &[&str],
+        authority: &str,
+        name: &str,
+    ) -> io::Result<TlsClient> {
         assert!(self.buffer.is_empty(), "said before TLS");
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
-        let config = ClientConfig::builder_with_provider(gatepost::tls::crypto())
+        let mut config = ClientConfig::builder_with_provider(gatepost::tls::crypto())
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
+        config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
         let name = ServerName::try_from(name.to_owned()).unwrap();
         let begun = TlsConnector::from(Arc::new(config)).connect(name, self.stream);
         let stream = timeout(PATIENCE, begun).await.expect("in time")?;

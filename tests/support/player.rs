@@ -23,8 +23,11 @@ pub(crate) fn player(settings: &Settings) -> Box<dyn Player> {
     match settings.kind {
         Kind::ImapSignOn => Box::new(ImapSignOn::new(settings)),
         Kind::SmtpSignOn => Box::new(SmtpSignOn::new(settings)),
-        Kind::ImapRelay => Box::new(Relay::new(imap::Dialogue::default())),
-        Kind::SmtpRelay => Box::new(Relay::new(smtp::Dialogue::new(settings.bare_newlines))),
+        Kind::ImapRelay => Box::new(Relay::new(imap::Dialogue::of(settings.line_ends))),
+        Kind::SmtpRelay => {
+            let dialogue = smtp::Dialogue::new(settings.bare_newlines);
+            Box::new(Relay::new(dialogue.with_line_ends(settings.line_ends)))
+        }
     }
 }
 

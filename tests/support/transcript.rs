@@ -3,6 +3,7 @@
 use std::fmt;
 
 use gatepost::protocol::StartTls;
+use gatepost::protocol::line::LineEnds;
 use gatepost::protocol::smtp::BareNewlines;
 
 /// One file: what holds for all its scenes, and the scenes.
@@ -24,6 +25,8 @@ pub(crate) struct Settings {
     pub(crate) extensions: Vec<String>,
     pub(crate) bare_newlines: BareNewlines,
     pub(crate) start_tls: StartTls,
+    /// How the client has ended its lines before.
+    pub(crate) line_ends: LineEnds,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,6 +101,7 @@ pub(crate) fn parse(text: &str) -> Result<Transcript, String> {
         extensions: Vec::new(),
         bare_newlines: BareNewlines::Refuse,
         start_tls: StartTls::NotOffered,
+        line_ends: LineEnds::Any,
     };
     let mut kind = None;
     let mut scenes: Vec<Scene> = Vec::new();
@@ -140,6 +144,13 @@ pub(crate) fn parse(text: &str) -> Result<Transcript, String> {
                     "refuse" => BareNewlines::Refuse,
                     "normalize" => BareNewlines::Normalize,
                     _ => return Err(fail("refuse or normalize")),
+                };
+            }
+            "line ends" => {
+                settings.line_ends = match value {
+                    "any" => LineEnds::Any,
+                    "crlf" => LineEnds::Crlf,
+                    _ => return Err(fail("any or crlf")),
                 };
             }
             "starttls" => {

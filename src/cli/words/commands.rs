@@ -194,6 +194,7 @@ pub(super) fn log() -> String {
     for error in [
         std::io::Error::other(refused),
         std::io::Error::other(rustls::Error::PeerIncompatible(old)),
+        std::io::Error::other(rustls::Error::NoApplicationProtocol),
         std::io::ErrorKind::TimedOut.into(),
     ] {
         chapter.line(no_tls(&error));

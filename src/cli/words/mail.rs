@@ -111,6 +111,7 @@ fn violations() -> Vec<Violation> {
     every![Violation:
         Violation::ClientLineTooLong => Violation::ClientLineTooLong,
         Violation::ClientLiteral => Violation::ClientLiteral,
+        Violation::ClientNewline => Violation::ClientNewline,
         Violation::ServerLiteral => Violation::ServerLiteral,
         Violation::ServerReply => Violation::ServerReply,
         Violation::BareNewline => Violation::BareNewline,

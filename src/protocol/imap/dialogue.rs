@@ -9,6 +9,7 @@ use super::moments;
 use super::repeat;
 use super::takeover::{Listing, Step, Takeover};
 use crate::protocol::dialogue::{self, Farewell, Verdict};
+use crate::protocol::line::LineEnds;
 
 /// Watches a signed-on IMAP session (see [`crate::protocol::Dialogue`]).
 ///
@@ -79,6 +80,11 @@ impl Listener for Watch {
 }
 
 impl Dialogue {
+    /// A session whose client has ended its lines so.
+    pub fn of(line_ends: LineEnds) -> Self {
+        Self { client: FromClient::of(line_ends), ..Self::default() }
+    }
+
     /// True if an open mailbox has messages whose UIDs must be learned before the server may be
     /// changed.
     pub fn wants_list(&self) -> bool {

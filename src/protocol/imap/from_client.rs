@@ -2,7 +2,7 @@
 
 use super::ledger::{Ledger, LiteralAnswer};
 use crate::protocol::dialogue::{Verdict, Violation};
-use crate::protocol::line::{self, ImpossibleSize, Literal, Tail};
+use crate::protocol::line::{self, ImpossibleSize, LineEnds, Literal, Tail};
 
 /// A tag and the first word of a command, and the byte that ends it; clients' tags are a dozen
 /// bytes.
@@ -19,6 +19,7 @@ pub(super) struct FromClient {
     /// The command behind its tag, or its beginning.
     command: Vec<u8>,
     cut: bool,
+    line_ends: LineEnds,
 }
 
 /// So much of a command is kept for whoever wants to know what it does: a line as long as servers
@@ -59,6 +60,11 @@ enum State {
 }
 
 impl FromClient {
+    /// Of a client that has ended its lines so.
+    pub(super) fn of(line_ends: LineEnds) -> Self {
+        Self { line_ends, ..Self::default() }
+    }
+
     pub(super) fn at_command_start(&self) -> bool {
         self.state == State::Start
     }
@@ -79,6 +85,9 @@ impl FromClient {
             match self.state {
                 State::Start => match self.start(rest) {
                     Start::Incomplete => return passed(at),
+                    Start::Pass { word } if self.doubt(&rest[..word.start], None).is_some() => {
+                        return self.stop(Violation::ClientNewline, at);
+                    }
                     Start::Pass { word } => {
                         let line_end = memchr::memchr(b'\n', rest);
                         let last = line_end.is_some_and(|end| end + 1 == rest.len());
@@ -90,6 +99,9 @@ impl FromClient {
                         at += word.start;
                         self.state = State::Line { passes: true };
                         ledger.command_begun();
+                    }
+                    Start::Untagged(length) if self.doubt(&rest[..length], None).is_some() => {
+                        return self.stop(Violation::ClientNewline, at);
                     }
                     Start::Untagged(length) => {
                         if rest[..length].trim_ascii().eq_ignore_ascii_case(b"DONE") {
@@ -113,19 +125,24 @@ impl FromClient {
                         Some(end) => &rest[..end],
                         None => rest,
                     };
+                    let doubt =
+                        if passes { self.doubt(piece, rest.get(piece.len())) } else { None };
+                    let piece = &piece[..doubt.map_or(piece.len(), |doubt| doubt.at)];
                     self.tail.push(piece);
                     if passes {
                         self.keep(piece);
                     }
+                    if let Some(doubt) = doubt {
+                        let at = at + piece.len();
+                        return match doubt.is_sure {
+                            true => self.stop(Violation::ClientNewline, at),
+                            false => passed(at),
+                        };
+                    }
                     if piece == b"\n"
                         && let Err(violation) = self.line_ended(passes, ledger, listener)
                     {
-                        // Judged again, it stops again.
-                        self.state = State::Broken(violation);
-                        return match at {
-                            0 => Verdict::Stop(violation),
-                            at => Verdict::Pass(at),
-                        };
+                        return self.stop(violation, at);
                     }
                     at += piece.len();
                     if !passes {
@@ -155,6 +172,37 @@ impl FromClient {
                 State::Broken(violation) => return Verdict::Stop(violation),
             }
         }
+    }
+
+    /// Stops, behind the `at` bytes that are well.
+    fn stop(&mut self, violation: Violation, at: usize) -> Verdict {
+        // Judged again, it stops again.
+        self.state = State::Broken(violation);
+        match at {
+            0 => Verdict::Stop(violation),
+            at => Verdict::Pass(at),
+        }
+    }
+
+    /// The first CR, LF or NUL in `piece` that a client which ends its lines in CRLF can't have meant.
+    /// `piece` follows what is in the tail; `next` comes behind it.
+    fn doubt(&self, piece: &[u8], next: Option<&u8>) -> Option<Doubt> {
+        if self.line_ends == LineEnds::Any {
+            return None;
+        }
+        memchr::memchr3_iter(0, b'\r', b'\n', piece).find_map(|at| {
+            let before = match at {
+                0 => self.tail.bytes().last(),
+                at => piece.get(at - 1),
+            };
+            let is_sure = match (piece[at], piece.get(at + 1).or(next)) {
+                (b'\r', Some(b'\n')) => return None,
+                (b'\r', None) => false,
+                (b'\n', _) if before == Some(&b'\r') => return None,
+                _ => true,
+            };
+            Some(Doubt { at, is_sure })
+        })
     }
 
     fn keep(&mut self, piece: &[u8]) {
@@ -265,6 +313,14 @@ impl FromClient {
             left => State::Literal { left, passes },
         };
     }
+}
+
+/// A byte that may begin a command of somebody else's.
+#[derive(Clone, Copy)]
+struct Doubt {
+    at: usize,
+    /// False of a CR of which it isn't known what comes next.
+    is_sure: bool,
 }
 
 /// What the first bytes of a command are.

@@ -3,7 +3,7 @@
 
 use super::command::{self, Body};
 use crate::protocol::intruder::Intruder;
-use crate::protocol::line::{self, Inbox};
+use crate::protocol::line::{self, Inbox, LineEnds};
 use crate::protocol::sasl::{Credentials, Exchange, Mechanism, Progress};
 use crate::protocol::start_tls::{NOTHING_BEHIND, StartTls};
 
@@ -57,7 +57,7 @@ pub struct SignOn {
     start_tls: StartTls,
     commands: u32,
     bad_commands: u32,
-    first_line: bool,
+    line_ends: LineEnds,
 }
 
 enum State {
@@ -108,7 +108,7 @@ impl SignOn {
             start_tls,
             commands: 0,
             bad_commands: 0,
-            first_line: true,
+            line_ends: LineEnds::Crlf,
         }
     }
 
@@ -127,7 +127,7 @@ impl SignOn {
         if matches!(self.state, State::Over) {
             return None;
         }
-        if self.first_line
+        if self.at_command_start()
             && let Some(intruder) = Intruder::recognise(self.inbox.bytes())
         {
             self.state = State::Over;
@@ -142,6 +142,11 @@ impl SignOn {
             }
             State::Over => None,
         }
+    }
+
+    /// How the client has ended its lines so far.
+    pub fn line_ends(&self) -> LineEnds {
+        self.line_ends
     }
 
     /// The driver's verdict: wrong. What it returns goes to the client, and the dialogue goes on.
@@ -164,6 +169,10 @@ impl SignOn {
         Some(Accepted { tag, rest: self.inbox.bytes().to_vec() })
     }
 
+    fn at_command_start(&self) -> bool {
+        matches!(&self.state, State::Command(gathered) if gathered.length == 0)
+    }
+
     fn gather(&mut self, mut gathered: Gathered) -> Option<Event> {
         loop {
             // Bytes of a literal first: they are no lines.
@@ -183,10 +192,10 @@ impl SignOn {
             if line_length > MAX_LINE || line_start + line_length > MAX_COMMAND {
                 return Some(self.close("The line is too long"));
             }
-            self.first_line = false;
             gathered.length = line_start + line_length;
             gathered.literal = 0;
             let line_end = &self.inbox.bytes()[line_start..gathered.length];
+            self.line_ends = self.line_ends.and(line_end);
             match line::announced_literal(line_end) {
                 Ok(None) => return self.command(gathered.length),
                 // It may be a user name, which nobody has asked for in the clear.
@@ -288,6 +297,7 @@ impl SignOn {
         }
         let bytes = self.inbox.take(length);
         self.state = State::Command(Gathered::default());
+        self.line_ends = self.line_ends.and(&bytes);
         let response = line::trim_end(&bytes);
         if response == b"*" {
             return Some(self.bad(&tag, "Cancelled"));

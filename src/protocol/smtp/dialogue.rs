@@ -8,7 +8,7 @@ use super::extensions::{Extensions, ehlo_reply};
 use super::reply::ReplyReader;
 use crate::protocol::StartTls;
 use crate::protocol::dialogue::{self, Farewell, Verdict, Violation};
-use crate::protocol::line::trim_end;
+use crate::protocol::line::{LineEnds, trim_end};
 
 /// A command line; RFC 4954 §4 asks for 12,288, more than any other extension.
 const MAX_LINE: usize = 16 * 1024;
@@ -19,6 +19,7 @@ const MAX_PIPELINED: usize = 1000;
 /// Watches a signed-on SMTP session (see [`crate::protocol::Dialogue`]).
 pub struct Dialogue {
     bare_newlines: BareNewlines,
+    line_ends: LineEnds,
     mode: Mode,
     /// What the server's next replies are for, in order.
     expected: VecDeque<Expected>,
@@ -54,6 +55,7 @@ impl Dialogue {
     pub fn new(bare_newlines: BareNewlines) -> Self {
         Self {
             bare_newlines,
+            line_ends: LineEnds::Any,
             mode: Mode::Commands,
             expected: VecDeque::new(),
             reply: ReplyReader::default(),
@@ -61,6 +63,12 @@ impl Dialogue {
             farewell: None,
             broken: None,
         }
+    }
+
+    /// The same for a client that has ended its lines so.
+    #[must_use]
+    pub fn with_line_ends(self, line_ends: LineEnds) -> Self {
+        Self { line_ends, ..self }
     }
 
     /// After [`Violation::BareNewline`]: what takes the rest of the refused message.
@@ -74,6 +82,13 @@ impl Dialogue {
     fn command(&mut self, line: &[u8]) -> Verdict {
         let take = line.len();
         let text = trim_end(line);
+        if self.line_ends.and(line) != self.line_ends {
+            // What was sent before is answered first.
+            return match self.expected.is_empty() {
+                true => Verdict::Stop(Violation::ClientNewline),
+                false => Verdict::Wait,
+            };
+        }
         let command = command::parse(text);
         // What is answered here must come behind the replies that are on their way.
         let answer = |words: &str| Verdict::Answer { take, reply: words.as_bytes().to_vec() };

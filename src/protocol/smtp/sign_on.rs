@@ -4,7 +4,7 @@
 use super::command::{self, Command};
 use super::extensions::{Extensions, ehlo_reply};
 use crate::protocol::intruder::Intruder;
-use crate::protocol::line::{self, Inbox};
+use crate::protocol::line::{self, Inbox, LineEnds};
 use crate::protocol::sasl::{Credentials, Exchange, Mechanism, Progress, SaslError};
 use crate::protocol::start_tls::{NOTHING_BEHIND, StartTls};
 
@@ -49,6 +49,7 @@ pub struct SignOn {
     client_name: Option<String>,
     commands: u32,
     bad_commands: u32,
+    line_ends: LineEnds,
 }
 
 enum State {
@@ -70,6 +71,7 @@ impl SignOn {
             client_name: None,
             commands: 0,
             bad_commands: 0,
+            line_ends: LineEnds::Crlf,
         }
     }
 
@@ -93,7 +95,7 @@ impl SignOn {
         if matches!(self.state, State::Waiting | State::Over) {
             return None;
         }
-        if self.commands == 0
+        if matches!(self.state, State::Commands)
             && let Some(intruder) = Intruder::recognise(self.inbox.bytes())
         {
             self.state = State::Over;
@@ -109,6 +111,7 @@ impl SignOn {
             }
         };
         let bytes = self.inbox.take(length);
+        self.line_ends = self.line_ends.and(&bytes);
         let line = line::trim_end(&bytes);
         self.commands += 1;
         if self.commands > MAX_COMMANDS {
@@ -129,6 +132,11 @@ impl SignOn {
     pub fn greet(&mut self, extensions: &Extensions) -> Vec<u8> {
         self.state = State::Commands;
         ehlo_reply("localhost", extensions, self.start_tls)
+    }
+
+    /// How the client has ended its lines so far.
+    pub fn line_ends(&self) -> LineEnds {
+        self.line_ends
     }
 
     /// The driver's verdict: wrong. What it returns goes to the client, and the dialogue goes on.

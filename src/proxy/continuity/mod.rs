@@ -34,6 +34,7 @@ use super::relay::{Carry, End, Ended, Meter, Until, relay};
 use super::trouble::Trouble;
 use crate::protocol::dialogue::Dialogue as _;
 use crate::protocol::imap::{Capabilities, Dialogue, Responses, Step};
+use crate::protocol::line::LineEnds;
 
 /// A connection to the provider that is signed on for one client.
 pub(super) struct Leg<S> {
@@ -74,6 +75,10 @@ pub(super) trait Supply: Sync {
     fn woke(&self) -> watch::Receiver<u64>;
     /// How long an idle client is kept while the provider can't be reached.
     fn outage_hold(&self) -> Duration;
+    /// How the client has ended its lines.
+    fn line_ends(&self) -> LineEnds {
+        LineEnds::default()
+    }
     fn meter(&self) -> &Self::Meter;
     fn count(&self) -> &Continued;
 }
@@ -93,7 +98,7 @@ where
     let mut carried = Carried {
         client,
         supply,
-        dialogue: Dialogue::default(),
+        dialogue: Dialogue::of(supply.line_ends()),
         stream,
         rest,
         capabilities,
