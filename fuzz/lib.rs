@@ -33,6 +33,8 @@ pub mod protocol;
 #[path = "../src/secret.rs"]
 pub mod secret;
 
+#[path = "../tests/support/taken_over.rs"]
+pub mod imap_takeover;
 #[path = "../tests/support/newlines.rs"]
 mod newlines;
 #[path = "../tests/support/player.rs"]
@@ -42,6 +44,10 @@ mod relay;
 #[path = "../tests/support/transcript.rs"]
 mod transcript;
 
+#[path = "checks/imap_framing.rs"]
+pub mod imap_framing;
+#[path = "checks/imap_lies.rs"]
+pub mod imap_lies;
 #[path = "checks/imap_relay.rs"]
 pub mod imap_relay;
 #[path = "checks/imap_sign_on.rs"]
@@ -54,6 +60,8 @@ pub mod script;
 pub mod seeds;
 #[path = "checks/sign_on.rs"]
 mod sign_on;
+#[path = "checks/smtp_framing.rs"]
+pub mod smtp_framing;
 #[path = "checks/smtp_relay.rs"]
 pub mod smtp_relay;
 #[path = "checks/smtp_sign_on.rs"]
