@@ -13,7 +13,7 @@ use crate::transcript::{self, Kind, Scene, Settings, Side};
 const LONGEST: usize = 4096;
 
 /// Sessions that are taken over; a byte of 1 stands for the mark of a turn.
-const LIES: [&str; 3] = [
+const LIES: [&str; 4] = [
     "a SELECT INBOX\r\n\u{1}* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 9] x\r\na OK [READ-WRITE] x\r\n\
      \u{1}\u{1}* 4 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 10] x\r\ngs OK [READ-WRITE] x\r\n\
      * ESEARCH (TAG \"gp1\") UID ALL 3,5,7,9\r\ngp1 OK x\r\n",
@@ -25,6 +25,10 @@ const LIES: [&str; 3] = [
     "a EXAMINE INBOX\r\n\u{1}* 0 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\na OK [READ-ONLY] x\r\n\
      \u{1}\u{1}* 1 EXISTS\r\ngs OK [READ-ONLY] x\r\n* ESEARCH (TAG \"gp1\") UID ALL 1:4294967295\r\n\
      * 2 EXISTS\r\ngp1 OK x\r\n\u{1}\u{1}gp2 NO x\r\n* BYE x\r\n",
+    "a SELECT INBOX\r\nb UID FETCH 1:* UID\r\n\u{1}* 3 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\na OK [READ-WRITE] x\r\n\
+     * 1 FETCH (UID 3)\r\n* 2 FETCH (UID 5)\r\n* 3 FETCH (UID 7)\r\nb OK x\r\n\
+     \u{1}\u{1}* 1 EXISTS\r\n* OK [UIDVALIDITY 7] x\r\n* OK [UIDNEXT 8] x\r\ngs OK [READ-WRITE] x\r\n\
+     * ESEARCH (TAG \"gp1\") UID ALL 7\r\ngp1 OK x\r\n",
 ];
 
 /// Writes them below `fuzz`, the folder of the fuzz targets.

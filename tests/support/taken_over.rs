@@ -321,6 +321,7 @@ impl Story {
         let behind = usize::from(how % (MOST_BEHIND + 1));
         let made_anew = how & 0x80 != 0;
         let restless = how & 0x10 != 0 && behind == 0 && !made_anew && self.selected;
+        let lacks = self.qresync && how & 0x40 != 0;
         let known = !self.dialogue.wants_list();
         assert!(self.dialogue.moment(false).is_some(), "nothing is under way");
         let mut found = match self.past.len().checked_sub(behind) {
@@ -333,11 +334,11 @@ impl Story {
             assert!(!self.selected && commands.is_empty());
             return;
         }
-        self.speak(&mut takeover, commands, &mut found, (how >> 2) & 3, restless);
+        self.speak(&mut takeover, commands, &mut found, (how >> 2) & 3, restless, lacks);
         match self.dialogue.difference(&takeover) {
-            Ok(None) => assert!(!self.selected),
+            Ok(None) => assert!(!self.selected && !lacks),
             Ok(Some(difference)) => {
-                assert!(self.selected && !made_anew);
+                assert!(self.selected && !made_anew && !lacks);
                 let lines = self.dialogue.told(&difference);
                 self.hear(std::str::from_utf8(&lines).expect("text"), &found);
                 match difference.flags_since {
@@ -351,6 +352,7 @@ impl Story {
                 self.told_below = self.told_below.max(found.next);
                 assert!(!self.dialogue.wants_list(), "what was found is known");
             }
+            Err(Unlike::Lacking) => assert!(lacks),
             Err(Unlike::OtherMailbox) => assert!(made_anew),
             // Without UIDNEXT a server whose last message went looks like one that is behind.
             Err(Unlike::Behind) if !self.says_next => {}
@@ -366,6 +368,7 @@ impl Story {
         found: &mut Mailbox,
         cut: u8,
         mut restless: bool,
+        lacks: bool,
     ) {
         let mut unsaid = String::from_utf8(commands).expect("text");
         loop {
@@ -375,7 +378,8 @@ impl Story {
                 if command.starts_with("ID ") {
                     answer += &format!("* ID NIL\r\n{tag} OK done\r\n");
                 } else if command.starts_with("ENABLE ") {
-                    answer += &format!("* ENABLED QRESYNC\r\n{tag} OK done\r\n");
+                    let enabled = if lacks { "* ENABLED" } else { "* ENABLED QRESYNC" };
+                    answer += &format!("{enabled}\r\n{tag} OK done\r\n");
                 } else if command.contains("UID SEARCH") {
                     if std::mem::take(&mut restless) {
                         // Between the list and its tag the mailbox changes: it is asked again.
