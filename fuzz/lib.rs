@@ -33,14 +33,14 @@ pub mod protocol;
 #[path = "../src/secret.rs"]
 pub mod secret;
 
-#[path = "../tests/support/taken_over.rs"]
-pub mod imap_takeover;
 #[path = "../tests/support/newlines.rs"]
 mod newlines;
 #[path = "../tests/support/player.rs"]
 mod player;
 #[path = "../tests/support/relay.rs"]
 mod relay;
+#[path = "../tests/support/taken_over.rs"]
+mod taken_over;
 #[path = "../tests/support/transcript.rs"]
 mod transcript;
 
@@ -52,6 +52,8 @@ pub mod imap_lies;
 pub mod imap_relay;
 #[path = "checks/imap_sign_on.rs"]
 pub mod imap_sign_on;
+#[path = "checks/imap_takeover.rs"]
+pub mod imap_takeover;
 #[path = "checks/record.rs"]
 pub mod record;
 #[path = "checks/script.rs"]

@@ -23,7 +23,7 @@ const MOST_STEPS: usize = 200;
 const MOST_BEHIND: u8 = 3;
 
 /// Plays a story.
-pub fn check(input: &[u8]) {
+pub(crate) fn check(input: &[u8]) {
     let Some((first, steps)) = input.split_first() else {
         return;
     };
