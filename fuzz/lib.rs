@@ -39,13 +39,21 @@ mod newlines;
 mod player;
 #[path = "../tests/support/relay.rs"]
 mod relay;
+#[path = "../tests/support/taken_over.rs"]
+mod taken_over;
 #[path = "../tests/support/transcript.rs"]
 mod transcript;
 
+#[path = "checks/imap_framing.rs"]
+pub mod imap_framing;
+#[path = "checks/imap_lies.rs"]
+pub mod imap_lies;
 #[path = "checks/imap_relay.rs"]
 pub mod imap_relay;
 #[path = "checks/imap_sign_on.rs"]
 pub mod imap_sign_on;
+#[path = "checks/imap_takeover.rs"]
+pub mod imap_takeover;
 #[path = "checks/record.rs"]
 pub mod record;
 #[path = "checks/script.rs"]
@@ -54,6 +62,8 @@ pub mod script;
 pub mod seeds;
 #[path = "checks/sign_on.rs"]
 mod sign_on;
+#[path = "checks/smtp_framing.rs"]
+pub mod smtp_framing;
 #[path = "checks/smtp_relay.rs"]
 pub mod smtp_relay;
 #[path = "checks/smtp_sign_on.rs"]

@@ -316,7 +316,7 @@ impl Server {
     }
 }
 
-fn is_data(line: &[u8]) -> bool {
+pub(crate) fn is_data(line: &[u8]) -> bool {
     const TEXT: [&[u8]; 6] = [b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH", b"CAPABILITY"];
     let Some(behind) = line.strip_prefix(b"*") else {
         return false;

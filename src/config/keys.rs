@@ -61,7 +61,7 @@ const PROVIDER: &[Key] = &[
     ("scopes", Takes::Texts("[\"openid\", \"email\"]")),
     ("connections", Takes::Number("12")),
     ("connection_wait", Takes::Text("10s")),
-    ("outage_hold", Takes::Text("5m")),
+    ("outage_hold", Takes::Text("300s")),
     ("ca_file", Takes::Text("company.pem")),
     ("bare_newlines", Takes::OneOf(&["refuse", "normalize"])),
 ];
@@ -250,5 +250,37 @@ fn in_words(value: &DeValue<'_>) -> String {
         DeValue::Datetime(_) => "a date or a time".to_owned(),
         DeValue::Array(_) => "a list".to_owned(),
         DeValue::Table(_) => "a section".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn what_a_person_is_told_to_write_is_understood() {
+        for (section, keys) in [("listen", LISTEN), ("log", LOG), ("provider.gmail", PROVIDER)] {
+            for (key, takes) in keys {
+                let value = match takes {
+                    // These say where something stands that they don't know themselves.
+                    Takes::Text(example) if example.contains('…') || *key == "ca_file" => {
+                        continue;
+                    }
+                    Takes::Text(example) => format!("\"{example}\""),
+                    Takes::Number(example) | Takes::Texts(example) => (*example).to_owned(),
+                    _ => continue,
+                };
+                // Gmail's scopes are longer than an example.
+                if *key == "scopes" {
+                    continue;
+                }
+                // It says nothing by itself.
+                let beside = if *key == "allow_from" { "allow_lan = true\n" } else { "" };
+                let text = format!("[{section}]\n{beside}{key} = {value}\n");
+                let read = Config::parse(std::path::Path::new("config.toml"), &text);
+                assert!(read.is_ok(), "{text}: {}", read.unwrap_err());
+            }
+        }
     }
 }

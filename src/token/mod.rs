@@ -12,6 +12,8 @@
 mod authorize;
 mod endpoint;
 mod google;
+#[cfg(test)]
+mod google_tests;
 mod lifecycle;
 mod page;
 mod state;

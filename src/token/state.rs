@@ -266,4 +266,37 @@ mod tests {
         assert_eq!(state.decide(later(now, 300), None), Decision::Refresh);
         assert_eq!(state.show(now), TokenState::NeedsSignIn(ended));
     }
+
+    #[test]
+    fn a_dying_token_serves_no_more_even_where_no_other_can_be_had() {
+        let now = Now::read();
+        let mut state = with_token(now, 3600);
+        state.failed(later(now, 3590), Cause::Busy);
+        let mut failing = |at| {
+            state.failed(later(now, at), Cause::Busy);
+            state.decide(later(now, at), None)
+        };
+        assert!(is_use(&failing(3598)));
+        assert_eq!(failing(3599), Decision::GiveUp(Cause::Busy));
+        // Of one that lives for two seconds the last second is half its life.
+        let mut short = with_token(now, 2);
+        short.failed(later(now, 1), Cause::Busy);
+        assert!(is_use(&short.decide(later(now, 1), None)));
+    }
+
+    #[test]
+    fn a_reload_asks_again_and_another_grant_counts_on() {
+        let now = Now::read();
+        let mut state = with_token(now, 3600);
+        let refused = Some(1);
+        state.failed(now, Cause::GrantEnded { testing: false });
+        assert!(matches!(state.decide(now, refused), Decision::GiveUp(_)));
+        state.forget_failure();
+        assert_eq!(state.decide(now, refused), Decision::Refresh);
+        let mut another = state.for_another_grant();
+        assert_eq!(another.show(now), TokenState::Idle);
+        another.refreshed(now, AccessToken::new("two"), Duration::from_secs(3600));
+        // The old grant's token was refused, the new one's not.
+        assert!(is_use(&another.decide(now, refused)));
+    }
 }

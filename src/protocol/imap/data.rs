@@ -161,6 +161,8 @@ mod tests {
         );
         assert_eq!(uid("(BODY[HEADER.FIELDS (UID 9)] NIL UID 7)"), Some(7));
         assert_eq!(uid("(BODY[] {300}"), None);
+        // A mail may have written what looks like one.
+        assert_eq!(uid("(BODY[] {8}\r\n UID 8  UID 7)"), None);
         assert_eq!(uid("(UID 70"), None);
         assert_eq!(uid("(FLAGS ())"), None);
         assert_eq!(uid("(XUID 7)"), None);

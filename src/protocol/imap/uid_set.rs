@@ -125,6 +125,43 @@ impl UidSet {
         true
     }
 
+    /// Takes all of another set out; how many were in. In one pass, so that a set of any size costs no
+    /// more than the runs of the two.
+    pub(super) fn take_out(&mut self, other: &Self) -> u32 {
+        let before = self.len();
+        let mut kept = Self::default();
+        let mut theirs = other.runs.iter().peekable();
+        for run in std::mem::take(&mut self.runs) {
+            let mut first = run.first;
+            loop {
+                while theirs.next_if(|theirs| theirs.last < first).is_some() {}
+                match theirs.peek().filter(|theirs| theirs.first <= run.last) {
+                    None => {
+                        kept.keep(first, run.last);
+                        break;
+                    }
+                    Some(theirs) => {
+                        if first < theirs.first {
+                            kept.keep(first, theirs.first - 1);
+                        }
+                        if theirs.last >= run.last {
+                            break;
+                        }
+                        first = theirs.last + 1;
+                    }
+                }
+            }
+        }
+        *self = kept;
+        before - self.len()
+    }
+
+    /// Adds a part of what was a set already.
+    fn keep(&mut self, first: u32, last: u32) {
+        let before = self.len();
+        self.runs.push(Run { first, last, before });
+    }
+
     /// The UIDs that aren't in `other`, with their numbers, from the highest to the lowest; at most
     /// `most` of them, or `None`.
     pub(super) fn missing_in(&self, other: &Self, most: usize) -> Option<Vec<(u32, u32)>> {
@@ -204,6 +241,10 @@ mod tests {
             let mut model = uids.clone();
             model.remove(&uid);
             prop_assert_eq!(fewer, set(&model));
+            let mut rest = ours.clone();
+            let both = uids.intersection(&others).count();
+            prop_assert_eq!(rest.take_out(&theirs) as usize, both);
+            prop_assert_eq!(rest, set(&uids.difference(&others).copied().collect()));
         }
     }
 }

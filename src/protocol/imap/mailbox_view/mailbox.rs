@@ -112,21 +112,16 @@ impl Mailbox {
 
     pub(super) fn vanished(&mut self, set: &str) -> Option<()> {
         let gone = UidSet::parse(set)?;
-        for number in 1..=gone.len() {
-            let uid = gone.uid(number)?;
-            let Known::Uids(uids) = &mut self.known else { return None };
-            // A server may name UIDs that never were; one above the known ones is another's.
-            if uids.remove(uid) {
-                self.below = self.below.checked_sub(1)?;
-            } else if uids.last().is_some_and(|last| uid < last) {
-                continue;
-            } else if uid < self.floor {
-                self.below = self.below.checked_sub(1)?;
-            }
-            self.exists = self.exists.checked_sub(1).filter(|exists| *exists >= self.below)?;
-        }
+        let Known::Uids(uids) = &mut self.known else { return None };
+        // A server may name UIDs that never were; one above the known ones is another's.
+        let above = uids.last().map_or(Some(1), |last| last.checked_add(1));
+        let behind = above.map_or(0, |above| gone.count_from(above));
+        let below_floor = above.map_or(0, |above| behind - gone.count_from(self.floor.max(above)));
+        let known = uids.take_out(&gone);
+        self.below = self.below.checked_sub(known)?.checked_sub(below_floor)?;
+        self.exists = self.exists.checked_sub(known)?.checked_sub(behind)?;
         self.bound();
-        Some(())
+        (self.exists >= self.below).then_some(())
     }
 
     /// A FETCH named a message's UID.

@@ -1,0 +1,23 @@
+//! A session that outlives its connection, told as stories that nobody wrote: the same model is a
+//! fuzz target (`imap_takeover`).
+
+#![allow(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+#[path = "support/taken_over.rs"]
+mod taken_over;
+
+use proptest::prelude::*;
+
+proptest! {
+    // What a case finds is made a story of its own below; no file of seeds is kept.
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_client_knows_what_the_server_has(
+        first in any::<u8>(),
+        steps in proptest::collection::vec((0_u8..12, any::<u8>()), 1..60),
+    ) {
+        let steps = steps.into_iter().flat_map(|(what, how)| [what, how]);
+        taken_over::check(&std::iter::once(first).chain(steps).collect::<Vec<u8>>());
+    }
+}
