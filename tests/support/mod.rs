@@ -89,7 +89,7 @@ impl World {
     /// Gives a key of `[provider.gmail]` another text; a proxy that runs reads it at its next reload.
     pub fn provide(&self, key: &str, text: &str) {
         let file = self.home.config_file();
-        let config = std::fs::read_to_string(&file).unwrap();
+        let config = std::fs::read_to_string(file).unwrap();
         let (before, section) = config.split_once("[provider.gmail]\n").unwrap();
         let line = section.lines().find(|line| line.starts_with(&format!("{key} = "))).unwrap();
         let section = section.replacen(line, &format!("{key} = \"{text}\""), 1);
