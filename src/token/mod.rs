@@ -14,6 +14,8 @@ mod endpoint;
 mod google;
 mod lifecycle;
 mod page;
+#[cfg(test)]
+mod simulated;
 mod state;
 
 #[cfg(test)]
