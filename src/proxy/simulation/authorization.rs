@@ -90,8 +90,8 @@ where
             }
             6 => {
                 peer.google.count("token: no answer");
-                talk.close().await;
-                return std::future::pending().await;
+                while talk.raw_line().await.is_some() {}
+                return None;
             }
             _ if peer.random.chance(30) => {
                 peer.google.count("token: the grant ends");

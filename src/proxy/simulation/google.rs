@@ -187,8 +187,8 @@ impl Google {
     }
 
     /// A person did something, so that what failed may be asked at once.
-    pub(super) fn reconsidered(&self, account: usize) {
-        self.state().accounts[account].told_ended = None;
+    pub(super) fn reconsidered(&self) {
+        self.state().accounts.iter_mut().for_each(|account| account.told_ended = None);
     }
 
     /// The proxy has heard that this refresh token is good no more.

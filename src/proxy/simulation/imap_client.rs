@@ -78,7 +78,7 @@ impl ImapClient {
         if self.random.chance(5) {
             // One that says nothing, or half a line.
             let _ = talk.say(self.random.pick(&["", "x LOGIN \"y"])).await;
-            sleep(self.pause()).await;
+            sleep(Duration::from_secs(self.random.below(400))).await;
             return Ok(None);
         }
         if self.random.chance(15) {

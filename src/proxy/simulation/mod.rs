@@ -80,7 +80,13 @@ fn whatever_happens_nothing_is_lost_and_nobody_gets_in() {
     }
     // A simulation in which nothing happens holds nothing.
     let seen = |what: &str| sum.get(what).is_some_and(|count| *count > 0);
-    for what in [
+    let all = if schedules < SCHEDULES { &[][..] } else { &SEEN };
+    for what in all {
+        assert!(seen(what), "not once: {what}");
+    }
+}
+
+const SEEN: [&str; 10] = [
         "fault: impostor",
         "fault: half-open",
         "IMAP commands answered",
@@ -91,10 +97,7 @@ fn whatever_happens_nothing_is_lost_and_nobody_gets_in() {
         "stops",
         "reloads",
         "sign-outs",
-    ] {
-        assert!(seen(what), "not once: {what}");
-    }
-}
+    ];
 
 fn add(sum: &mut Counts, counts: Counts) {
     for (what, count) in counts {

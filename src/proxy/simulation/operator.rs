@@ -71,9 +71,7 @@ fn reload(scene: &Scene, random: &mut Random) {
     scene.with_server(|server| {
         scene.google.count("reloads");
         scene.google.set_budget(budget);
-        for account in 0..scene.google.state().accounts.len() {
-            scene.google.reconsidered(account);
-        }
+        scene.google.reconsidered();
         if let Err(error) = server.take_up(settings) {
             scene.google.complain(format!("a reload failed: {error}"));
         }

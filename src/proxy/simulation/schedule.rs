@@ -73,9 +73,7 @@ impl Scene {
             let budget = self.first_budget;
             let settings = self.world.settings(budget, false);
             self.google.set_budget(budget);
-            for account in 0..self.google.state().accounts.len() {
-                self.google.reconsidered(account);
-            }
+            self.google.reconsidered();
             *server = Some(
                 Server::begin(self.world.home.clone(), settings, Keys::default()).unwrap(),
             );

@@ -84,7 +84,7 @@ impl SmtpClient {
                 continue;
             };
             let name = format!("{}s{session}", self.name);
-            let talking = timeout(4 * PATIENCE, self.session(Talk::new(stream), &gauge, &name));
+            let talking = timeout(20 * PATIENCE, self.session(Talk::new(stream), &gauge, &name));
             match talking.await {
                 Ok(Err(Over::Wrong(_))) if gauge.lock().unwrap().broken => {}
                 Ok(Err(Over::Wrong(why))) => return Err(format!("{name}: {why}")),
