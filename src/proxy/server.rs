@@ -22,13 +22,13 @@ use super::inside::Inside;
 use super::listener::{Bound, ListenError, Listener, Welcome, mail};
 use super::member::AccountStatus;
 use super::service::Service;
+use super::session::Context;
+use super::upkeep::{self, CertificateStatus, Warning};
+use super::versions;
 #[cfg(test)]
 use super::{
     client_stream::ClientStream, listener::serve, service::MailService, trouble::Protocol,
 };
-use super::session::Context;
-use super::upkeep::{self, CertificateStatus, Warning};
-use super::versions;
 use crate::accounts::{KeyFile, Keys, StoreError};
 use crate::certificate::{Acceptor, CertificateError, CertificateFolder};
 use crate::config::{Allowances, Config, Endpoint, Home};

@@ -321,7 +321,8 @@ impl Http {
     #[cfg(test)]
     async fn answer(&self, request: reqwest::Request) -> Result<reqwest::Response, HttpError> {
         let url = request.url();
-        let (host, port) = (url.host_str().unwrap_or_default().to_owned(), url.port_or_known_default());
+        let (host, port) =
+            (url.host_str().unwrap_or_default().to_owned(), url.port_or_known_default());
         match crate::tls::simulated::connect(&host, port.unwrap_or_default()) {
             Some(connecting) => {
                 let answer = super::simulated::answer(connecting, host, self.tls.clone(), request);

@@ -104,7 +104,8 @@ where
         }
     }
     let Some(account) = peer.google.owner(token) else {
-        let body = r#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#;
+        let body =
+            r#"{"error":"invalid_grant","error_description":"Token has been expired or revoked."}"#;
         peer.google.count("token: invalid_grant");
         answer(talk, 400, body).await?;
         // Whether it was read is not known where the connection broke.

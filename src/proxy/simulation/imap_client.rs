@@ -98,7 +98,8 @@ impl ImapClient {
             let account = &state.accounts[self.account];
             (account.is_here, account.changes, account.password.clone())
         };
-        let pipelined = if self.random.chance(25) { format!("{name}1 NOOP\r\n") } else { String::new() };
+        let pipelined =
+            if self.random.chance(25) { format!("{name}1 NOOP\r\n") } else { String::new() };
         let answer = self.log_in(&mut talk, "l0", &password, &pipelined).await;
         if gauge.lock().unwrap().broken {
             return Ok(None);
@@ -220,7 +221,8 @@ impl ImapClient {
 
     /// Leaves without a word, perhaps amid a command.
     async fn vanish(&mut self, client: &mut Client, gauge: &Arc<Mutex<Gauge>>) {
-        let beginnings = ["", "NOOP\r\n", "UID FETCH 1:* (FL", "APPEND INBOX {100}\r\n", "IDLE\r\n"];
+        let beginnings =
+            ["", "NOOP\r\n", "UID FETCH 1:* (FL", "APPEND INBOX {100}\r\n", "IDLE\r\n"];
         let _ = client.write_tag(self.random.pick(&beginnings)).await;
         sleep(Duration::from_millis(self.random.below(500))).await;
         let how = self.random.pick(&[How::Closed, How::Reset, How::Silent]);

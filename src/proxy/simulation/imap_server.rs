@@ -118,12 +118,7 @@ where
     None
 }
 
-async fn refuse<S>(
-    peer: &mut Peer,
-    mut talk: Talk<S>,
-    address: &str,
-    token: &str,
-) -> Option<()>
+async fn refuse<S>(peer: &mut Peer, mut talk: Talk<S>, address: &str, token: &str) -> Option<()>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {

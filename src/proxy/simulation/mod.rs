@@ -87,17 +87,17 @@ fn whatever_happens_nothing_is_lost_and_nobody_gets_in() {
 }
 
 const SEEN: [&str; 10] = [
-        "fault: impostor",
-        "fault: half-open",
-        "IMAP commands answered",
-        "mails accepted",
-        "refreshes answered, rotated",
-        "wrong passwords refused",
-        "IMAP clients that knew what was true at the end",
-        "stops",
-        "reloads",
-        "sign-outs",
-    ];
+    "fault: impostor",
+    "fault: half-open",
+    "IMAP commands answered",
+    "mails accepted",
+    "refreshes answered, rotated",
+    "wrong passwords refused",
+    "IMAP clients that knew what was true at the end",
+    "stops",
+    "reloads",
+    "sign-outs",
+];
 
 fn add(sum: &mut Counts, counts: Counts) {
     for (what, count) in counts {

@@ -74,9 +74,8 @@ impl Scene {
             let settings = self.world.settings(budget, false);
             self.google.set_budget(budget);
             self.google.reconsidered();
-            *server = Some(
-                Server::begin(self.world.home.clone(), settings, Keys::default()).unwrap(),
-            );
+            *server =
+                Some(Server::begin(self.world.home.clone(), settings, Keys::default()).unwrap());
         }
     }
 

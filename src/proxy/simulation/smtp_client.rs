@@ -183,8 +183,13 @@ impl SmtpClient {
     /// The next reply, which has one of these codes and names this, or tells that the session is over.
     async fn reply(&mut self, talk: &mut Wire, codes: &[u16], names: &str) -> Result<u16, Over> {
         loop {
-            let line = talk.line().await;
-            let line = line.ok_or_else(|| format!("closed where {codes:?} was awaited"))?;
+            let Some(line) = talk.line().await else {
+                // What was cut amid a reply can be ended by none.
+                return match talk.buffer.is_empty() {
+                    true => Err(format!("closed where {codes:?} was awaited").into()),
+                    false => Err(Over::Told),
+                };
+            };
             self.scene.google.trace.note("s:", &line);
             let code = line.get(..3).and_then(|code| code.parse::<u16>().ok());
             let Some(code) = code else { return Err(format!("{line:?} is no reply").into()) };
@@ -199,8 +204,9 @@ impl SmtpClient {
                 continue;
             }
             self.scene.google.count("SMTP commands answered");
-            let is_bare = line.starts_with("550 5.6.0 The message has a bare CR or LF");
-            return match codes.contains(&code) && (is_bare || line.contains(names)) {
+            let is_own = line.starts_with("550 5.6.0 The message has a bare CR or LF")
+                || line == "451 4.4.2 The mail server has not said whether it took the message";
+            return match codes.contains(&code) && (is_own || line.contains(names)) {
                 true => Ok(code),
                 false => Err(format!("{line:?} came, and not {codes:?} {names}").into()),
             };
@@ -213,9 +219,9 @@ impl SmtpClient {
         gauge: &Arc<Mutex<Gauge>>,
         name: String,
     ) -> Result<(), Over> {
-        let (sent, text, is_bare) = self.text(&name);
+        let (sent, text) = self.text(&name);
         let mut mail = Mail { name: name.clone(), text, fate: Fate::Refused };
-        let result = self.transaction(talk, gauge, &sent, is_bare, &mut mail).await;
+        let result = self.transaction(talk, gauge, &sent, &mut mail).await;
         self.scene.google.count(match mail.fate {
             Fate::Accepted => "mails accepted",
             Fate::Refused => "mails refused or given up",
@@ -230,7 +236,6 @@ impl SmtpClient {
         talk: &mut Wire,
         gauge: &Arc<Mutex<Gauge>>,
         sent: &[u8],
-        is_bare: bool,
         mail: &mut Mail,
     ) -> Result<(), Over> {
         let name = mail.name.clone();
@@ -270,14 +275,19 @@ impl SmtpClient {
         mail.fate = Fate::Unknown;
         let _ = talk.say(&sent[part..]).await;
         let _ = talk.say(".\r\n").await;
-        let codes: &[u16] = if is_bare { &[250, 550] } else { &[250, 550] };
-        let code = self.reply(talk, codes, &name).await?;
-        mail.fate = if code == 250 { Fate::Accepted } else { Fate::Refused };
+        match self.reply(talk, &[250, 550, 451], &name).await? {
+            250 => mail.fate = Fate::Accepted,
+            550 => mail.fate = Fate::Refused,
+            // It isn't known; and the session is over.
+            _ => {
+                self.reply(talk, &[], "").await?;
+            }
+        }
         Ok(())
     }
 
-    /// What is sent, what is to arrive, and whether there is a bare newline in it.
-    fn text(&mut self, name: &str) -> (Vec<u8>, Vec<u8>, bool) {
+    /// What is sent, and what is to arrive.
+    fn text(&mut self, name: &str) -> (Vec<u8>, Vec<u8>) {
         let mut lines = vec![format!("Subject: {name}"), String::new()];
         for _ in 0..self.random.below(30) {
             let line = self.random.pick(&[".", "..", ".QUIT", "250 OK", "", "* BYE", "word"]);
@@ -291,13 +301,12 @@ impl SmtpClient {
             .iter()
             .map(|line| format!("{}{line}\r\n", if line.starts_with('.') { "." } else { "" }))
             .collect();
-        let is_bare = self.random.chance(8);
-        if is_bare {
+        if self.random.chance(8) {
             let bare = self.random.pick(&["\n.\r\nMAIL FROM:<evil@x>\r\n", "\r.\r\n", "a\nb\r\n"]);
             sent.push_str(bare);
             let ends = bare.replace("\r\n", "\n").replace('\r', "\n").replace('\n', "\r\n");
             arrives.push_str(&ends);
         }
-        (sent.into_bytes(), arrives.into_bytes(), is_bare)
+        (sent.into_bytes(), arrives.into_bytes())
     }
 }

@@ -326,12 +326,7 @@ impl Client {
         Ok(())
     }
 
-    fn told_of_message(
-        &mut self,
-        number: usize,
-        what: &str,
-        literal: &[u8],
-    ) -> Result<(), String> {
+    fn told_of_message(&mut self, number: usize, what: &str, literal: &[u8]) -> Result<(), String> {
         if what == "EXPUNGE" {
             self.may_renumber()?;
         }

@@ -97,7 +97,11 @@ impl Mailbox {
         self.messages.retain(|message| !(message.flags.is_deleted() && also(message.uid)));
     }
 
-    pub(in crate::proxy) fn set_flags(&mut self, uid: u32, set: impl Fn(Flags) -> Flags) -> Option<Message> {
+    pub(in crate::proxy) fn set_flags(
+        &mut self,
+        uid: u32,
+        set: impl Fn(Flags) -> Flags,
+    ) -> Option<Message> {
         let at = self.messages.binary_search_by_key(&uid, |message| message.uid).ok()?;
         let flags = set(self.messages[at].flags);
         if flags != self.messages[at].flags {

@@ -10,7 +10,10 @@ pub(in crate::proxy) struct Known {
 
 /// In the order of their numbers; and the mailbox's UIDVALIDITY.
 #[derive(Debug, Clone, Default)]
-pub(in crate::proxy) struct Mirror(pub(in crate::proxy) Vec<Known>, pub(in crate::proxy) Option<u32>);
+pub(in crate::proxy) struct Mirror(
+    pub(in crate::proxy) Vec<Known>,
+    pub(in crate::proxy) Option<u32>,
+);
 
 impl Mirror {
     pub(in crate::proxy) fn exists(&mut self, count: usize) -> Result<(), String> {

@@ -247,7 +247,6 @@ impl Session {
             }
         }
     }
-
 }
 
 /// After a NOOP the client knows the mailbox as it is.
