@@ -12,8 +12,6 @@ use crate::proxy::continuity::tests::wire::Gauge;
 
 /// No grant that has ended is asked for again before: see `token/state`.
 const PERMANENT_PAUSE: Duration = Duration::from_secs(300);
-/// No sign-on takes longer.
-const SIGN_ON: Duration = Duration::from_secs(60);
 /// An account's session that changes its connection has two.
 const ABOVE_BUDGET: usize = 1;
 
@@ -54,10 +52,9 @@ pub(super) struct Account {
     pub(super) is_here: bool,
     /// Counts what becomes of that.
     pub(super) changes: u64,
-    /// The most IMAP connections, of the settings now; more may be left of those before.
+    /// The most IMAP connections, by the settings now, and by those before in the same process.
     budget: usize,
     leftover: usize,
-    budget_since: Option<Instant>,
 }
 
 /// What a connection serves.
@@ -99,7 +96,6 @@ impl Account {
             changes: 0,
             budget: 0,
             leftover: 0,
-            budget_since: None,
         }
     }
 }
@@ -236,24 +232,18 @@ impl Google {
         *most = (*most).max(others as u64 + 1);
         let of = &mut state.accounts[account];
         let allowed = of.budget.max(of.leftover) + ABOVE_BUDGET;
-        // Those that had their place before have signed on by then, or never will.
-        let is_old = of.budget_since.is_some_and(|since| since.elapsed() > SIGN_ON);
-        if others + 1 <= of.budget && is_old {
-            of.leftover = 0;
-        }
         drop(state);
         if others + 1 > allowed {
-            let words = format!("account {account} has {} connections of {allowed}", others + 1);
-            self.complain(words);
+            self.complain(format!("account {account} has {} connections of {allowed}", others + 1));
         }
     }
 
-    /// Every account may have so many from now on; those that are open stay open.
-    pub(super) fn set_budget(&self, budget: usize) {
+    /// Every account may have so many from now on. A running proxy keeps what is open, and the places of
+    /// sessions whose connection is being made anew.
+    pub(super) fn set_budget(&self, budget: usize, is_new: bool) {
         for account in &mut self.state().accounts {
-            account.leftover = account.leftover.max(account.budget);
+            account.leftover = if is_new { 0 } else { account.leftover.max(account.budget) };
             account.budget = budget;
-            account.budget_since = Some(Instant::now());
         }
     }
 

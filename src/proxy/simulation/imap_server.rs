@@ -56,6 +56,7 @@ where
         peer.google.count("mail: token refused");
         return refuse_token(&mut talk).await;
     };
+    peer.google.trace.note("in", &format!("account {account}"));
     peer.google.enters(account, &peer.line);
     peer.google.count("IMAP sign-ons at the server");
     let mail = Arc::clone(&peer.google.state().accounts[account].mail);

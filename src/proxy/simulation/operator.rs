@@ -70,7 +70,7 @@ fn reload(scene: &Scene, random: &mut Random) {
     let settings = scene.world.settings(budget, random.chance(50));
     scene.with_server(|server| {
         scene.google.count("reloads");
-        scene.google.set_budget(budget);
+        scene.google.set_budget(budget, false);
         scene.google.reconsidered();
         if let Err(error) = server.take_up(settings) {
             scene.google.complain(format!("a reload failed: {error}"));

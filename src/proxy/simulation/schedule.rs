@@ -72,7 +72,7 @@ impl Scene {
         if server.is_none() {
             let budget = self.first_budget;
             let settings = self.world.settings(budget, false);
-            self.google.set_budget(budget);
+            self.google.set_budget(budget, true);
             self.google.reconsidered();
             *server =
                 Some(Server::begin(self.world.home.clone(), settings, Keys::default()).unwrap());

@@ -237,7 +237,8 @@ impl Trace {
 
     pub(in crate::proxy) fn show(&self) -> String {
         let trace = self.0.lock().unwrap();
-        let from = trace.0.len().saturating_sub(400);
+        let lines = std::env::var("GATEPOST_TRACE").ok().and_then(|lines| lines.parse().ok());
+        let from = trace.0.len().saturating_sub(lines.unwrap_or(400));
         trace.0[from..].join("\n")
     }
 }
