@@ -48,10 +48,10 @@ use std::time::Instant;
 use self::google::Counts;
 use super::continuity::tests::model::Trace;
 
-const SCHEDULES: u64 = 250;
+const SCHEDULES: u64 = 200;
 const SEED: u64 = 20_261_130;
-/// Where something was found once.
-const FOUND: [u64; 0] = [];
+/// Where something was found once, of the simulation itself so far.
+const FOUND: [u64; 2] = [46, 1078];
 
 #[test]
 fn whatever_happens_nothing_is_lost_and_nobody_gets_in() {

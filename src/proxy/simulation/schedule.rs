@@ -61,7 +61,9 @@ impl Scene {
     ) -> Option<(DuplexStream, Arc<Mutex<Gauge>>)> {
         let server = self.server()?;
         let piece = if random.chance(30) { 1 + random.below(20) as usize } else { usize::MAX };
-        let (near, far) = tokio::io::duplex(random.pick(&[60, 2_000, 65_536]));
+        // A line fits in, as on any system: else a client that speaks and a proxy that says goodbye wait for
+        // each other.
+        let (near, far) = tokio::io::duplex(random.pick(&[1_000, 4_000, 65_536]));
         let (wire, gauge) = Wire::new(far, Plan { piece, ..Plan::default() });
         server.take_in(Box::new(wire), protocol);
         Some((near, gauge))
