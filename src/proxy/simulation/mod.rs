@@ -48,7 +48,7 @@ use std::time::Instant;
 use self::google::Counts;
 use super::continuity::tests::model::Trace;
 
-const SCHEDULES: u64 = 200;
+const SCHEDULES: u64 = 120;
 const SEED: u64 = 20_261_130;
 /// Where something was found once, of the simulation itself so far.
 const FOUND: [u64; 2] = [46, 1078];
