@@ -151,7 +151,7 @@ impl AsyncWrite for Line {
 
 impl AsyncTokioStream for Line {
     fn peer_addr(&self) -> io::Result<SocketAddr> {
-        self.channel.tcp().peer_addr()
+        self.channel.peer_addr()
     }
 }
 

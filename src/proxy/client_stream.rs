@@ -30,6 +30,12 @@ impl ClientStream {
         Self { channel: Some(Channel::Plain(stream)), log }
     }
 
+    /// A simulation's client.
+    #[cfg(test)]
+    pub(super) fn simulated(line: crate::tls::simulated::Line, _: Protocol) -> Self {
+        Self { channel: Some(Channel::Simulated(line)), log: None }
+    }
+
     /// True if others can't listen.
     pub(super) fn is_tls(&self) -> bool {
         matches!(self.channel, Some(Channel::Tls(_)))

@@ -296,6 +296,20 @@ impl Entrance {
         *self.extensions.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// No turn is taken.
+    #[cfg(test)]
+    pub(super) fn is_at_rest(&self) -> Result<(), String> {
+        let turns = [
+            (self.ahead.available_permits(), AHEAD),
+            (self.derivation.available_permits(), 1),
+            (self.derivation_for_others.available_permits(), 1),
+        ];
+        if let Some(turn) = turns.iter().find(|(free, all)| free != all) {
+            return Err(format!("turns of the entrance: {turn:?}"));
+        }
+        self.household.all().iter().try_for_each(|member| member.is_at_rest())
+    }
+
     fn remember(&self, extensions: &Extensions) {
         let mut known = self.extensions.lock().unwrap_or_else(PoisonError::into_inner);
         *known = Some((Instant::now(), extensions.clone()));
@@ -355,6 +369,10 @@ impl Turn {
 
 /// Any number; the same one each time where there is no randomness.
 fn random() -> u16 {
+    #[cfg(test)]
+    if let Some(seeded) = crate::tls::simulated::random() {
+        return seeded;
+    }
     let mut bytes = [0; 2];
     let _ = getrandom::fill(&mut bytes);
     u16::from_le_bytes(bytes)

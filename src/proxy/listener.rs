@@ -239,7 +239,7 @@ pub(super) fn mail(
         };
         // Of the highest level, so that it names the session at any level of the log.
         let span = tracing::error_span!("session", id = context.id, kind = service.protocol.key());
-        tokio::spawn(serve(stream, service, context).instrument(span));
+        tokio::spawn(accepted(stream, service, context).instrument(span));
     })
 }
 
@@ -252,8 +252,7 @@ fn origin(stream: &TcpStream, peer: SocketAddr) -> IpAddr {
     }
 }
 
-async fn serve(stream: TcpStream, service: MailService, context: Context) {
-    let protocol = service.protocol;
+async fn accepted(stream: TcpStream, service: MailService, context: Context) {
     if let Err(error) = set_socket_options(&stream) {
         tracing::debug!("the client is gone already ({error})");
         return;
@@ -262,7 +261,12 @@ async fn serve(stream: TcpStream, service: MailService, context: Context) {
         peer = stream.peer_addr().ok().map(|peer| peer.to_string()),
         "client connected"
     );
-    let mut stream = ClientStream::new(stream, protocol);
+    serve(ClientStream::new(stream, service.protocol), service, context).await;
+}
+
+/// Serves a client, if there is room for it.
+pub(super) async fn serve(mut stream: ClientStream, service: MailService, context: Context) {
+    let protocol = service.protocol;
     // Under TLS these words would be none.
     let can_be_told = !service.implicit_tls;
     let seat = seat(&context).await;

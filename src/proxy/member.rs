@@ -2,11 +2,11 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
-use tokio::time::Instant as TokioInstant;
+use tokio::time::Instant;
 
 use super::backoff::Backoff;
 use super::budget::{Budget, Connections, Place};
@@ -218,7 +218,7 @@ impl Member {
     }
 
     /// A place for one more IMAP connection, within the account's budget, by `deadline`.
-    pub(super) async fn place(&self, deadline: TokioInstant) -> Result<Place, Trouble> {
+    pub(super) async fn place(&self, deadline: Instant) -> Result<Place, Trouble> {
         self.budget.place(deadline).await.ok_or_else(|| {
             Trouble::no_connection_left(self.budget.show().limit.unwrap_or_default())
         })
@@ -379,6 +379,13 @@ impl Member {
         let mut warnings = upkeep::grant(now, facts);
         warnings.extend(unstored.map(|why| upkeep::token_unstored(address, &why)));
         warnings
+    }
+
+    /// No turn is taken.
+    #[cfg(test)]
+    pub(super) fn is_at_rest(&self) -> Result<(), String> {
+        let turns = (self.swaps.available_permits(), self.reconnects.available_permits());
+        if turns == (SWAPS, RECONNECTS) { Ok(()) } else { Err(format!("turns left: {turns:?}")) }
     }
 
     fn counter(&self, protocol: Protocol) -> &AtomicUsize {

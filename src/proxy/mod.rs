@@ -49,6 +49,8 @@ mod server;
 mod service;
 mod session;
 mod sign_out;
+#[cfg(test)]
+mod simulation;
 mod smtp;
 mod standing;
 mod traffic;

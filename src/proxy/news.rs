@@ -1,7 +1,9 @@
 //! What of an account's fortunes is news: each thing once, however many sessions come upon it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::events::{EventKind, Journal};
 use super::happening::{Happening, Part};

@@ -26,6 +26,10 @@ use super::service::Service;
 use super::session::Context;
 use super::upkeep::{self, CertificateStatus, Warning};
 use super::versions;
+#[cfg(test)]
+use super::{
+    client_stream::ClientStream, listener::serve, service::MailService, trouble::Protocol,
+};
 use crate::accounts::{KeyFile, Keys, StoreError};
 use crate::certificate::{Acceptor, CertificateError, CertificateFolder};
 use crate::config::{Allowances, Config, Endpoint, Home};
@@ -130,6 +134,17 @@ impl Server {
     /// Listens and serves. When this returns, every listener accepts. `keys` open accounts without a
     /// person: the key file already has then, the keychain may take its time.
     pub fn start(home: Home, settings: Settings, keys: Keys) -> Result<Arc<Self>, ServeError> {
+        let server = Self::begin(home, settings, keys)?;
+        tokio::spawn(awake::watch(server.woke.clone()));
+        Ok(server)
+    }
+
+    /// The same, without a look at whether the machine has slept.
+    pub(super) fn begin(
+        home: Home,
+        settings: Settings,
+        keys: Keys,
+    ) -> Result<Arc<Self>, ServeError> {
         let settings = Arc::new(settings);
         let bound = bind(&home, &settings.config, &Listeners::new())?;
         let tls = watch::Sender::new(tls(&home, &settings.config)?);
@@ -160,7 +175,6 @@ impl Server {
         });
         server.serve(bound);
         server.journal.tell(None, Happening::Started);
-        tokio::spawn(awake::watch(server.woke.clone()));
         Ok(server)
     }
 
@@ -192,7 +206,9 @@ impl Server {
     /// Reads the configuration and the accounts again. Sessions go on. If anything is wrong, the
     /// old configuration stays in use as a whole.
     pub fn reload(&self) -> Result<Reloaded, ServeError> {
-        let read = self.read_again();
+        let _told = Reloading::begin();
+        let settings = Settings::load(&self.home, None).map_err(ServeError::from);
+        let read = settings.and_then(|settings| self.take_up(settings));
         match &read {
             Ok(reloaded) => self.journal.tell(None, Happening::Reloaded(reloaded.accounts)),
             Err(error) => self.journal.tell(None, Happening::NotReloaded(&error.to_string())),
@@ -200,9 +216,9 @@ impl Server {
         read
     }
 
-    fn read_again(&self) -> Result<Reloaded, ServeError> {
-        let _told = Reloading::begin();
-        let settings = Arc::new(Settings::load(&self.home, None)?);
+    /// Takes up other settings, and the accounts again.
+    pub(super) fn take_up(&self, settings: Settings) -> Result<Reloaded, ServeError> {
+        let settings = Arc::new(settings);
         let bound = bind(&self.home, &settings.config, &self.lock())?;
         let tls = tls(&self.home, &settings.config)?;
         self.entrance.household.rescan()?;
@@ -353,11 +369,19 @@ impl Server {
                 let _ = visits.try_send(stream);
             });
         };
+        mail(service, self.contexts(alive))
+    }
+
+    /// Makes what each session needs, for those who may come from where they are.
+    fn contexts(
+        &self,
+        alive: &mpsc::WeakSender<()>,
+    ) -> impl Fn(IpAddr) -> Option<Context> + Send + Sync + use<> {
         let (entrance, stopping) = (self.entrance.clone(), self.stopping.subscribe());
         let (woke, tls) = (self.woke.subscribe(), self.tls.subscribe());
         let (alive, sessions) = (alive.clone(), self.sessions.clone());
         let capacity = self.capacity.clone();
-        mail(service, move |peer: IpAddr| {
+        move |peer: IpAddr| {
             let is_admitted = entrance.settings().config.listen.admits(peer);
             is_admitted.then(|| Context {
                 id: sessions.fetch_add(1, Ordering::Relaxed) + 1,
@@ -369,7 +393,33 @@ impl Server {
                 tls: tls.borrow().clone(),
                 _alive: alive.upgrade(),
             })
-        })
+        }
+    }
+
+    /// Serves a client of a simulation, of this machine's, as a listener would.
+    #[cfg(test)]
+    pub(super) fn take_in(&self, line: crate::tls::simulated::Line, protocol: Protocol) {
+        let Some(alive) = self.alive.lock().unwrap().as_ref().map(mpsc::Sender::downgrade) else {
+            return;
+        };
+        let Some(context) = self.contexts(&alive)(std::net::Ipv4Addr::LOCALHOST.into()) else {
+            return;
+        };
+        let stream = ClientStream::simulated(line, protocol);
+        let service = MailService { protocol, implicit_tls: false };
+        tokio::spawn(serve(stream, service, context));
+    }
+
+    /// What goes with the process goes here without it.
+    #[cfg(test)]
+    pub(super) fn end_of_process(&self) {
+        self.entrance.household.all().iter().for_each(|member| member.leave());
+    }
+
+    /// As where the machine wakes up.
+    #[cfg(test)]
+    pub(super) fn wake(&self) {
+        self.woke.send_modify(|count| *count += 1);
     }
 
     fn lock(&self) -> MutexGuard<'_, Listeners> {

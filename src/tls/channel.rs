@@ -1,6 +1,7 @@
 //! A connection that may come under TLS.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -15,6 +16,9 @@ pub enum Channel {
     Plain(TcpStream),
     /// Under TLS.
     Tls(Box<TlsStream<TcpStream>>),
+    /// A simulation's.
+    #[cfg(test)]
+    Simulated(super::simulated::Line),
 }
 
 impl Channel {
@@ -23,11 +27,13 @@ impl Channel {
         Self::Tls(Box::new(stream.into()))
     }
 
-    /// The connection below.
-    pub fn tcp(&self) -> &TcpStream {
+    /// The address at the other end.
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
         match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
+            Self::Plain(stream) => stream.peer_addr(),
+            Self::Tls(stream) => stream.get_ref().0.peer_addr(),
+            #[cfg(test)]
+            Self::Simulated(_) => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 }
@@ -41,6 +47,8 @@ impl AsyncRead for Channel {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_read(cx, buffer),
             Self::Tls(stream) => Pin::new(stream).poll_read(cx, buffer),
+            #[cfg(test)]
+            Self::Simulated(line) => Pin::new(line).poll_read(cx, buffer),
         }
     }
 }
@@ -54,6 +62,8 @@ impl AsyncWrite for Channel {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
             Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+            #[cfg(test)]
+            Self::Simulated(line) => Pin::new(line).poll_write(cx, bytes),
         }
     }
 
@@ -61,6 +71,8 @@ impl AsyncWrite for Channel {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
             Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+            #[cfg(test)]
+            Self::Simulated(line) => Pin::new(line).poll_flush(cx),
         }
     }
 
@@ -68,6 +80,8 @@ impl AsyncWrite for Channel {
         match self.get_mut() {
             Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+            #[cfg(test)]
+            Self::Simulated(line) => Pin::new(line).poll_shutdown(cx),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! TLS as a client: whose certificates are trusted.
 
 mod channel;
+#[cfg(test)]
+pub mod simulated;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -72,6 +72,9 @@ struct Http {
     proxied: reqwest::Client,
     /// For addresses on loopback, which no proxy can reach and which may do without TLS.
     direct: reqwest::Client,
+    /// For a simulation, which has no sockets.
+    #[cfg(test)]
+    tls: Arc<ClientConfig>,
 }
 
 /// Why the HTTP client can't be set up.
@@ -117,6 +120,9 @@ enum HttpError {
     Status(u16),
     #[error("the answer is too long")]
     TooLong,
+    #[cfg(test)]
+    #[error("{0}")]
+    Simulated(String),
     #[error("{0}")]
     Http(#[from] oauth2::http::Error),
     #[error("{0}")]
@@ -150,7 +156,13 @@ impl AuthorizationServer {
         if let Some(secret) = &client.secret {
             oauth = oauth.set_client_secret(oauth2::ClientSecret::new(secret.expose().to_owned()));
         }
-        Ok(Self { client: oauth, provider, http: Http { proxied, direct } })
+        let http = Http {
+            proxied,
+            direct,
+            #[cfg(test)]
+            tls,
+        };
+        Ok(Self { client: oauth, provider, http })
     }
 
     /// Turns the code that the browser brought back into a grant (RFC 6749 §4.1.3, RFC 7636 §4.5).
@@ -287,8 +299,7 @@ impl Http {
     }
 
     async fn execute(&self, request: reqwest::Request) -> Result<HttpResponse, HttpError> {
-        let client = self.to(request.url());
-        let mut answer = client.execute(request).await?;
+        let mut answer = self.answer(request).await?;
         let status = answer.status();
         if status.is_server_error() || status.is_redirection() || status.as_u16() == 429 {
             return Err(HttpError::Status(status.as_u16()));
@@ -305,6 +316,27 @@ impl Http {
             response = response.header("content-type", kind);
         }
         Ok(response.body(body)?)
+    }
+
+    #[cfg(not(test))]
+    async fn answer(&self, request: reqwest::Request) -> Result<reqwest::Response, HttpError> {
+        Ok(self.to(request.url()).execute(request).await?)
+    }
+
+    #[cfg(test)]
+    async fn answer(&self, request: reqwest::Request) -> Result<reqwest::Response, HttpError> {
+        let url = request.url();
+        let (host, port) =
+            (url.host_str().unwrap_or_default().to_owned(), url.port_or_known_default());
+        match crate::tls::simulated::connect(&host, port.unwrap_or_default()) {
+            Some(connecting) => {
+                let answer = super::simulated::answer(connecting, host, self.tls.clone(), request);
+                let answer = tokio::time::timeout(REQUEST_TIMEOUT, answer).await;
+                let answer = answer.unwrap_or_else(|_| Err("no answer in time".into()));
+                answer.map_err(HttpError::Simulated)
+            }
+            None => Ok(self.to(request.url()).execute(request).await?),
+        }
     }
 }
 
@@ -349,6 +381,8 @@ fn http_cause(error: HttpError) -> Cause {
     match error {
         HttpError::Request(error) if error.is_body() || error.is_decode() => Cause::Unreadable,
         HttpError::Request(error) => unreachable(&error),
+        #[cfg(test)]
+        HttpError::Simulated(words) => Cause::Unreachable(words),
         HttpError::Status(429) => Cause::Busy,
         HttpError::Status(status) if status < 500 => Cause::Unreadable,
         HttpError::Status(status) => Cause::ServerTrouble(status),

@@ -16,6 +16,8 @@ mod google;
 mod google_tests;
 mod lifecycle;
 mod page;
+#[cfg(test)]
+mod simulated;
 mod state;
 
 #[cfg(test)]

@@ -28,7 +28,8 @@ pub(super) struct Now {
 
 impl Now {
     pub(super) fn read() -> Self {
-        Self { monotonic: Instant::now(), wall: SystemTime::now() }
+        let monotonic = tokio::time::Instant::now().into_std();
+        Self { monotonic, wall: SystemTime::now() }
     }
 }
 

@@ -17,6 +17,12 @@ use super::Stream;
 use super::error::UpstreamError;
 use crate::config::Host;
 use crate::sentence;
+#[cfg(test)]
+pub(super) use crate::tls::simulated::Socket;
+
+/// What a connection to a provider runs over.
+#[cfg(not(test))]
+pub(super) type Socket = TcpStream;
 
 /// From the look-up to the TCP connection. A mail client waits a minute for its LOGIN.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -63,20 +69,36 @@ pub(super) async fn connect_tls(
 }
 
 /// Connects by TCP.
-pub(super) async fn connect(host: &Host) -> Result<TcpStream, UpstreamError> {
-    let connected = timeout(CONNECT_TIMEOUT, race(host)).await;
-    let stream = connected
+pub(super) async fn connect(host: &Host) -> Result<Socket, UpstreamError> {
+    let connected = timeout(CONNECT_TIMEOUT, dial(host)).await;
+    connected
         .unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "no answer in time")))
-        .map_err(|error| UpstreamError::unreachable(host, error))?;
-    set_socket_options(&stream)
-        .and_then(|()| give_up_soon(&stream))
-        .map_err(|error| UpstreamError::unreachable(host, error))?;
+        .map_err(|error| UpstreamError::unreachable(host, error))
+}
+
+#[cfg(not(test))]
+async fn dial(host: &Host) -> io::Result<Socket> {
+    dial_by_tcp(host).await
+}
+
+#[cfg(test)]
+async fn dial(host: &Host) -> io::Result<Socket> {
+    match crate::tls::simulated::connect(&host.name, host.port) {
+        Some(connecting) => connecting.await.map(Socket::Simulated),
+        None => dial_by_tcp(host).await.map(Socket::Tcp),
+    }
+}
+
+async fn dial_by_tcp(host: &Host) -> io::Result<TcpStream> {
+    let stream = race(host).await?;
+    set_socket_options(&stream)?;
+    give_up_soon(&stream)?;
     Ok(stream)
 }
 
 /// Turns a TCP connection into a TLS one.
 pub(super) async fn handshake(
-    stream: TcpStream,
+    stream: Socket,
     host: &Host,
     tls: &Arc<ClientConfig>,
 ) -> Result<Stream, UpstreamError> {
@@ -93,7 +115,7 @@ pub(super) async fn handshake(
 /// The same, with the error as it comes: `InvalidData` is what rustls itself objects to, the rest is
 /// the network.
 pub(super) async fn handshake_with(
-    stream: TcpStream,
+    stream: Socket,
     name: &str,
     tls: &Arc<ClientConfig>,
 ) -> io::Result<Stream> {
@@ -168,7 +190,7 @@ mod tests {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let host = Host { name: "localhost".into(), port, security: Security::Tls };
-        let stream = connect(&host).await.unwrap();
+        let Socket::Tcp(stream) = connect(&host).await.unwrap() else { panic!("no simulation") };
         assert_eq!(stream.peer_addr().unwrap().port(), port);
         assert!(stream.nodelay().unwrap());
     }

@@ -13,7 +13,6 @@ mod wire;
 
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::ClientConfig;
 
@@ -29,7 +28,7 @@ use crate::secret::AccessToken;
 
 /// A connection to a provider: always TLS. On the heap: it goes through many hands, and in each future
 /// that passes it on there would be a place of a kilobyte for it.
-pub type Stream = Box<TlsStream<TcpStream>>;
+pub type Stream = Box<TlsStream<connect::Socket>>;
 
 /// The servers of one provider.
 pub struct Upstream {

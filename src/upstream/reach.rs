@@ -5,11 +5,11 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::lookup_host;
 use tokio::time::timeout;
 use tokio_rustls::rustls::{CertificateError, Error as RustlsError};
 
-use super::connect::{connect, handshake_with};
+use super::connect::{Socket, connect, handshake_with};
 use super::error::UpstreamError;
 use super::smtp::begin_tls;
 use crate::config::{Host, Security};
@@ -79,7 +79,7 @@ pub async fn reach_port(host: &Host) -> Result<(), Stuck> {
     connected(host).await.map(drop)
 }
 
-async fn connected(host: &Host) -> Result<TcpStream, Stuck> {
+async fn connected(host: &Host) -> Result<Socket, Stuck> {
     connect(host).await.map_err(|error| Stuck::Connection(error.reason()))
 }
 

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio_rustls::rustls::ClientConfig;
 
 use super::Stream;
-use super::connect::{connect, connect_tls, handshake};
+use super::connect::{Socket, connect, connect_tls, handshake};
 use super::error::{Refusal, UpstreamError};
 use super::wire::Wire;
 use crate::config::{Host, Security};
@@ -63,7 +62,7 @@ pub(super) async fn greet(
 }
 
 /// Connects, and asks for TLS; what the server sends next is its part of the handshake.
-pub(super) async fn begin_tls(host: &Host, hello: &str) -> Result<TcpStream, UpstreamError> {
+pub(super) async fn begin_tls(host: &Host, hello: &str) -> Result<Socket, UpstreamError> {
     let mut wire = Wire::new(connect(host).await?, host, "SMTP");
     expect(&mut wire, 220, Stage::InTheClear).await?;
     wire.send(hello.as_bytes()).await?;

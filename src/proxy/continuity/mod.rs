@@ -17,7 +17,7 @@ mod speech;
 mod successor;
 mod takeover;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::future::Future;
 use std::time::Duration;

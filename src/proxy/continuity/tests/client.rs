@@ -7,33 +7,35 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::time::{Instant, timeout_at};
 
-use super::mailbox::{Flags, numbers};
+use super::mailbox::{Flags, body, numbers};
 use super::mirror::Mirror;
 use super::model::Server;
 
 /// No answer takes longer than the longest outage is waited out.
 const PATIENCE: Duration = Duration::from_secs(600);
 
-pub(super) struct Client {
+pub(in crate::proxy) struct Client {
     stream: DuplexStream,
     buffer: Vec<u8>,
     /// The model, asked which messages a command has changed.
     server: Arc<Server>,
+    /// What its tags begin with.
+    pub(in crate::proxy) name: String,
     tags: u32,
     sent: VecDeque<Sent>,
     continuation: bool,
     /// The selected mailbox.
-    pub(super) mailbox: Option<(String, Mirror)>,
-    pub(super) condstore: bool,
-    pub(super) over: Option<Over>,
+    pub(in crate::proxy) mailbox: Option<(String, Mirror)>,
+    pub(in crate::proxy) condstore: bool,
+    pub(in crate::proxy) over: Option<Over>,
     /// Its LOGOUT was answered by BYE.
     leaving: bool,
-    pub(super) answered: usize,
+    pub(in crate::proxy) answered: usize,
 }
 
 /// How its session ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Over {
+pub(in crate::proxy) enum Over {
     Bye(String),
     /// In the middle of a response.
     Cut,
@@ -59,11 +61,12 @@ struct Sent {
 }
 
 impl Client {
-    pub(super) fn new(stream: DuplexStream, server: Arc<Server>) -> Self {
+    pub(in crate::proxy) fn new(stream: DuplexStream, server: Arc<Server>) -> Self {
         Self {
             stream,
             buffer: Vec::new(),
             server,
+            name: "a".into(),
             tags: 0,
             sent: VecDeque::new(),
             continuation: false,
@@ -75,20 +78,20 @@ impl Client {
         }
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::proxy) fn count(&self) -> usize {
         self.mailbox.as_ref().map_or(0, |(_, mirror)| mirror.0.len())
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::proxy) fn is_over(&self) -> bool {
         self.over.is_some()
     }
 
-    pub(super) fn is_idling(&self) -> bool {
+    pub(in crate::proxy) fn is_idling(&self) -> bool {
         self.sent.front().is_some_and(|sent| sent.verb == "IDLE")
     }
 
     /// Sends a command with a tag before it; `DONE` as it is.
-    pub(super) async fn say(&mut self, command: &str) -> Result<(), String> {
+    pub(in crate::proxy) async fn say(&mut self, command: &str) -> Result<(), String> {
         if self.is_over() {
             return Ok(());
         }
@@ -98,7 +101,7 @@ impl Client {
     }
 
     /// Sends several at once.
-    pub(super) async fn say_all(&mut self, commands: &[&str]) -> Result<(), String> {
+    pub(in crate::proxy) async fn say_all(&mut self, commands: &[&str]) -> Result<(), String> {
         if self.is_over() {
             return Ok(());
         }
@@ -113,12 +116,17 @@ impl Client {
     fn line(&self, command: &str) -> String {
         match command {
             "DONE" => "DONE\r\n".to_owned(),
-            _ => format!("a{} {command}\r\n", self.tags + 1),
+            _ => format!("{}{} {command}\r\n", self.name, self.tags + 1),
         }
     }
 
+    /// The tag of the next command.
+    pub(in crate::proxy) fn next_tag(&self) -> String {
+        format!("{}{}", self.name, self.tags + 1)
+    }
+
     /// Takes note of a command that goes out.
-    pub(super) fn begun(&mut self, command: &str) {
+    pub(in crate::proxy) fn begun(&mut self, command: &str) {
         if command == "DONE" {
             return;
         }
@@ -134,7 +142,7 @@ impl Client {
         self.condstore |=
             ["CONDSTORE", "QRESYNC", "MODSEQ", "CHANGEDSINCE"].iter().any(|on| upper.contains(on));
         let mut sent = Sent {
-            tag: format!("a{}", self.tags),
+            tag: format!("{}{}", self.name, self.tags),
             mailbox: None,
             awaited: BTreeSet::new(),
             told_uids: 0,
@@ -166,12 +174,12 @@ impl Client {
     }
 
     /// Sends the beginning of a command.
-    pub(super) async fn write_tag(&mut self, beginning: &str) -> Result<(), String> {
-        self.write(&format!("a{} {beginning}", self.tags + 1)).await
+    pub(in crate::proxy) async fn write_tag(&mut self, beginning: &str) -> Result<(), String> {
+        self.write(&format!("{} {beginning}", self.next_tag())).await
     }
 
     /// Sends bytes as they are.
-    pub(super) async fn write(&mut self, bytes: &str) -> Result<(), String> {
+    pub(in crate::proxy) async fn write(&mut self, bytes: &str) -> Result<(), String> {
         self.server.trace.note("C:", bytes);
         // A session that is over is seen when it is read.
         let _ = self.stream.write_all(bytes.as_bytes()).await;
@@ -179,12 +187,12 @@ impl Client {
     }
 
     /// Reads until all but an open IDLE is answered.
-    pub(super) async fn settle(&mut self) -> Result<(), String> {
+    pub(in crate::proxy) async fn settle(&mut self) -> Result<(), String> {
         self.read_until(|client| client.sent.is_empty()).await
     }
 
     /// Reads until the server wants the rest of a command, or has answered it.
-    pub(super) async fn await_leave(&mut self) -> Result<bool, String> {
+    pub(in crate::proxy) async fn await_leave(&mut self) -> Result<bool, String> {
         let Some(tag) = self.sent.back().map(|sent| sent.tag.clone()) else { return Ok(false) };
         self.read_until(|client| {
             client.continuation || client.sent.back().is_none_or(|sent| sent.tag != tag)
@@ -205,7 +213,7 @@ impl Client {
     }
 
     /// Reads for so long.
-    pub(super) async fn listen(&mut self, time: Duration) -> Result<(), String> {
+    pub(in crate::proxy) async fn listen(&mut self, time: Duration) -> Result<(), String> {
         let until = Instant::now() + time;
         while !self.is_over() && self.read(until).await? {}
         Ok(())
@@ -221,12 +229,13 @@ impl Client {
             0 => self.ended()?,
             length => self.buffer.extend_from_slice(&bytes[..length]),
         }
-        while let Some(response) = self.response() {
+        while let Some((response, literal)) = self.response() {
             if let Some(Over::Bye(_)) = self.over {
                 return Err(format!("after BYE came {response:?}"));
             }
             self.server.trace.note("S:", &response);
-            self.told(&response).map_err(|why| format!("{why} ({response})"))?;
+            let told = self.told(&response, &literal);
+            told.map_err(|why| format!("{why} ({response})"))?;
         }
         Ok(true)
     }
@@ -245,9 +254,9 @@ impl Client {
         Ok(())
     }
 
-    /// Takes a whole response from the front of the buffer, without its literals' text.
-    fn response(&mut self) -> Option<String> {
-        let (mut at, mut text) = (0, String::new());
+    /// Takes a whole response from the front of the buffer, and its last literal's text apart.
+    fn response(&mut self) -> Option<(String, Vec<u8>)> {
+        let (mut at, mut text, mut literal) = (0, String::new(), 0..0);
         loop {
             let end = at + self.buffer[at..].iter().position(|byte| *byte == b'\n')?;
             let line = String::from_utf8_lossy(&self.buffer[at..end]).trim_end().to_owned();
@@ -256,6 +265,7 @@ impl Client {
             let size = line.strip_suffix('}').and_then(|line| line.rsplit_once('{'));
             match size.and_then(|(_, size)| size.parse::<usize>().ok()) {
                 Some(size) if line.contains(" FETCH (") => {
+                    literal = at..at + size;
                     at += size;
                     if at > self.buffer.len() {
                         return None;
@@ -264,11 +274,12 @@ impl Client {
                 _ => break,
             }
         }
+        let literal = self.buffer[literal].to_vec();
         self.buffer.drain(..at);
-        Some(text)
+        Some((text, literal))
     }
 
-    fn told(&mut self, response: &str) -> Result<(), String> {
+    fn told(&mut self, response: &str, literal: &[u8]) -> Result<(), String> {
         if response.starts_with('+') {
             self.continuation = true;
             return Ok(());
@@ -279,7 +290,7 @@ impl Client {
         }
         let (word, rest) = rest.split_once(' ').unwrap_or((rest, ""));
         if let Ok(number) = word.parse::<usize>() {
-            return self.told_of_message(number, rest);
+            return self.told_of_message(number, rest, literal);
         }
         match word {
             "BYE" => {
@@ -315,7 +326,7 @@ impl Client {
         Ok(())
     }
 
-    fn told_of_message(&mut self, number: usize, what: &str) -> Result<(), String> {
+    fn told_of_message(&mut self, number: usize, what: &str, literal: &[u8]) -> Result<(), String> {
         if what == "EXPUNGE" {
             self.may_renumber()?;
         }
@@ -340,7 +351,10 @@ impl Client {
         let uid = uid.map(|uid| uid.split([' ', ')']).next().unwrap().parse().unwrap());
         let flags = items.split_once("FLAGS (").and_then(|(_, behind)| behind.split_once(')'));
         mirror.fetched(number, uid, flags.map(|(flags, _)| Flags::parse(flags)))?;
-        if uid.is_some() {
+        if let Some(uid) = uid {
+            if items.contains("BODY[] {") && literal != body(uid).as_bytes() {
+                return Err(format!("the text is not that of UID {uid}"));
+            }
             for sent in &mut self.sent {
                 sent.awaited.remove(&number);
             }

@@ -6,23 +6,23 @@ const NAMES: [&str; 5] = ["\\Seen", "\\Flagged", "\\Answered", "\\Deleted", "$La
 
 /// A set of flags, a bit each.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Flags(pub(super) u8);
+pub(in crate::proxy) struct Flags(pub(in crate::proxy) u8);
 
 impl Flags {
-    pub(super) const DELETED: Self = Self(0b1000);
+    pub(in crate::proxy) const DELETED: Self = Self(0b1000);
 
     /// Reads what stands between the brackets.
-    pub(super) fn parse(text: &str) -> Self {
+    pub(in crate::proxy) fn parse(text: &str) -> Self {
         let bit = |name: &str| NAMES.iter().position(|known| known.eq_ignore_ascii_case(name));
         let bits = text.split_ascii_whitespace().filter_map(bit);
         Self(bits.fold(0, |flags, bit| flags | 1 << bit))
     }
 
-    pub(super) fn any(random: u64) -> Self {
+    pub(in crate::proxy) fn any(random: u64) -> Self {
         Self((random % 32) as u8)
     }
 
-    pub(super) fn is_deleted(self) -> bool {
+    pub(in crate::proxy) fn is_deleted(self) -> bool {
         self.0 & Self::DELETED.0 != 0
     }
 }
@@ -35,33 +35,38 @@ impl fmt::Display for Flags {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Message {
-    pub(super) uid: u32,
-    pub(super) flags: Flags,
-    pub(super) modseq: u64,
+pub(in crate::proxy) struct Message {
+    pub(in crate::proxy) uid: u32,
+    pub(in crate::proxy) flags: Flags,
+    pub(in crate::proxy) modseq: u64,
 }
 
-impl Message {
-    /// Looks like responses that it must not be taken for.
-    pub(super) fn body(&self) -> String {
-        let filler = "x".repeat(self.uid as usize * 37 % 300);
-        format!("Subject: {}\r\n\r\n* 1 EXPUNGE\r\n* BYE {{5}}\r\n{filler}", self.uid)
-    }
+/// A message's text, which looks like responses that it must not be taken for. Some are large.
+pub(in crate::proxy) fn body(uid: u32) -> String {
+    let large = if uid.is_multiple_of(11) { 9000 } else { 0 };
+    let filler = "x".repeat(uid as usize * 37 % 300 + large);
+    format!("Subject: {uid}\r\n\r\n* 1 EXPUNGE\r\n* BYE {{5}}\r\n{filler}")
+}
+
+/// What the APPEND with this tag brings.
+pub(in crate::proxy) fn appended(tag: &str) -> String {
+    let lines = 1 + tag.bytes().map(usize::from).sum::<usize>() % 60;
+    format!("Subject: of {tag}\r\n\r\n{}", "* 1 EXPUNGE\r\n+ go on {3}\r\n".repeat(lines))
 }
 
 #[derive(Debug, Clone)]
-pub(super) struct Mailbox {
-    pub(super) uid_validity: u32,
-    pub(super) uid_next: u32,
-    pub(super) modseq: u64,
+pub(in crate::proxy) struct Mailbox {
+    pub(in crate::proxy) uid_validity: u32,
+    pub(in crate::proxy) uid_next: u32,
+    pub(in crate::proxy) modseq: u64,
     /// In the order of their UIDs.
-    pub(super) messages: Vec<Message>,
+    pub(in crate::proxy) messages: Vec<Message>,
     /// A SELECT opens it for reading only.
-    pub(super) read_only: bool,
+    pub(in crate::proxy) read_only: bool,
 }
 
 impl Mailbox {
-    pub(super) fn new(messages: u32) -> Self {
+    pub(in crate::proxy) fn new(messages: u32) -> Self {
         let mut mailbox = Self {
             uid_validity: 7,
             uid_next: 1,
@@ -73,26 +78,30 @@ impl Mailbox {
         mailbox
     }
 
-    pub(super) fn arrive(&mut self, flags: Flags) {
+    pub(in crate::proxy) fn arrive(&mut self, flags: Flags) {
         self.modseq += 1;
         self.messages.push(Message { uid: self.uid_next, flags, modseq: self.modseq });
         self.uid_next += 1;
     }
 
     /// By its number as it truly is, from 1.
-    pub(super) fn expunge(&mut self, number: usize) {
+    pub(in crate::proxy) fn expunge(&mut self, number: usize) {
         if (1..=self.messages.len()).contains(&number) {
             self.modseq += 1;
             self.messages.remove(number - 1);
         }
     }
 
-    pub(super) fn expunge_deleted(&mut self, also: impl Fn(u32) -> bool) {
+    pub(in crate::proxy) fn expunge_deleted(&mut self, also: impl Fn(u32) -> bool) {
         self.modseq += 1;
         self.messages.retain(|message| !(message.flags.is_deleted() && also(message.uid)));
     }
 
-    pub(super) fn set_flags(&mut self, uid: u32, set: impl Fn(Flags) -> Flags) -> Option<Message> {
+    pub(in crate::proxy) fn set_flags(
+        &mut self,
+        uid: u32,
+        set: impl Fn(Flags) -> Flags,
+    ) -> Option<Message> {
         let at = self.messages.binary_search_by_key(&uid, |message| message.uid).ok()?;
         let flags = set(self.messages[at].flags);
         if flags != self.messages[at].flags {
@@ -103,7 +112,7 @@ impl Mailbox {
     }
 
     /// Made anew: the same mails, with UIDs that mean others.
-    pub(super) fn renew(&mut self) {
+    pub(in crate::proxy) fn renew(&mut self) {
         self.uid_validity += 1;
         for (uid, message) in (1..).zip(&mut self.messages) {
             message.uid = uid;
@@ -111,13 +120,13 @@ impl Mailbox {
         self.uid_next = self.messages.last().map_or(1, |last| last.uid + 1);
     }
 
-    pub(super) fn uids(&self) -> Vec<u32> {
+    pub(in crate::proxy) fn uids(&self) -> Vec<u32> {
         self.messages.iter().map(|message| message.uid).collect()
     }
 }
 
 /// The numbers in a sequence set, of those up to `last`, which `*` stands for.
-pub(super) fn numbers(set: &str, last: u32) -> Vec<std::ops::RangeInclusive<u32>> {
+pub(in crate::proxy) fn numbers(set: &str, last: u32) -> Vec<std::ops::RangeInclusive<u32>> {
     let number = |text: &str| if text == "*" { last } else { text.parse().unwrap_or(0) };
     let part = |part: &str| {
         let (from, to) = part.split_once(':').unwrap_or((part, part));

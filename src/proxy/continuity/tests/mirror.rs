@@ -3,17 +3,20 @@
 use super::mailbox::{Flags, Mailbox, numbers};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Known {
-    pub(super) uid: Option<u32>,
-    pub(super) flags: Option<Flags>,
+pub(in crate::proxy) struct Known {
+    pub(in crate::proxy) uid: Option<u32>,
+    pub(in crate::proxy) flags: Option<Flags>,
 }
 
 /// In the order of their numbers; and the mailbox's UIDVALIDITY.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Mirror(pub(super) Vec<Known>, pub(super) Option<u32>);
+pub(in crate::proxy) struct Mirror(
+    pub(in crate::proxy) Vec<Known>,
+    pub(in crate::proxy) Option<u32>,
+);
 
 impl Mirror {
-    pub(super) fn exists(&mut self, count: usize) -> Result<(), String> {
+    pub(in crate::proxy) fn exists(&mut self, count: usize) -> Result<(), String> {
         if count < self.0.len() {
             return Err(format!("{count} EXISTS, and there are {}", self.0.len()));
         }
@@ -21,7 +24,7 @@ impl Mirror {
         Ok(())
     }
 
-    pub(super) fn expunge(&mut self, number: usize) -> Result<(), String> {
+    pub(in crate::proxy) fn expunge(&mut self, number: usize) -> Result<(), String> {
         if number == 0 || number > self.0.len() {
             return Err(format!("{number} EXPUNGE, and there are {}", self.0.len()));
         }
@@ -31,7 +34,7 @@ impl Mirror {
 
     /// Gives the number that the message had. It may be any of those whose UIDs are not known: the
     /// first that it can be, and of the others it isn't known any more which flags are whose.
-    pub(super) fn vanished(&mut self, uid: u32) -> Option<usize> {
+    pub(in crate::proxy) fn vanished(&mut self, uid: u32) -> Option<usize> {
         if let Some(at) = self.0.iter().position(|known| known.uid == Some(uid)) {
             self.0.remove(at);
             return Some(at + 1);
@@ -44,7 +47,7 @@ impl Mirror {
         Some(at + 1)
     }
 
-    pub(super) fn fetched(
+    pub(in crate::proxy) fn fetched(
         &mut self,
         number: usize,
         uid: Option<u32>,
@@ -72,7 +75,7 @@ impl Mirror {
     }
 
     /// What the client has changed, it doesn't know until it is told.
-    pub(super) fn forget_flags(&mut self, set: &str, by_uid: bool) {
+    pub(in crate::proxy) fn forget_flags(&mut self, set: &str, by_uid: bool) {
         let named = numbers(set, u32::MAX);
         for (number, known) in (1..).zip(&mut self.0) {
             let name = if by_uid { known.uid } else { Some(number) };
@@ -84,7 +87,7 @@ impl Mirror {
     }
 
     /// True to the mailbox, as far as anything is known.
-    pub(super) fn compare(&self, mailbox: &Mailbox) -> Result<(), String> {
+    pub(in crate::proxy) fn compare(&self, mailbox: &Mailbox) -> Result<(), String> {
         if self.0.len() != mailbox.messages.len() {
             return Err(format!(
                 "the client has {} messages, the server {}\nclient: {:?}\nserver: {:?}",

@@ -2,17 +2,17 @@
 //! server that breaks, on a clock that doesn't wait.
 
 mod cases;
-mod client;
+pub(in crate::proxy) mod client;
 mod cost;
-mod mailbox;
+pub(in crate::proxy) mod mailbox;
 mod mirror;
-mod model;
+pub(in crate::proxy) mod model;
 mod offsets;
-mod property;
-mod random;
+pub(in crate::proxy) mod property;
+pub(in crate::proxy) mod random;
 mod session;
 mod swaps;
-mod wire;
+pub(in crate::proxy) mod wire;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -225,7 +225,7 @@ impl Session {
 
     /// Asks for the last news, compares, and leaves.
     async fn end(mut self) -> Result<Outcome, String> {
-        self.compare().await?;
+        compare(&mut self.client, &self.server).await?;
         if !self.client.is_over() {
             self.client.say("LOGOUT").await?;
             self.client.settle().await?;
@@ -247,32 +247,31 @@ impl Session {
             }
         }
     }
-
-    /// After a NOOP the client knows the mailbox as it is.
-    async fn compare(&mut self) -> Result<(), String> {
-        let client = &mut self.client;
-        if client.is_idling() {
-            client.say("DONE").await?;
-        }
-        client.settle().await?;
-        if !client.is_over() {
-            client.say("NOOP").await?;
-            client.settle().await?;
-        }
-        let (false, Some((name, mirror))) = (client.is_over(), &client.mailbox) else {
-            return Ok(());
-        };
-        let mailbox = self.server.mailbox(name);
-        if let Some(mailbox) = mailbox.filter(|is| Some(is.uid_validity) == mirror.1) {
-            return mirror.compare(&mailbox);
-        }
-        let words = format!("{name} is gone, and the client doesn't know");
-        client.listen(Duration::from_secs(60)).await?;
-        if client.is_over() { Ok(()) } else { Err(words) }
-    }
 }
 
-fn mailboxes(inbox: Mailbox) -> Mailboxes {
+/// After a NOOP the client knows the mailbox as it is.
+pub(in crate::proxy) async fn compare(client: &mut Client, server: &Server) -> Result<(), String> {
+    if client.is_idling() {
+        client.say("DONE").await?;
+    }
+    client.settle().await?;
+    if !client.is_over() {
+        client.say("NOOP").await?;
+        client.settle().await?;
+    }
+    let (false, Some((name, mirror))) = (client.is_over(), &client.mailbox) else {
+        return Ok(());
+    };
+    let mailbox = server.mailbox(name);
+    if let Some(mailbox) = mailbox.filter(|is| Some(is.uid_validity) == mirror.1) {
+        return mirror.compare(&mailbox);
+    }
+    let words = format!("{name} is gone, and the client doesn't know");
+    client.listen(Duration::from_secs(60)).await?;
+    if client.is_over() { Ok(()) } else { Err(words) }
+}
+
+pub(in crate::proxy) fn mailboxes(inbox: Mailbox) -> Mailboxes {
     BTreeMap::from([("INBOX".to_owned(), inbox), ("Archive".to_owned(), Mailbox::new(3))])
 }
 

@@ -14,21 +14,21 @@ use super::session::Connection;
 
 /// What kind of server it is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Kind {
-    pub(super) esearch: bool,
+pub(in crate::proxy) struct Kind {
+    pub(in crate::proxy) esearch: bool,
     /// CONDSTORE (RFC 7162).
-    pub(super) modseq: bool,
-    pub(super) qresync: bool,
+    pub(in crate::proxy) modseq: bool,
+    pub(in crate::proxy) qresync: bool,
     /// EXISTS, with what is gone still counted, comes before EXPUNGE.
-    pub(super) exists_first: bool,
+    pub(in crate::proxy) exists_first: bool,
     /// From the highest to the lowest.
-    pub(super) expunges_down: bool,
+    pub(in crate::proxy) expunges_down: bool,
     /// A UID SEARCH looks for news before it searches, and not only after, as Dovecot does.
-    pub(super) search_looks_first: bool,
+    pub(in crate::proxy) search_looks_first: bool,
     /// What arrives is told between commands too.
-    pub(super) talkative: bool,
+    pub(in crate::proxy) talkative: bool,
     /// Each answer takes this long.
-    pub(super) slow: Duration,
+    pub(in crate::proxy) slow: Duration,
 }
 
 impl Default for Kind {
@@ -46,14 +46,14 @@ impl Default for Kind {
     }
 }
 
-pub(super) type Mailboxes = BTreeMap<String, Mailbox>;
+pub(in crate::proxy) type Mailboxes = BTreeMap<String, Mailbox>;
 
-pub(super) struct Server {
-    pub(super) kind: Kind,
+pub(in crate::proxy) struct Server {
+    pub(in crate::proxy) kind: Kind,
     state: Mutex<State>,
     news: watch::Sender<u64>,
     connected: watch::Sender<usize>,
-    pub(super) trace: Trace,
+    pub(in crate::proxy) trace: Trace,
 }
 
 struct State {
@@ -69,20 +69,20 @@ struct State {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kick {
+pub(in crate::proxy) enum Kick {
     WithBye,
     Without,
 }
 
 /// A replica that is this far behind, until this long after its connection began.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lag {
-    pub(super) behind: Duration,
-    pub(super) lasts: Duration,
+pub(in crate::proxy) struct Lag {
+    pub(in crate::proxy) behind: Duration,
+    pub(in crate::proxy) lasts: Duration,
 }
 
 impl Server {
-    pub(super) fn new(kind: Kind, mailboxes: Mailboxes, trace: Trace) -> Arc<Self> {
+    pub(in crate::proxy) fn new(kind: Kind, mailboxes: Mailboxes, trace: Trace) -> Arc<Self> {
         let state = State {
             mailboxes,
             past: Vec::new(),
@@ -95,11 +95,11 @@ impl Server {
         Arc::new(Self { kind, state: Mutex::new(state), news, connected, trace })
     }
 
-    pub(super) fn keep_past(&self) {
+    pub(in crate::proxy) fn keep_past(&self) {
         self.state().keeps_past = true;
     }
 
-    pub(super) fn connect(self: &Arc<Self>, lag: Option<Lag>) -> DuplexStream {
+    pub(in crate::proxy) fn connect(self: &Arc<Self>, lag: Option<Lag>) -> DuplexStream {
         let (near, far) = tokio::io::duplex(1 << 16);
         self.connected.send_modify(|connections| *connections += 1);
         let number = *self.connected.borrow();
@@ -117,7 +117,7 @@ impl Server {
     }
 
     /// Somebody else changes mailboxes.
-    pub(super) fn change(&self, what: impl FnOnce(&mut Mailboxes)) {
+    pub(in crate::proxy) fn change(&self, what: impl FnOnce(&mut Mailboxes)) {
         let mut state = self.state();
         if state.keeps_past {
             let then = (Instant::now(), state.mailboxes.clone());
@@ -128,47 +128,47 @@ impl Server {
         self.news.send_modify(|news| *news += 1);
     }
 
-    pub(super) fn mailbox(&self, name: &str) -> Option<Mailbox> {
+    pub(in crate::proxy) fn mailbox(&self, name: &str) -> Option<Mailbox> {
         self.state().mailboxes.get(name).cloned()
     }
 
-    pub(super) fn kick(&self, kick: Kick) {
+    pub(in crate::proxy) fn kick(&self, kick: Kick) {
         self.state().kicks.push(kick);
         self.news.send_modify(|news| *news += 1);
     }
 
-    pub(super) fn kick_since(&self, kicks: usize) -> Option<Kick> {
+    pub(in crate::proxy) fn kick_since(&self, kicks: usize) -> Option<Kick> {
         self.state().kicks.get(kicks).copied()
     }
 
     /// A command that changes something is done; no command may be done twice.
-    pub(super) fn done(&self, tag: &str, uids: Vec<u32>) {
+    pub(in crate::proxy) fn done(&self, tag: &str, uids: Vec<u32>) {
         if self.state().done.insert(tag.to_owned(), uids).is_some() {
             self.complain(format!("{tag} was done twice"));
         }
     }
 
     /// The UIDs of the messages that the command with this tag changed.
-    pub(super) fn changed_by(&self, tag: &str) -> Option<Vec<u32>> {
+    pub(in crate::proxy) fn changed_by(&self, tag: &str) -> Option<Vec<u32>> {
         self.state().done.get(tag).cloned()
     }
 
     /// The proxy did what it must not do.
-    pub(super) fn complain(&self, words: String) {
+    pub(in crate::proxy) fn complain(&self, words: String) {
         self.trace.note("!!", &words);
         self.state().complaints.push(words);
     }
 
-    pub(super) fn complaints(&self) -> Vec<String> {
+    pub(in crate::proxy) fn complaints(&self) -> Vec<String> {
         self.state().complaints.clone()
     }
 
-    pub(super) fn news(&self) -> watch::Receiver<u64> {
+    pub(in crate::proxy) fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
     }
 
     /// Tells of each new connection.
-    pub(super) fn connected(&self) -> watch::Receiver<usize> {
+    pub(in crate::proxy) fn connected(&self) -> watch::Receiver<usize> {
         self.connected.subscribe()
     }
 
@@ -178,18 +178,18 @@ impl Server {
 }
 
 /// A stream, read line by line.
-pub(super) struct Lines {
-    pub(super) stream: DuplexStream,
-    pub(super) buffer: Vec<u8>,
+pub(in crate::proxy) struct Lines {
+    pub(in crate::proxy) stream: DuplexStream,
+    pub(in crate::proxy) buffer: Vec<u8>,
 }
 
 impl Lines {
-    pub(super) fn new(stream: DuplexStream) -> Self {
+    pub(in crate::proxy) fn new(stream: DuplexStream) -> Self {
         Self { stream, buffer: Vec::new() }
     }
 
     /// The next line, without its end. Nothing is lost if this is not waited for.
-    pub(super) async fn line(&mut self) -> Option<String> {
+    pub(in crate::proxy) async fn line(&mut self) -> Option<String> {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
@@ -199,7 +199,7 @@ impl Lines {
         }
     }
 
-    pub(super) async fn bytes(&mut self, length: usize) -> Option<Vec<u8>> {
+    pub(in crate::proxy) async fn bytes(&mut self, length: usize) -> Option<Vec<u8>> {
         while self.buffer.len() < length {
             self.more().await?;
         }
@@ -212,7 +212,7 @@ impl Lines {
     }
 
     /// Says something, after a while. None once nobody hears it.
-    pub(super) async fn say(&mut self, what: &str, after: Duration) -> Option<()> {
+    pub(in crate::proxy) async fn say(&mut self, what: &str, after: Duration) -> Option<()> {
         if !after.is_zero() {
             sleep(after).await;
         }
@@ -222,10 +222,10 @@ impl Lines {
 
 /// What passed, for whoever wonders at a failure.
 #[derive(Clone, Default)]
-pub(super) struct Trace(Arc<Mutex<(Vec<String>, Option<Instant>)>>);
+pub(in crate::proxy) struct Trace(Arc<Mutex<(Vec<String>, Option<Instant>)>>);
 
 impl Trace {
-    pub(super) fn note(&self, who: &str, what: &str) {
+    pub(in crate::proxy) fn note(&self, who: &str, what: &str) {
         let mut trace = self.0.lock().unwrap();
         let began = *trace.1.get_or_insert_with(Instant::now);
         let at = began.elapsed().as_secs_f64();
@@ -235,15 +235,16 @@ impl Trace {
         }
     }
 
-    pub(super) fn show(&self) -> String {
+    pub(in crate::proxy) fn show(&self) -> String {
         let trace = self.0.lock().unwrap();
-        let from = trace.0.len().saturating_sub(400);
+        let lines = std::env::var("GATEPOST_TRACE").ok().and_then(|lines| lines.parse().ok());
+        let from = trace.0.len().saturating_sub(lines.unwrap_or(400));
         trace.0[from..].join("\n")
     }
 }
 
 /// The UIDs that are in `of` and in the set.
-pub(super) fn within(set: &str, of: &[u32], last: u32) -> BTreeSet<u32> {
+pub(in crate::proxy) fn within(set: &str, of: &[u32], last: u32) -> BTreeSet<u32> {
     let ranges = super::mailbox::numbers(set, last);
     of.iter().copied().filter(|uid| ranges.iter().any(|range| range.contains(uid))).collect()
 }

@@ -11,12 +11,12 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::client::Over;
-use super::mailbox::{Flags, Mailbox};
+use super::client::{Client, Over};
+use super::mailbox::{Flags, Mailbox, appended};
 use super::model::{Kick, Kind, Lag, Mailboxes, Server, Trace};
 use super::random::Random;
 use super::wire::{How, Plan};
-use super::{Outcome, Session, Terms, mailboxes, on_paused_clock};
+use super::{Outcome, Session, Terms, compare, mailboxes, on_paused_clock};
 
 const CASES: u64 = 400;
 const SEED: u64 = 20_261_125;
@@ -104,12 +104,12 @@ async fn case(seed: u64, trace: Trace) -> Result<(Outcome, usize), String> {
     done?;
     // Replicas have caught up by then.
     session.client.listen(Duration::from_secs(20)).await?;
-    session.compare().await?;
+    compare(&mut session.client, &session.server).await?;
     let answered = session.client.answered;
     session.end().await.map(|outcome| (outcome, answered))
 }
 
-fn kind(random: &mut Random) -> Kind {
+pub(in crate::proxy) fn kind(random: &mut Random) -> Kind {
     Kind {
         esearch: random.chance(60),
         modseq: random.chance(60),
@@ -122,7 +122,7 @@ fn kind(random: &mut Random) -> Kind {
     }
 }
 
-fn some_mailbox(random: &mut Random) -> Mailbox {
+pub(in crate::proxy) fn some_mailbox(random: &mut Random) -> Mailbox {
     // Now and then so many that their flags are not all told.
     let few = if random.chance(1) { 1010 } else { 0 };
     let mut mailbox = Mailbox::new(few + u32::try_from(random.below(14)).unwrap());
@@ -176,7 +176,7 @@ async fn world(server: Arc<Server>, mut random: Random, breaks: bool) {
     }
 }
 
-fn disturb(all: &mut Mailboxes, name: &str, random: &mut Random) {
+pub(in crate::proxy) fn disturb(all: &mut Mailboxes, name: &str, random: &mut Random) {
     let Some(mailbox) = all.get_mut(name) else { return };
     let action = random.below(5);
     for _ in 0..=random.below(3) {
@@ -216,7 +216,7 @@ async fn use_it(session: &mut Session, random: &mut Random) -> Result<(), String
         if random.chance(8) {
             break_soon(session, random);
         }
-        act(session, random).await?;
+        act(&mut session.client, session.server.kind, random).await?;
     }
     Ok(())
 }
@@ -232,10 +232,14 @@ fn break_soon(session: &Session, random: &mut Random) {
     }
 }
 
-async fn act(session: &mut Session, random: &mut Random) -> Result<(), String> {
-    let client = &mut session.client;
+/// A command or some, and their answers.
+pub(in crate::proxy) async fn act(
+    client: &mut Client,
+    kind: Kind,
+    random: &mut Random,
+) -> Result<(), String> {
     if client.mailbox.is_none() && random.chance(70) {
-        client.say(&selection(random, session.server.kind)).await?;
+        client.say(&selection(random, kind)).await?;
         return client.settle().await;
     }
     match random.below(12) {
@@ -255,7 +259,7 @@ async fn act(session: &mut Session, random: &mut Random) -> Result<(), String> {
             }
         }
         4 => {
-            let text = "Subject: x\r\n\r\n* 1 EXPUNGE\r\n".repeat(1 + random.below(3) as usize);
+            let text = appended(&client.next_tag());
             let (plus, length) = (random.chance(50), text.len());
             let sign = if plus { "+" } else { "" };
             let command = format!("APPEND INBOX (\\Seen) {{{length}{sign}}}");
@@ -265,7 +269,7 @@ async fn act(session: &mut Session, random: &mut Random) -> Result<(), String> {
             }
         }
         5 => {
-            client.say(&selection(random, session.server.kind)).await?;
+            client.say(&selection(random, kind)).await?;
         }
         6 if random.chance(60) => {
             // Nothing that counts messages stands behind what may renumber them.
@@ -282,7 +286,7 @@ async fn act(session: &mut Session, random: &mut Random) -> Result<(), String> {
             client.say_all(&several).await?;
         }
         _ => {
-            let command = some_command(client.count() as u64, random, session.server.kind);
+            let command = some_command(client.count() as u64, random, kind);
             client.say(&command).await?;
         }
     }

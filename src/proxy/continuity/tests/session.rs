@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::io::DuplexStream;
 use tokio::time::Instant;
 
-use super::mailbox::{Flags, Mailbox, Message};
+use super::mailbox::{Flags, Mailbox, Message, appended, body};
 use super::model::{Kick, Lines, Mailboxes, Server, within};
 
 pub(super) struct Connection {
@@ -179,6 +179,9 @@ impl Connection {
                 if literal.is_empty() || self.server.mailbox(name).is_none() {
                     return Some("NO [TRYCREATE] none".into());
                 }
+                if literal.starts_with("Subject: of ") && literal != appended(tag) {
+                    self.server.complain(format!("{tag} brought another text: {literal:?}"));
+                }
                 self.server.done(tag, Vec::new());
                 self.server.change(|all| all.get_mut(name).unwrap().arrive(flags));
             }
@@ -328,7 +331,7 @@ impl Connection {
                 told.push(format!("MODSEQ ({})", message.modseq));
             }
             if items.contains("BODY.PEEK[]") {
-                let body = message.body();
+                let body = body(message.uid);
                 told.push(format!("BODY[] {{{}}}\r\n{body}", body.len()));
             }
             write!(self.out, "* {} FETCH ({})\r\n", at + 1, told.join(" ")).unwrap();

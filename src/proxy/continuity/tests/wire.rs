@@ -15,7 +15,7 @@ const SILENCE: Duration = Duration::from_secs(60);
 
 /// How a connection ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum How {
+pub(in crate::proxy) enum How {
     /// The server has closed: what it has said arrives, and what it is sent gets lost.
     #[default]
     Closed,
@@ -27,12 +27,12 @@ pub(super) enum How {
 
 /// When: after so many bytes more. `usize::MAX`: never.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Plan {
-    pub(super) from_server: usize,
-    pub(super) to_server: usize,
-    pub(super) how: How,
+pub(in crate::proxy) struct Plan {
+    pub(in crate::proxy) from_server: usize,
+    pub(in crate::proxy) to_server: usize,
+    pub(in crate::proxy) how: How,
     /// No read or write moves more bytes at once.
-    pub(super) piece: usize,
+    pub(in crate::proxy) piece: usize,
 }
 
 impl Default for Plan {
@@ -44,19 +44,19 @@ impl Default for Plan {
 
 /// What is known of a connection from without.
 #[derive(Debug, Default)]
-pub(super) struct Gauge {
-    pub(super) plan: Plan,
-    pub(super) broken: bool,
-    pub(super) read: usize,
-    pub(super) written: usize,
+pub(in crate::proxy) struct Gauge {
+    pub(in crate::proxy) plan: Plan,
+    pub(in crate::proxy) broken: bool,
+    pub(in crate::proxy) read: usize,
+    pub(in crate::proxy) written: usize,
     /// Lines sent to the server.
-    pub(super) lines: usize,
+    pub(in crate::proxy) lines: usize,
     reader: Option<Waker>,
 }
 
 impl Gauge {
     /// Breaks the connection now.
-    pub(super) fn cut(&mut self, how: How) {
+    pub(in crate::proxy) fn cut(&mut self, how: How) {
         self.plan = Plan { from_server: 0, to_server: 0, how, ..self.plan };
         if let Some(reader) = self.reader.take() {
             reader.wake();
@@ -65,6 +65,7 @@ impl Gauge {
 }
 
 /// The proxy's end of a connection to the model.
+#[derive(Debug)]
 pub(in crate::proxy) struct Wire {
     inner: Option<DuplexStream>,
     gauge: Arc<Mutex<Gauge>>,
@@ -72,7 +73,7 @@ pub(in crate::proxy) struct Wire {
 }
 
 impl Wire {
-    pub(super) fn new(inner: DuplexStream, plan: Plan) -> (Self, Arc<Mutex<Gauge>>) {
+    pub(in crate::proxy) fn new(inner: DuplexStream, plan: Plan) -> (Self, Arc<Mutex<Gauge>>) {
         let gauge = Arc::new(Mutex::new(Gauge { plan, ..Gauge::default() }));
         (Self { inner: Some(inner), gauge: Arc::clone(&gauge), silence: None }, gauge)
     }
@@ -172,7 +173,7 @@ impl AsyncWrite for Wire {
 }
 
 /// Puts a way of this length, in time, before a stream.
-pub(super) fn far_away(stream: DuplexStream, way: Duration) -> DuplexStream {
+pub(in crate::proxy) fn far_away(stream: DuplexStream, way: Duration) -> DuplexStream {
     let (near, far) = tokio::io::duplex(1 << 24);
     let (near_read, near_write) = tokio::io::split(far);
     let (far_read, far_write) = tokio::io::split(stream);
