@@ -1,6 +1,7 @@
 //! The authorization server's errors: what tells one from another.
 
 use super::google::{Cause, ErrorBody, Step};
+use crate::sentence;
 
 fn body(error: &str, description: Option<&str>) -> ErrorBody {
     let error_description = description.map(str::to_owned);
@@ -20,7 +21,9 @@ fn an_invalid_request_is_told_apart_by_what_it_lacks() {
 #[test]
 fn a_servers_word_is_shown_without_what_a_terminal_obeys() {
     assert_eq!(body("no\r\n\x1b[31mway", None).to_string(), "no[31mway");
-    assert_eq!(body(&"x".repeat(500), None).to_string().len(), 80);
+    let long = "x".repeat(500);
+    assert_eq!(body(&long, None).to_string(), sentence::shown(&long));
+    assert!(sentence::shown(&long).len() < long.len());
 }
 
 /// Programs know a cause by its code, people by its sentence.
