@@ -182,9 +182,10 @@ fn commands(bytes: &[u8]) {
                 return;
             }
             if start == 0 {
-                let mut words = piece
-                    .split(|byte| matches!(byte, b' ' | b'\r' | b'\n'))
-                    .filter(|it| !it.is_empty());
+                // A CR amid a line ends no word here.
+                let line = piece.strip_suffix(b"\n").unwrap_or(&piece);
+                let line = line.strip_suffix(b"\r").unwrap_or(line);
+                let mut words = line.split(|byte| *byte == b' ').filter(|it| !it.is_empty());
                 tag = words.next().unwrap_or_default().to_vec();
                 let word = words.next().unwrap_or_default();
                 let readable =

@@ -29,7 +29,10 @@ const MAX_HELD: usize = LARGEST_BUFFER;
 
 /// An outage that has ended for now.
 pub(super) struct Outage {
+    /// When it has lasted too long.
     deadline: Instant,
+    /// The command that waited for its end, and how long it may.
+    held: Option<(Vec<u8>, Instant)>,
     pause: Duration,
     resumed: Instant,
 }
@@ -81,10 +84,18 @@ where
         {
             return Err(Lost::new("refused", "the provider refuses the account"));
         }
-        let mut deadline = Instant::now() + self.supply.outage_hold();
+        self.take_back()?;
+        let mut over_by = Instant::now() + self.supply.outage_hold();
+        let mut deadline = over_by;
         let mut pause = FIRST_PAUSE;
         if let Some(before) = self.outage.take().filter(|it| it.resumed.elapsed() < STEADY) {
-            (deadline, pause) = (before.deadline, before.pause);
+            (over_by, deadline, pause) = (before.deadline, before.deadline, before.pause);
+            // Another command has its own time.
+            if let Some((command, by)) = before.held
+                && self.first_line() == Some(command.as_slice())
+            {
+                deadline = by;
+            }
             if Instant::now() + pause >= deadline {
                 return Err(Lost::new("away", "each new one was lost as well"));
             }
@@ -97,6 +108,7 @@ where
                 Some(leg) => leg,
                 None => self.replacement(&mut deadline).await?,
             };
+            let held = self.first_line().map(|line| (line.to_vec(), deadline));
             self.leave_mailbox();
             let leave = self.supply.leave();
             let proved = tokio::select! {
@@ -106,7 +118,8 @@ where
             let fault = match proved {
                 Ok(proof) => match self.go_on_with(leg, proof, false).await {
                     Ok(()) => {
-                        self.outage = Some(Outage { deadline, pause, resumed: Instant::now() });
+                        let resumed = Instant::now();
+                        self.outage = Some(Outage { deadline: over_by, held, pause, resumed });
                         return Ok(());
                     }
                     // The client knows what is true, and the next connection begins from there.
