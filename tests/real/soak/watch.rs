@@ -19,6 +19,9 @@ const WARM: Duration = Duration::from_secs(120);
 /// Kinds of errors that have a line of their own.
 const DRAWN: usize = 4;
 
+/// A picture's lines: the name of each, and its points.
+type Lines<'l> = Vec<(&'l str, &'l [(f64, f64)])>;
+
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sample {
     at: f64,
@@ -159,7 +162,7 @@ impl Watch {
             }
             of_kinds.push((kind.chars().take(70).collect(), points));
         }
-        let pictures: [(&str, &str, &str, Vec<(&str, &[(f64, f64)])>); 4] = [
+        let pictures: [(&str, &str, &str, Lines<'_>); 4] = [
             (
                 "soak-sessions",
                 "Sessions",
