@@ -53,6 +53,7 @@ pub(super) async fn greet(
         Security::Tls => {
             let mut wire = Wire::new(connect_tls(host, tls).await?, host, "SMTP");
             expect(&mut wire, 220, Stage::Secure).await?;
+            in_turn(&wire)?;
             return greeted(wire, &hello).await;
         }
         Security::StartTls => begin_tls(host, &hello).await?,
@@ -65,6 +66,7 @@ pub(super) async fn greet(
 pub(super) async fn begin_tls(host: &Host, hello: &str) -> Result<Socket, UpstreamError> {
     let mut wire = Wire::new(connect(host).await?, host, "SMTP");
     expect(&mut wire, 220, Stage::InTheClear).await?;
+    in_turn(&wire)?;
     wire.send(hello.as_bytes()).await?;
     let plain = expect(&mut wire, 250, Stage::InTheClear).await?;
     if !extensions(&plain).has("STARTTLS") {

@@ -185,6 +185,11 @@ async fn a_forged_line_after_the_sign_on_ends_the_session() {
         let told = client.rest().await;
         assert!(told.contains("* BYE") && told.contains("a bare CR, LF or NUL"), "{told}");
     }
+    // Behind a command that Gatepost answers itself too.
+    let mut client = world.signed_on().await;
+    client.send("a LOGIN x\nb CREATE forged\r\n").await;
+    let told = client.rest().await;
+    assert!(told.contains("a BAD") && told.contains("* BYE"), "{told}");
     let mut client = world.smtp_signed_on().await;
     assert!(client.ask("MAIL FROM:<you@gmail.com>").await.starts_with("250"));
     client.send("RCPT TO:<a@b>\nRCPT TO:<forged@gmail.com>\r\n").await;

@@ -112,6 +112,9 @@ impl FromClient {
                     // What came before goes on first, however the bytes arrived.
                     Start::TooLong | Start::Refuse { .. } if at > 0 => return Verdict::Pass(at),
                     Start::TooLong => return Verdict::Stop(Violation::ClientLineTooLong),
+                    Start::Refuse { take, .. } if self.doubt(&rest[..take], None).is_some() => {
+                        return self.stop(Violation::ClientNewline, at);
+                    }
                     Start::Refuse { take, words } => return self.refuse(&rest[..take], words),
                 },
                 State::Line { passes } => {
@@ -125,8 +128,7 @@ impl FromClient {
                         Some(end) => &rest[..end],
                         None => rest,
                     };
-                    let doubt =
-                        if passes { self.doubt(piece, rest.get(piece.len())) } else { None };
+                    let doubt = self.doubt(piece, rest.get(piece.len()));
                     let piece = &piece[..doubt.map_or(piece.len(), |doubt| doubt.at)];
                     self.tail.push(piece);
                     if passes {
@@ -134,9 +136,14 @@ impl FromClient {
                     }
                     if let Some(doubt) = doubt {
                         let at = at + piece.len();
-                        return match doubt.is_sure {
-                            true => self.stop(Violation::ClientNewline, at),
-                            false => passed(at),
+                        if doubt.is_sure {
+                            self.state = State::Broken(Violation::ClientNewline);
+                        }
+                        return match (doubt.is_sure, at) {
+                            (true, 0) => Verdict::Stop(Violation::ClientNewline),
+                            (false, 0) => Verdict::Wait,
+                            (_, at) if passes => Verdict::Pass(at),
+                            (_, at) => dropped(at),
                         };
                     }
                     if piece == b"\n"

@@ -137,6 +137,7 @@ where
                 Fault::Connection(words) => return Err(Lost::new("away", words)),
                 Fault::View(Unlike::NotNow) => {
                     self.next_command().await?;
+                    over_by = Instant::now() + self.supply.outage_hold();
                     deadline = Instant::now() + HELD_COMMAND;
                     continue;
                 }
