@@ -31,7 +31,7 @@ const MAX_HELD: usize = LARGEST_BUFFER;
 pub(super) struct Outage {
     /// When it has lasted too long.
     deadline: Instant,
-    /// The command that waited for its end, and how long it may.
+    /// The tag of the command that waited for its end, and how long it may.
     held: Option<(Vec<u8>, Instant)>,
     pause: Duration,
     resumed: Instant,
@@ -91,15 +91,15 @@ where
         if let Some(before) = self.outage.take().filter(|it| it.resumed.elapsed() < STEADY) {
             (over_by, deadline, pause) = (before.deadline, before.deadline, before.pause);
             // Another command has its own time.
-            if let Some((command, by)) = before.held
-                && self.first_line() == Some(command.as_slice())
+            if let Some((tag, by)) = before.held
+                && self.first_tag() == Some(tag.as_slice())
             {
                 deadline = by;
             }
             if Instant::now() + pause >= deadline {
                 return Err(Lost::new("away", "each new one was lost as well"));
             }
-            sleep(pause).await;
+            self.rest(pause).await?;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
         loop {
@@ -108,7 +108,7 @@ where
                 Some(leg) => leg,
                 None => self.replacement(&mut deadline).await?,
             };
-            let held = self.first_line().map(|line| (line.to_vec(), deadline));
+            let held = self.first_tag().map(|tag| (tag.to_vec(), deadline));
             self.leave_mailbox();
             let leave = self.supply.leave();
             let proved = tokio::select! {
@@ -143,9 +143,26 @@ where
                 }
                 Fault::View(unlike) => return Err(Lost::new("mailbox", unlike.to_string())),
             }
-            sleep(pause).await;
+            self.rest(pause).await?;
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
+    }
+
+    /// Waits; the client is listened to meanwhile.
+    async fn rest(&mut self, pause: Duration) -> Result<(), Lost> {
+        let (over, leave) = (sleep(pause), self.supply.leave());
+        tokio::pin!(over, leave);
+        loop {
+            tokio::select! {
+                () = &mut over => return Ok(()),
+                words = &mut leave => return Err(Lost::Ends(End::Leaving(words))),
+                heard = self.hear(), if self.from_client.len() < MAX_HELD => heard?,
+            }
+        }
+    }
+
+    fn first_tag(&self) -> Option<&[u8]> {
+        self.first_line()?.split(|byte| *byte == b' ').next()
     }
 
     /// Takes back what was under way, also on a connection that was lost while it took over, and may be
