@@ -13,6 +13,8 @@ use super::household::Household;
 use super::member::Member;
 use super::patience::Patience;
 use super::places::Places;
+use super::slow_checks::SlowChecks;
+use super::told::Told;
 use super::trouble::{Protocol, Trouble};
 use crate::accounts::{Account, Address, CheckError};
 use crate::protocol::sasl::Credentials;
@@ -23,11 +25,8 @@ use crate::token::TokenUse;
 use crate::upstream::{ImapSession, SmtpGreeted, SmtpSession, Stream, UpstreamError};
 
 /// Mail clients give up on a LOGIN after a minute; Outlook does by default. This leaves them time
-/// to read the answer.
+/// to read the answer, and to wait for a slow check before.
 const SIGN_ON_DEADLINE: Duration = Duration::from_secs(48);
-/// How long a client waits for its turn where a chosen password has to be derived; together with
-/// [`SIGN_ON_DEADLINE`] a client waits for less than its minute.
-const DERIVATION_WAIT: Duration = Duration::from_secs(5);
 /// A connection serves for so long, even with a token that ends at once: no session may do nothing but
 /// change them.
 const LEAST_SERVICE: Duration = Duration::from_secs(2);
@@ -46,11 +45,10 @@ pub(super) struct Entrance {
     pub(super) household: Household,
     settings: watch::Receiver<Arc<Settings>>,
     pub(super) places: Places,
+    pub(super) told_sent_away: Told,
+    pub(super) told_turned_away: Told,
     ahead: Arc<Semaphore>,
-    /// Slow derivations run one at a time, and wait here and not on the threads that others need.
-    derivation: Semaphore,
-    /// Other machines wait here first: this one's own programs find at most one of them before them.
-    derivation_for_others: Semaphore,
+    slow_checks: SlowChecks,
     pub(super) patience: Patience,
     extensions: Mutex<Option<(Instant, Extensions)>>,
 }
@@ -86,9 +84,10 @@ impl Entrance {
             household,
             settings,
             places: Places::default(),
+            told_sent_away: Told::default(),
+            told_turned_away: Told::default(),
             ahead: Arc::new(Semaphore::new(AHEAD)),
-            derivation: Semaphore::new(1),
-            derivation_for_others: Semaphore::new(1),
+            slow_checks: SlowChecks::default(),
             patience: Patience::default(),
             extensions: Mutex::new(None),
         }
@@ -121,18 +120,10 @@ impl Entrance {
         }
         let is_empty = credentials.password.is_empty();
         let checked = if account.is_slow() {
-            let turn = async {
-                let others = match peer.is_loopback() {
-                    true => None,
-                    false => Some(self.derivation_for_others.acquire().await),
-                };
-                (others, self.derivation.acquire().await)
-            };
-            let Ok((_others, Ok(_turn))) = timeout(DERIVATION_WAIT, turn).await else {
+            let Some(turn) = self.slow_checks.turn(peer).await else {
                 return Err(Denied::Trouble(Trouble::too_many_checks()));
             };
-            let checked = tokio::task::spawn_blocking(move || check(&account, &credentials)).await;
-            checked.unwrap_or(Err(CheckError::Wrong))
+            turn.run(move || check(&account, &credentials)).await.unwrap_or(Err(CheckError::Wrong))
         } else {
             check(&account, &credentials)
         };
@@ -299,13 +290,9 @@ impl Entrance {
     /// No turn is taken.
     #[cfg(test)]
     pub(super) fn is_at_rest(&self) -> Result<(), String> {
-        let turns = [
-            (self.ahead.available_permits(), AHEAD),
-            (self.derivation.available_permits(), 1),
-            (self.derivation_for_others.available_permits(), 1),
-        ];
-        if let Some(turn) = turns.iter().find(|(free, all)| free != all) {
-            return Err(format!("turns of the entrance: {turn:?}"));
+        let free = self.ahead.available_permits();
+        if free != AHEAD || !self.slow_checks.are_at_rest() {
+            return Err(format!("turns of the entrance: {free} ahead, {:?}", self.slow_checks));
         }
         self.household.all().iter().try_for_each(|member| member.is_at_rest())
     }

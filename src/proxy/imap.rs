@@ -9,7 +9,7 @@ use super::continuity::{self, Continued, Leg, Supply};
 use super::entrance::{Denied, OpenImap};
 use super::member::{Member, Presence};
 use super::places::Seated;
-use super::session::{Client, Context, Read, TurnedAway, finish, make_room, not_served};
+use super::session::{Client, Context, Read, TurnedAway, finish, not_served, sent_away};
 use super::traffic::Hours;
 use super::trouble::{Protocol, Trouble};
 use crate::protocol::imap::{Accepted, Event, SignOn};
@@ -28,7 +28,7 @@ struct Entered {
 /// Serves a client from its greeting to its end; `place` is its own until it has signed on.
 pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Seated) {
     let Some(signed_on) = place.hold(sign_on(&mut stream, &context, &place)).await else {
-        return make_room(&mut stream, Protocol::Imap).await;
+        return sent_away(&mut stream, &context, Protocol::Imap).await;
     };
     drop(place);
     let Some(entered) = signed_on else { return };

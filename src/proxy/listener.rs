@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tracing::Instrument;
 
 use super::capacity::{Limits, Seat};
 use super::client_stream::ClientStream;
+use super::places::Seated;
 use super::service::{MailService, Service};
 use super::session::{Context, one_too_many, say_goodbye};
+use super::told::Told;
 use super::trouble::{Goodbye, Protocol};
 use super::{imap, smtp};
 use crate::config::{Endpoint, EndpointHost};
@@ -24,8 +26,6 @@ use crate::upstream::set_socket_options;
 const BACKLOG: u32 = 1024;
 /// The pause after an accept that failed, when descriptors ran out, say; others end meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
-/// How often the log is told that clients can't be accepted, which lasts.
-const TOLD_AGAIN: Duration = Duration::from_secs(60);
 /// How long a client may be silent where TLS begins with the first byte: one that speaks TLS speaks at
 /// once, one that doesn't waits for a greeting.
 const TLS_BEGINS: Duration = Duration::from_secs(5);
@@ -210,13 +210,12 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 }
 
 async fn accept(socket: TcpListener, welcome: Welcome) {
-    let mut told: Option<Instant> = None;
+    let told = Told::default();
     loop {
         match socket.accept().await {
             Ok((stream, peer)) => welcome(stream, peer),
             Err(error) => {
-                if told.is_none_or(|told| told.elapsed() >= TOLD_AGAIN) {
-                    told = Some(Instant::now());
+                if told.is_due() {
                     tracing::warn!(
                         "clients can't be accepted ({error}); it is tried again and again"
                     );
@@ -269,29 +268,23 @@ pub(super) async fn serve(mut stream: ClientStream, service: MailService, contex
     let protocol = service.protocol;
     // Under TLS these words would be none.
     let can_be_told = !service.implicit_tls;
-    let seat = seat(&context).await;
-    if let Err(limits) = &seat {
-        tracing::error!("a client is turned away: {limits}");
-        if can_be_told {
-            one_too_many(&mut stream, protocol).await;
+    let (_seat, place) = match room(&context).await {
+        Ok(room) => room,
+        Err(full) => {
+            if context.entrance.told_turned_away.is_due() {
+                tracing::error!("a client is turned away: {full}");
+            }
+            if can_be_told {
+                one_too_many(&mut stream, protocol).await;
+            }
+            return;
         }
-        return;
-    }
-    let Some(place) = context.entrance.places.take(context.peer) else {
-        tracing::warn!("too many clients that have not signed on; this one is turned away");
-        if can_be_told {
-            one_too_many(&mut stream, protocol).await;
-        }
-        return;
     };
     if service.implicit_tls {
         match place.hold(begin_with_tls(&mut stream, &context, protocol)).await {
             Some(true) => place.heard(),
             Some(false) => return,
-            None => {
-                tracing::warn!("a client that did not begin TLS makes room for another");
-                return;
-            }
+            None => return context.tell_sent_away(),
         }
     }
     match protocol {
@@ -300,10 +293,26 @@ pub(super) async fn serve(mut stream: ClientStream, service: MailService, contex
     }
 }
 
+/// Why there is no room for a client.
+#[derive(Debug, thiserror::Error)]
+enum Full {
+    #[error("{0}")]
+    Seats(Limits),
+    #[error("too many others have not signed on")]
+    Places,
+}
+
+/// Room for one more client: a seat for its session, and a place until it has signed on.
+async fn room(context: &Context) -> Result<(Seat, Seated), Full> {
+    let seat = seat(context).await.map_err(Full::Seats)?;
+    let place = context.entrance.places.take(context.peer).ok_or(Full::Places)?;
+    Ok((seat, place))
+}
+
 /// A seat for the session. Where none is left, one that has not signed on leaves its own.
 async fn seat(context: &Context) -> Result<Seat, Limits> {
     let seat = context.capacity.seat();
-    if seat.is_err() && context.entrance.places.make_room(context.peer) {
+    if seat.is_err() && context.entrance.places.send_one_away(context.peer) {
         return context.capacity.seat_soon().await;
     }
     seat

@@ -17,6 +17,8 @@
 //! | `probe` | whether an account could sign on, for those who watch over the proxy |
 //! | `imap`, `smtp` | one session of a mail client |
 //! | `places`, `patience` | how many clients before their sign-on; what a wrong password costs |
+//! | `slow_checks` | checks of passwords that take long, one at a time |
+//! | `told` | what happens again and again, and is told to the log once in a while |
 //! | `client_stream` | the client's connection, plain or under TLS, read along for the wire log |
 //! | `continuity` | an IMAP session that outlives its connection to the provider |
 //! | `awake` | notices that the machine has slept, or is on another network |
@@ -51,8 +53,10 @@ mod session;
 mod sign_out;
 #[cfg(test)]
 mod simulation;
+mod slow_checks;
 mod smtp;
 mod standing;
+mod told;
 mod traffic;
 mod trouble;
 mod upkeep;

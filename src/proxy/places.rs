@@ -2,13 +2,15 @@
 //! none keeps this machine's own programs out, or the others. Where all are taken, whoever has said
 //! nothing for the longest goes, so that who is silent keeps nobody out either.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
 /// All listeners together: far below the usual 1,024 descriptors, and far above what mail programs open
 /// at once.
@@ -17,6 +19,8 @@ const OWN: usize = 512;
 const OTHERS: usize = 64;
 /// Those of one other machine: a scanner opens one.
 const OF_ONE: usize = 8;
+/// So long a newcomer is not taken for silent: it has hardly had the time to speak.
+const GRACE: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
 pub(super) struct Places {
@@ -29,28 +33,32 @@ type Taken = Arc<Mutex<HashMap<u64, Occupant>>>;
 /// Who has a place.
 struct Occupant {
     whose: Machine,
-    standing: Standing,
+    came: Instant,
+    awaited: Awaited,
     /// Since when that is so.
     since: Instant,
     wanted: Arc<Notify>,
 }
 
 /// Where a client comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Machine {
     This,
     Other(IpAddr),
 }
 
-/// What is waited for; who comes first here goes first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Standing {
-    /// The client: since it last said something whole, and not only a byte of it.
-    Silent,
-    /// Gatepost: it is asked whether a password is right, or what the provider's EHLO says.
-    Waiting,
-    /// The provider: the password is right, so it is no stranger, and nobody takes its place.
-    LetIn,
+/// What has to happen before it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Awaited {
+    /// The client says something whole, and not only a byte of it.
+    Client,
+    /// Gatepost finds out whether a password is right, or what the provider's EHLO says.
+    Gatepost,
+    /// The pause after a wrong password ends. Nobody takes its place: it would be free for another guess.
+    Pause,
+    /// The provider lets in a client whose password is right: it is no stranger, and nobody takes its
+    /// place.
+    Provider,
 }
 
 /// A client's place, as long as it has not signed on.
@@ -61,8 +69,8 @@ pub(super) struct Seated {
 }
 
 impl Places {
-    /// A place for a client from there: one that is left, or that of the client which has been silent
-    /// for the longest and comes from this machine if the new one does, from the same machine if not.
+    /// A place for a client from there: one that is left, or that of a client which goes for it. One of
+    /// this machine goes for this machine's own only.
     pub(super) fn take(&self, peer: IpAddr) -> Option<Seated> {
         let whose = Machine::of(peer);
         let mut taken = lock(&self.taken);
@@ -75,33 +83,72 @@ impl Places {
                 count(&|of| of == whose) >= OF_ONE || count(&|of| of != Machine::This) >= OTHERS
             }
         };
-        if is_full && !clear_one(&mut taken, whose) {
+        let has_room = !is_full
+            || match whose {
+                Machine::This => clear_one(&mut taken, |of| of == whose),
+                Machine::Other(_) => clear_for_another(&mut taken, whose),
+            };
+        if !has_room {
             return None;
         }
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let wanted = Arc::<Notify>::default();
-        let (standing, since) = (Standing::Silent, Instant::now());
-        taken.insert(id, Occupant { whose, standing, since, wanted: wanted.clone() });
+        let now = Instant::now();
+        let occupant = Occupant {
+            whose,
+            came: now,
+            awaited: Awaited::Client,
+            since: now,
+            wanted: wanted.clone(),
+        };
+        taken.insert(id, occupant);
         Some(Seated { taken: self.taken.clone(), id, wanted })
     }
 
-    /// Sends one away for a client from there, whom something else than a place is missing; false if
-    /// nobody can be.
-    pub(super) fn make_room(&self, peer: IpAddr) -> bool {
-        clear_one(&mut lock(&self.taken), Machine::of(peer))
+    /// Sends a client away for one from there, whom something else than a place is missing; false if
+    /// nobody can be sent. For one of this machine those of others go first.
+    pub(super) fn send_one_away(&self, peer: IpAddr) -> bool {
+        let taken = &mut lock(&self.taken);
+        match Machine::of(peer) {
+            whose @ Machine::This => {
+                clear_one(taken, |of| of != whose) || clear_one(taken, |of| of == whose)
+            }
+            whose @ Machine::Other(_) => clear_for_another(taken, whose),
+        }
     }
 }
 
-/// Takes the place of one of a machine's clients away.
-fn clear_one(taken: &mut HashMap<u64, Occupant>, whose: Machine) -> bool {
+/// Takes a place away for another machine: from itself if it has one, from who has most if not.
+fn clear_for_another(taken: &mut HashMap<u64, Occupant>, whose: Machine) -> bool {
+    let has_some = taken.values().any(|it| it.whose == whose);
+    clear_one(taken, |of| if has_some { of == whose } else { of != Machine::This })
+}
+
+/// Takes the place of a client of these machines away: of the one that has most, whoever was silent for
+/// the longest. Where none was, newcomers and those that wait for Gatepost are equals: else a crowd
+/// that waits would send each newcomer away, or the other way about.
+fn clear_one(taken: &mut HashMap<u64, Occupant>, may_go: impl Fn(Machine) -> bool) -> bool {
+    let mut places = HashMap::<Machine, usize>::new();
+    taken.values().for_each(|it| *places.entry(it.whose).or_default() += 1);
     let first = taken
         .iter()
-        .filter(|(_, it)| it.whose == whose && it.standing != Standing::LetIn)
-        .min_by_key(|(id, it)| (it.standing, it.since, **id))
+        .filter(|(_, it)| may_go(it.whose) && it.can_go())
+        .min_by_key(|(id, it)| (Reverse(places[&it.whose]), !it.is_silent(), it.since, **id))
         .map(|(id, _)| *id);
     let Some(leaves) = first.and_then(|id| taken.remove(&id)) else { return false };
     leaves.wanted.notify_one();
     true
+}
+
+impl Occupant {
+    fn can_go(&self) -> bool {
+        matches!(self.awaited, Awaited::Client | Awaited::Gatepost)
+    }
+
+    /// What it says later gives it no grace again: it would say something every second.
+    fn is_silent(&self) -> bool {
+        self.awaited == Awaited::Client && self.came.elapsed() >= GRACE
+    }
 }
 
 impl Seated {
@@ -117,22 +164,29 @@ impl Seated {
 
     /// The client has said something whole, and it is its turn again.
     pub(super) fn heard(&self) {
-        self.is(Standing::Silent);
+        self.awaits(Awaited::Client);
     }
 
     /// The client waits for what Gatepost has to find out.
     pub(super) fn waits(&self) {
-        self.is(Standing::Waiting);
+        self.awaits(Awaited::Gatepost);
+    }
+
+    /// The client's password is wrong, and it waits until then.
+    pub(super) async fn pauses(&self, until: Instant) {
+        self.awaits(Awaited::Pause);
+        sleep_until(until).await;
+        self.awaits(Awaited::Client);
     }
 
     /// The client's password is right.
     pub(super) fn let_in(&self) {
-        self.is(Standing::LetIn);
+        self.awaits(Awaited::Provider);
     }
 
-    fn is(&self, standing: Standing) {
+    fn awaits(&self, awaited: Awaited) {
         if let Some(occupant) = lock(&self.taken).get_mut(&self.id) {
-            occupant.standing = standing;
+            occupant.awaited = awaited;
             occupant.since = Instant::now();
         }
     }
@@ -164,9 +218,8 @@ pub(super) fn machine(peer: IpAddr) -> IpAddr {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use futures_util::FutureExt;
+    use futures_util::future::join_all;
     use tokio::time::advance;
 
     use super::*;
@@ -227,7 +280,7 @@ mod tests {
         assert_eq!(sent_away(&crowd), [2], "it has waited for the longest");
         crowd.iter().for_each(Seated::let_in);
         assert!(places.take(HERE).is_none(), "they are no strangers");
-        assert!(!places.make_room(HERE));
+        assert!(!places.send_one_away(HERE));
         assert!(sent_away(&crowd).is_empty());
     }
 
@@ -244,8 +297,6 @@ mod tests {
         for number in 0..OTHERS - OF_ONE - 1 {
             rest.push(places.take(there(3 + u8::try_from(number / OF_ONE).unwrap())).unwrap());
         }
-        assert!(places.take(there(99)).is_none(), "all are taken, and none of its own");
-        assert!(!places.make_room(there(99)));
         let in_place_of_its_own = places.take(there(2)).unwrap();
         assert_eq!(sent_away(&[of_another]), [0]);
         assert!(sent_away(&rest).is_empty());
@@ -264,7 +315,83 @@ mod tests {
         let seated = places.take(HERE).unwrap();
         assert_eq!(seated.hold(async { 7 }).await, Some(7));
         let doing = seated.hold(std::future::pending::<()>());
-        let (done, made) = tokio::join!(doing, async { places.make_room(HERE) });
+        let (done, made) = tokio::join!(doing, async { places.send_one_away(HERE) });
         assert_eq!((done, made), (None, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sits_out_a_pause_keeps_its_place_until_it_ends() {
+        for (peer, all) in [(there(1), OF_ONE), (HERE, OWN)] {
+            let places = Places::default();
+            let crowd = crowd(&places, peer, all).await;
+            let until = Instant::now() + Duration::from_secs(30);
+            let mut pausing = Box::pin(join_all(crowd.iter().map(|it| it.pauses(until))));
+            assert!(pausing.as_mut().now_or_never().is_none());
+            assert!(places.take(peer).is_none(), "one more guess");
+            assert!(!places.send_one_away(peer) && !places.send_one_away(HERE));
+            assert!(places.take(there(2)).is_some());
+            pausing.await;
+            advance(Duration::from_secs(1)).await;
+            assert!(sent_away(&crowd).is_empty());
+            assert!(places.take(peer).is_some());
+            assert_eq!(sent_away(&crowd), [0]);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_that_waits_for_gatepost_sends_no_newcomer_away() {
+        let places = Places::default();
+        let crowd = crowd(&places, HERE, OWN).await;
+        crowd.iter().for_each(Seated::waits);
+        advance(Duration::from_secs(1)).await;
+        let newcomers = [(); 2].map(|()| places.take(HERE).unwrap());
+        assert_eq!(sent_away(&crowd), [0, 1]);
+        assert!(sent_away(&newcomers).is_empty());
+        // They have had the time to speak.
+        advance(GRACE).await;
+        let _another = places.take(HERE).unwrap();
+        assert_eq!(sent_away(&newcomers), [0]);
+        assert!(sent_away(&crowd).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_crowd_that_says_something_every_second_sends_nobody_away_who_waits() {
+        let places = Places::default();
+        let crowd = crowd(&places, HERE, OWN).await;
+        crowd[7].waits();
+        advance(GRACE).await;
+        crowd.iter().enumerate().filter(|(index, _)| *index != 7).for_each(|(_, it)| it.heard());
+        let _newcomers = [(); 2].map(|()| places.take(HERE).unwrap());
+        assert_eq!(sent_away(&crowd), [0, 1]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn for_a_seat_of_this_machine_those_of_others_go_first() {
+        let places = Places::default();
+        let own = crowd(&places, HERE, 2).await;
+        let of_another = crowd(&places, there(1), 2).await;
+        of_another.iter().for_each(Seated::waits);
+        assert!(places.send_one_away(HERE) && places.send_one_away(HERE));
+        assert_eq!(sent_away(&of_another), [0, 1]);
+        assert!(!places.send_one_away(there(2)), "another machine's sends none of this one's away");
+        assert!(sent_away(&own).is_empty());
+        assert!(places.send_one_away(HERE));
+        assert_eq!(sent_away(&own), [0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn machines_that_have_all_places_keep_no_other_machine_out() {
+        let places = Places::default();
+        let mut machines = Vec::new();
+        for number in 0..OTHERS / OF_ONE {
+            machines.push(crowd(&places, there(u8::try_from(number).unwrap()), OF_ONE).await);
+        }
+        let ninth = places.take(there(90)).expect("a place");
+        assert_eq!(sent_away(&machines[0]), [0]);
+        let tenth = places.take(there(91)).expect("a place");
+        assert_eq!(sent_away(&machines[1]), [0], "the first has fewer than this one now");
+        assert!(sent_away(&machines[0]).is_empty());
+        assert_eq!(lock(&places.taken).len(), OTHERS);
+        assert!(sent_away(&[ninth, tenth]).is_empty());
     }
 }

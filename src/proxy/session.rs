@@ -67,14 +67,23 @@ impl Context {
         let is_empty = credentials.password.is_empty();
         place.waits();
         let admitted = self.entrance.admit(credentials, self.peer).await;
-        match admitted {
+        match &admitted {
             Ok(_) => place.let_in(),
+            Err(Denied::Wrong) if !is_empty => {
+                place.pauses(begun + self.entrance.patience.wrong(self.peer)).await;
+            }
             Err(_) => place.heard(),
         }
-        if matches!(admitted, Err(Denied::Wrong)) && !is_empty {
-            sleep_until(begun + self.entrance.patience.wrong(self.peer)).await;
-        }
         admitted
+    }
+
+    /// Tells the log that a client lost its place.
+    pub(super) fn tell_sent_away(&self) {
+        if self.entrance.told_sent_away.is_due() {
+            tracing::warn!(
+                "too many clients that have not signed on; another client needs this one's place"
+            );
+        }
     }
 
     /// Whether TLS may begin on this connection, or must.
@@ -251,9 +260,9 @@ pub(super) async fn one_too_many(stream: &mut ClientStream, protocol: Protocol) 
     let _ = timeout(ONE_LINE, stream.write_all(&words)).await;
 }
 
-/// Tells a client that has not signed on that another needs its place.
-pub(super) async fn make_room(stream: &mut ClientStream, protocol: Protocol) {
-    tracing::warn!("too many clients that have not signed on; this one was silent for the longest");
+/// Tells a client that has not signed on that it loses its place.
+pub(super) async fn sent_away(stream: &mut ClientStream, context: &Context, protocol: Protocol) {
+    context.tell_sent_away();
     one_too_many(stream, protocol).await;
 }
 
@@ -294,5 +303,54 @@ impl Client<'_> {
             TurnedAway::Stopping => protocol.goodbye(Goodbye::Stopping),
         };
         self.close(&words).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use futures_util::future::join_all;
+
+    use super::super::household::Household;
+    use super::*;
+    use crate::accounts::Keys;
+    use crate::config::Home;
+    use crate::settings::Settings;
+
+    const CONFIG: &str =
+        "[secrets]\nkeychain = \"off\"\n[provider.gmail]\nclient_id = \"of a test\"\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wrong_password_has_its_place_until_its_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::locate(Some(folder.path()), None).unwrap();
+        std::fs::write(home.config_file(), CONFIG).unwrap();
+        let settings = Arc::new(Settings::load(&home, None).unwrap());
+        let settings = watch::Sender::new(settings).subscribe();
+        let keys = Keys { key_file: None, keychain: None };
+        let household = Household::new(&home, keys, settings.clone(), Arc::default());
+        let peer = IpAddr::from([192, 168, 1, 7]);
+        let context = Context {
+            entrance: Arc::new(Entrance::new(household, settings)),
+            stopping: watch::Sender::new(false).subscribe(),
+            id: 1,
+            capacity: Arc::new(Capacity::raise()),
+            woke: watch::Sender::new(0).subscribe(),
+            peer,
+            tls: None,
+            _alive: None,
+        };
+        let places = &context.entrance.places;
+        let all: Vec<_> = std::iter::from_fn(|| places.take(peer)).take(8).collect();
+        let mut guessing = Box::pin(join_all(all.iter().map(|place| {
+            let guess = Credentials::new(b"nobody@example.org", b"guess").unwrap();
+            place.hold(context.admit(guess, place))
+        })));
+        assert!(guessing.as_mut().now_or_never().is_none());
+        assert!(places.take(peer).is_none(), "one more guess");
+        assert!(!places.send_one_away(peer));
+        let answers = guessing.await;
+        assert!(answers.iter().all(|it| matches!(it, Some(Err(Denied::Wrong)))));
+        assert!(places.send_one_away(peer), "it is silent from now on");
     }
 }

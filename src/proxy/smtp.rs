@@ -10,7 +10,7 @@ use super::member::Presence;
 use super::places::Seated;
 use super::relay::{Carry, End, Never, Until, relay};
 use super::session::{
-    Client, Context, Read, TurnedAway, finish, make_room, not_served, say_goodbye,
+    Client, Context, Read, TurnedAway, finish, not_served, say_goodbye, sent_away,
 };
 use super::trouble::Protocol;
 use crate::protocol::dialogue::Violation;
@@ -44,7 +44,7 @@ pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Sea
     // On the heap: it is larger than all that an idle session of either protocol needs.
     let signing_on = Box::pin(sign_on(&mut stream, &context, &place));
     let Some(signed_on) = place.hold(signing_on).await else {
-        return make_room(&mut stream, Protocol::Smtp).await;
+        return sent_away(&mut stream, &context, Protocol::Smtp).await;
     };
     drop(place);
     let Some(entered) = signed_on else { return };
