@@ -1,39 +1,50 @@
 //! What is in this process's memory stays there: no core dump of it, and no other program of the same
 //! user that reads it, as far as the system lets a program have that.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-static IS_KEPT: AtomicBool = AtomicBool::new(false);
+/// How many have the process shown just now; `None` while nothing is kept.
+static SHOWN: Mutex<Option<usize>> = Mutex::new(None);
 
 /// Done before anything secret is read. Where the system denies it, nobody is told: a stricter sandbox
 /// than ours is no fault, and systemd's units say `LimitCORE=0` themselves.
 pub fn keep() {
     write_no_core();
     let_look(false);
-    IS_KEPT.store(true, Ordering::Relaxed);
+    shown().get_or_insert(0);
 }
 
-/// Lets other programs of the same user look at this process, as long as it lives: for those of the
-/// desktop that want to know who asks before they do anything.
+/// Lets other programs of the same user look at this process, as long as it lives, or another of its
+/// kind: for those of the desktop that want to know who asks before they do anything.
 #[derive(Debug)]
-pub struct Shown(());
+pub struct Shown {
+    is_counted: bool,
+}
 
 impl Shown {
     /// From now on. Nothing changes where nothing is kept.
     pub fn begin() -> Self {
-        if IS_KEPT.load(Ordering::Relaxed) {
-            let_look(true);
-        }
-        Self(())
+        let mut shown = shown();
+        let Some(count) = &mut *shown else { return Self { is_counted: false } };
+        *count += 1;
+        let_look(true);
+        Self { is_counted: true }
     }
 }
 
 impl Drop for Shown {
     fn drop(&mut self) {
-        if IS_KEPT.load(Ordering::Relaxed) {
-            let_look(false);
+        let mut shown = shown();
+        if let Some(count) = shown.as_mut().filter(|_| self.is_counted) {
+            *count = count.saturating_sub(1);
+            let_look(*count > 0);
         }
     }
+}
+
+/// Held while the system is told, so that what it was told last is what holds.
+fn shown() -> MutexGuard<'static, Option<usize>> {
+    SHOWN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// For the systems that write a core into a file; what this process starts inherits it, and may raise it.
@@ -64,20 +75,54 @@ fn let_look(may: bool) {
 #[cfg(not(target_os = "linux"))]
 fn let_look(_may: bool) {}
 
+/// For tests of what holds for the whole process, beside which no other test may run.
 #[cfg(all(test, target_os = "linux"))]
-mod tests {
+pub(crate) mod alone {
+    use std::process::Command;
+
     use rustix::process::{DumpableBehavior, dumpable_behavior};
 
+    /// In the process that says yes, the test of this name is the only one; the one that says no has
+    /// started it, and it passed.
+    pub(crate) fn in_a_process_of_its_own(test: &str) -> bool {
+        const MARK: &str = "GATEPOST_TEST_ALONE";
+        if std::env::var_os(MARK).is_some() {
+            return true;
+        }
+        let mut alone = Command::new(std::env::current_exe().unwrap());
+        let ran = alone.args(["--exact", test]).env(MARK, "1").output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success() && said.contains("1 passed"), "{said}");
+        false
+    }
+
+    pub(crate) fn is_shown() -> bool {
+        dumpable_behavior().unwrap() == DumpableBehavior::Dumpable
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::alone::{in_a_process_of_its_own, is_shown};
     use super::*;
 
     #[test]
     fn it_is_shown_for_as_long_as_that_lasts() {
+        let name = "private_memory::tests::it_is_shown_for_as_long_as_that_lasts";
+        if !in_a_process_of_its_own(name) {
+            return;
+        }
+        let before = Shown::begin();
         keep();
-        let is_shown = || dumpable_behavior().unwrap() == DumpableBehavior::Dumpable;
         assert!(!is_shown());
+        drop(before);
         let shown = Shown::begin();
         assert!(is_shown());
+        // One that ends does not hide what another one needs.
+        let other = Shown::begin();
         drop(shown);
+        assert!(is_shown());
+        drop(other);
         assert!(!is_shown());
         let (soft, _) = rlimit::getrlimit(rlimit::Resource::CORE).unwrap();
         assert_eq!(soft, 0);

@@ -92,6 +92,12 @@ impl SignInError {
             Self::Cause(Cause::Unreadable) => format!(
                 "Open a web page in the browser, since the sign-in page of a hotel or a company may stand in between; then {again}."
             ),
+            Self::Cause(Cause::NotProven { is_date: false, .. }) => format!(
+                "Name the certificate of your antivirus or your company's proxy in `ca_file` in the configuration, or use another network if you have neither; then {again}."
+            ),
+            Self::Cause(Cause::NotProven { is_date: true, .. }) => {
+                format!("Set the clock, or use another network if it is right; then {again}.")
+            }
             Self::Cause(Cause::ServerTrouble(_) | Cause::Busy)
             | Self::Proof(UpstreamError::Refused { refusal: Refusal::Temporary(_), .. }) => {
                 format!("Wait for some minutes, and {again}.")
@@ -190,7 +196,7 @@ async fn exchange(
 fn is_unanswered(cause: &Cause) -> bool {
     matches!(
         cause,
-        Cause::Unreachable(_) | Cause::NotProven(_) | Cause::ServerTrouble(_) | Cause::Busy
+        Cause::Unreachable(_) | Cause::NotProven { .. } | Cause::ServerTrouble(_) | Cause::Busy
     )
 }
 
@@ -275,4 +281,27 @@ async fn keep(
         Ok::<_, SignInError>(Some(record))
     })?;
     Ok(SignedIn { password, grant_life: grant.grant_life })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_passes_is_said_to_be_tried_again_by_itself() {
+        let not_proven = |is_date| Cause::NotProven { why: "no".into(), is_date };
+        let passing = [
+            Cause::ServerTrouble(500),
+            Cause::Busy,
+            Cause::Unreadable,
+            Cause::Unreachable("no".into()),
+            not_proven(false),
+            not_proven(true),
+        ];
+        for cause in passing {
+            assert!(cause.is_transient(), "{cause:?}");
+            let remedy = SignInError::Cause(cause).remedy("you@gmail.com");
+            assert!(remedy.ends_with("run `gatepost login you@gmail.com` again."), "{remedy}");
+        }
+    }
 }

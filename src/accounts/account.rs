@@ -248,21 +248,28 @@ impl Account {
         Ok((record.grant_id().to_owned(), record.open(&key)?))
     }
 
-    /// Stores a refresh token that took the place of the one in the grant `grant_id`. Nothing is
-    /// stored if a new sign-in has put another grant there meanwhile.
-    pub fn rotate(&self, grant_id: &str, grant: &Grant) -> Result<(), StoreError> {
-        self.update(|record| {
-            if record.grant_id() == grant_id {
+    /// Stores a refresh token that took the place of the one in the grant `grant_id`. False, and
+    /// nothing is stored, if a new sign-in has put another grant there meanwhile.
+    ///
+    /// # Errors
+    /// Any [`StoreError`]; `Io` also where the record isn't there, which may be for a moment only.
+    pub fn rotate(&self, grant_id: &str, grant: &Grant) -> Result<bool, StoreError> {
+        let mut is_the_same = false;
+        let was_there = self.update(|record| {
+            is_the_same = record.grant_id() == grant_id;
+            if is_the_same {
                 record.rotate(grant)?;
             }
             Ok(())
-        })
+        })?;
+        if was_there { Ok(is_the_same) } else { Err(self.store.missing(&self.address)) }
     }
 
+    /// False if there is no record.
     fn update(
         &self,
         change: impl FnOnce(&mut Record) -> Result<(), RecordError>,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let written = self.store.update(&self.address, |record| {
             let Some(mut record) = record else {
                 return Ok(None);
@@ -270,11 +277,10 @@ impl Account {
             change(&mut record)?;
             Ok::<_, StoreError>(Some(record))
         })?;
-        if let Some(record) = written {
-            // No stamp: another process may have written since, and the next look reads it.
-            self.take_over(record, None);
-        }
-        Ok(())
+        let Some(record) = written else { return Ok(false) };
+        // No stamp: another process may have written since, and the next look reads it.
+        self.take_over(record, None);
+        Ok(true)
     }
 
     fn take_over(&self, record: Record, stamp: Option<Stamp>) {

@@ -185,13 +185,17 @@ mod tests {
             })
             .unwrap();
         // … and a rotation of the old grant that comes too late changes nothing.
-        account.rotate(&old_id, &grant("late")).unwrap();
+        assert!(!account.rotate(&old_id, &grant("late")).unwrap());
         let account = directory.find("you@gmail.com").unwrap().unwrap();
         assert_eq!(account.grant().unwrap().1.refresh_token.expose(), "new");
         account.sign_on(password.password()).unwrap();
         let (id, _) = account.grant().unwrap();
-        account.rotate(&id, &grant("rotated")).unwrap();
+        assert!(account.rotate(&id, &grant("rotated")).unwrap());
         assert_eq!(account.grant().unwrap().1.refresh_token.expose(), "rotated");
+        // Where the record is away, nobody is told that something was stored.
+        store.remove(account.address()).unwrap();
+        let away = account.rotate(&id, &grant("newer")).unwrap_err();
+        assert!(matches!(away, StoreError::Io { action: "read", .. }), "{away}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::encoding::{fill_random, hex};
 use super::error::NoRandomness;
 use super::record::Record;
 use super::seal::PrivateKey;
+use crate::private_memory::Shown;
 
 /// What every entry of Gatepost's is filed under; the rest of its name is the record's, see
 /// [`Record::keychain_name`].
@@ -28,6 +29,9 @@ const KEY: usize = 32;
 ///
 /// Every question may wait for long, since the keychain may ask its person for a password first.
 /// Ask on a thread that can be left behind.
+///
+/// The process is shown meanwhile: KeePassXC reads `/proc/PID/exe` of who asks, to tell its person, and
+/// warns or asks each time of whom it can't look at.
 #[derive(Clone)]
 pub struct Keychain {
     open: Arc<dyn Fn() -> keyring_core::Result<Arc<CredentialStore>> + Send + Sync>,
@@ -92,6 +96,7 @@ impl Keychain {
     /// # Errors
     /// [`KeychainError::Absent`].
     pub fn reach(&self) -> Result<(), KeychainError> {
+        let _shown = Shown::begin();
         self.store().map(drop)
     }
 
@@ -106,11 +111,13 @@ impl Keychain {
 
     /// The key under this name, if there is one.
     fn key(&self, name: &str) -> Result<Option<KeychainKey>, KeychainError> {
+        let _shown = Shown::begin();
         key_in(&self.entry(name)?, name)
     }
 
     /// The key under this name, or else a new one. What is there is never overwritten.
     pub(super) fn key_or_new(&self, name: &str) -> Result<KeychainKey, KeychainError> {
+        let _shown = Shown::begin();
         let entry = self.entry(name)?;
         if let Some(key) = key_in(&entry, name)? {
             return Ok(key);
@@ -127,6 +134,7 @@ impl Keychain {
     /// # Errors
     /// [`KeychainError`]: any but `NoRandomness`.
     pub fn remove(&self, name: &str) -> Result<bool, KeychainError> {
+        let _shown = Shown::begin();
         match self.entry(name)?.delete_credential() {
             Ok(()) => Ok(true),
             Err(Error::NoEntry) => Ok(false),
@@ -267,6 +275,29 @@ mod tests {
         assert_ne!(keychain.key_or_new("another").unwrap(), new);
         assert_eq!(entry(&store).get_password().unwrap(), *new.to_text());
         assert_eq!(format!("{new:?} {keychain:?}"), "KeychainKey(…) Keychain");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_keychain_may_look_at_who_asks_for_as_long_as_it_is_asked() {
+        use crate::private_memory::{alone, keep};
+        let name =
+            "accounts::keychain::tests::a_keychain_may_look_at_who_asks_for_as_long_as_it_is_asked";
+        if !alone::in_a_process_of_its_own(name) {
+            return;
+        }
+        keep();
+        let store = mock::Store::new().unwrap();
+        let open = move || {
+            assert!(alone::is_shown());
+            Ok(store.clone() as Arc<CredentialStore>)
+        };
+        let keychain = Keychain { open: Arc::new(open) };
+        let hidden = |_| assert!(!alone::is_shown());
+        hidden(keychain.reach().unwrap());
+        hidden(drop(keychain.key_or_new(NAME).unwrap()));
+        hidden(drop(keychain.key(NAME).unwrap()));
+        hidden(assert!(keychain.remove(NAME).unwrap()));
     }
 
     #[test]

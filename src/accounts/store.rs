@@ -102,6 +102,9 @@ impl StoreError {
             }
             Self::NewerFormat { .. } => "Update Gatepost.",
             Self::WrongAccount { .. } => "Please report this with these words.",
+            Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "Put the account's file back, or mount the disk that it is on."
+            }
             Self::Io { source, .. } => private_file::remedy(source),
             Self::Record(error) => error.remedy(),
         }
@@ -232,6 +235,11 @@ impl Store {
             }
         };
         take().map_err(|source| failed("locked", &path, source))
+    }
+
+    /// What there is to say of a record that should be there and isn't.
+    pub(super) fn missing(&self, address: &Address) -> StoreError {
+        failed("read", &self.path(address), io::ErrorKind::NotFound.into())
     }
 
     fn path(&self, address: &Address) -> PathBuf {

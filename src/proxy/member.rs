@@ -25,7 +25,9 @@ use crate::accounts::Account;
 use crate::protocol::Farewell;
 use crate::secret::LocalPassword;
 use crate::settings::Settings;
-use crate::token::{Cause, Lifecycle, Observer, TokenState, TokenUse, Trouble as TokenTrouble};
+use crate::token::{
+    Cause, Lifecycle, Observer, TokenState, TokenUse, Trouble as TokenTrouble, Unstored,
+};
 use crate::upstream::Refusal;
 
 /// An account that nobody used for this long lets its token end; the next sign-on gets another.
@@ -247,6 +249,11 @@ impl Member {
         self.tokens.at_rest().await;
     }
 
+    /// Why its newest refresh token is in memory only, if it is.
+    pub(super) fn unstored(&self) -> Option<Unstored> {
+        self.tokens.unstored()
+    }
+
     /// Counts a session in.
     pub(super) fn enter(self: &Arc<Self>, protocol: Protocol) -> Presence {
         self.counter(protocol).fetch_add(1, Ordering::Relaxed);
@@ -374,7 +381,7 @@ impl Member {
             last_used: self.last_used.at(self.account.address().canonical()),
             has_ended: self.ended_by().is_some(),
         };
-        let unstored = self.tokens.unstored();
+        let unstored = self.unstored();
         let address = self.account.address().as_str();
         let mut warnings = upkeep::grant(now, facts);
         warnings.extend(unstored.map(|why| upkeep::token_unstored(address, &why)));

@@ -35,6 +35,7 @@ use crate::certificate::{Acceptor, CertificateError, CertificateFolder};
 use crate::config::{Allowances, Config, Endpoint, Home};
 use crate::service_manager::Reloading;
 use crate::settings::{Settings, SettingsError};
+use crate::token::Unstored;
 
 /// How long sessions have to come to rest when the proxy stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -343,6 +344,15 @@ impl Server {
         let at_rest = join_all(refreshes.iter().map(|member| member.at_rest()));
         if tokio::time::timeout(REFRESH, at_rest).await.is_err() {
             tracing::warn!("a refresh was still under way and was cut off");
+        }
+        for member in &refreshes {
+            if let Some(Unstored { reason, remedy, .. }) = member.unstored() {
+                let account = member.account.address();
+                tracing::error!(
+                    %account,
+                    "the new refresh token could not be stored before the stop and is lost ({reason}); a new sign-in is needed if the one before has ended. {remedy}"
+                );
+            }
         }
     }
 

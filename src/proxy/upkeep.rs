@@ -170,7 +170,10 @@ pub(crate) fn token_unstored(address: &str, why: &Unstored) -> Warning {
             "The new refresh token of {address} is only in memory, because {}.",
             why.reason
         ),
-        remedy: format!("{} It is stored within seconds then.", why.remedy),
+        remedy: match why.passes {
+            true => format!("{} It is stored within seconds then.", why.remedy),
+            false => why.remedy.to_owned(),
+        },
     }
 }
 

@@ -13,7 +13,7 @@ use oauth2::{
     StandardRevocableToken, StandardTokenResponse, TokenResponse, TokenUrl,
 };
 use serde::{Deserialize, Serialize};
-use tokio_rustls::rustls::{self, ClientConfig};
+use tokio_rustls::rustls::{self, CertificateError, ClientConfig};
 use url::Url;
 
 use super::google::{Cause, ErrorBody, Step};
@@ -185,7 +185,7 @@ impl AuthorizationServer {
         let refresh_token = answer.refresh_token().ok_or(Cause::NoRefreshToken)?;
         Ok(NewGrant {
             access_token: access_token(&answer)?,
-            refresh_token: self::refresh_token(refresh_token).ok_or(Cause::Unreadable)?,
+            refresh_token: usable(refresh_token).ok_or(Cause::Unreadable)?,
             grant_life: answer.extra_fields().refresh_token_expires_in.map(Duration::from_secs),
         })
     }
@@ -208,10 +208,8 @@ impl AuthorizationServer {
         let request = self.client.exchange_refresh_token(&token);
         let answer = request.request_async(&self.http).await;
         let answer = answer.map_err(|error| cause(Step::Refresh, error))?;
-        let rotated = answer
-            .refresh_token()
-            .and_then(self::refresh_token)
-            .filter(|token| token != refresh_token);
+        let rotated =
+            answer.refresh_token().and_then(usable).filter(|token| token != refresh_token);
         let token = match self.grants_mail(&answer) {
             true => access_token(&answer),
             // The person took the mail away from the grant; no mail server takes such a token.
@@ -353,20 +351,34 @@ impl<'c> oauth2::AsyncHttpClient<'c> for Http {
 /// only type that mail servers take; of another it must not be used (RFC 6749 §7.1).
 fn access_token(answer: &TokenAnswer) -> Result<AccessToken, Cause> {
     let token = answer.access_token().secret();
-    let usable = *answer.token_type() == BasicTokenType::Bearer
-        && !token.is_empty()
-        && token.len() <= MAX_TOKEN
-        && token.bytes().all(|b| b.is_ascii_graphic());
-    usable.then(|| AccessToken::new(token.clone())).ok_or(Cause::Unreadable)
+    let wrong = if *answer.token_type() != BasicTokenType::Bearer {
+        "is of another type than Bearer"
+    } else if let Some(wrong) = wrong_with(token, u8::is_ascii_graphic) {
+        wrong
+    } else {
+        return Ok(AccessToken::new(token.clone()));
+    };
+    tracing::warn!("the access token that the sign-in server gave {wrong}; it is not used");
+    Err(Cause::Unreadable)
 }
 
 /// A refresh token, if it is one (RFC 6749 appendix A.17): it takes the place of one that works.
-fn refresh_token(token: &oauth2::RefreshToken) -> Option<RefreshToken> {
+fn usable(token: &oauth2::RefreshToken) -> Option<RefreshToken> {
     let token = token.secret();
-    let usable = !token.is_empty()
-        && token.len() <= MAX_TOKEN
-        && token.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-    usable.then(|| RefreshToken::new(token.clone()))
+    if let Some(wrong) = wrong_with(token, |byte| (b' '..=b'~').contains(byte)) {
+        tracing::warn!("the refresh token that the sign-in server gave {wrong}; it is not used");
+        return None;
+    }
+    Some(RefreshToken::new(token.clone()))
+}
+
+/// Why a token can't be one, without a letter of it.
+fn wrong_with(token: &str, fits: impl Fn(&u8) -> bool) -> Option<&'static str> {
+    match token {
+        "" => Some("is empty"),
+        token if token.len() > MAX_TOKEN => Some("is too long"),
+        token => (!token.as_bytes().iter().all(fits)).then_some("has characters that no token has"),
+    }
 }
 
 fn cause(step: Step, error: RequestTokenError<HttpError, ErrorBody>) -> Cause {
@@ -401,10 +413,24 @@ fn unreachable(error: &reqwest::Error) -> Cause {
     }
     // What a certificate is made out to is among them.
     let why = sentence::shown(&innermost.to_string());
-    match innermost.is::<rustls::Error>() {
-        true => Cause::NotProven(why),
-        false => Cause::Unreachable(why),
+    // All else that TLS objects to is the network's: words in plain text, an alert, an old version.
+    match innermost.downcast_ref() {
+        Some(rustls::Error::InvalidCertificate(flaw)) => {
+            Cause::NotProven { why, is_date: is_of_date(flaw) }
+        }
+        _ => Cause::Unreachable(why),
     }
+}
+
+/// A certificate whose time is over or has yet to come, by this machine's clock.
+fn is_of_date(flaw: &CertificateError) -> bool {
+    matches!(
+        flaw,
+        CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }
+    )
 }
 
 /// What an error was made of. One of the system's passes over what it was given, and names the source of

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::sentence;
 
+/// What to do where a certificate isn't valid today: it is the clock, mostly.
+const WRONG_DATE: &str = "Set the clock; if it is right, use another network.";
+
 /// What was under way when an error came: the same code means different things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -80,12 +83,19 @@ pub enum Cause {
     ServerTrouble(u16),
     /// Too many requests (HTTP 429).
     Busy,
-    /// An answer that isn't one: a captive portal, a proxy, half a page.
+    /// An answer that isn't one, or of no use: a captive portal, a proxy, half a page, a token of a
+    /// type that nobody takes.
     Unreadable,
     /// No answer: DNS, TCP, TLS, or too slow. The text says which.
     Unreachable(String),
-    /// Whoever answered did not prove by TLS to be the authorization server. The text says why.
-    NotProven(String),
+    /// Whoever answered has no certificate that proves them to be the authorization server. Nothing is
+    /// sent before that.
+    NotProven {
+        /// What is wrong with the certificate.
+        why: String,
+        /// It isn't valid today, by this machine's clock.
+        is_date: bool,
+    },
     /// A code that nobody has described; the text is the server's.
     Other(String),
 }
@@ -137,7 +147,7 @@ impl Cause {
                 | Self::Busy
                 | Self::Unreadable
                 | Self::Unreachable(_)
-                | Self::NotProven(_)
+                | Self::NotProven { .. }
         )
     }
 
@@ -165,9 +175,9 @@ impl Cause {
             Self::AccountUnknown => "Google did not say which account signed in.".into(),
             Self::ServerTrouble(status) => format!("Google's sign-in server has trouble of its own (HTTP {status})."),
             Self::Busy => "Google's sign-in server asks for a pause (too many requests).".into(),
-            Self::Unreadable => "The answer did not come from Google's sign-in server, or only half of it came.".into(),
+            Self::Unreadable => "The answer did not come from Google's sign-in server, or is of no use to Gatepost.".into(),
             Self::Unreachable(why) => format!("Google's sign-in server can't be reached ({why})."),
-            Self::NotProven(why) => format!("Google's sign-in server did not prove who it is ({why}); nothing was sent to it."),
+            Self::NotProven { why, .. } => format!("Google's sign-in server did not prove who it is ({why}); nothing was sent to it."),
             Self::Other(code) => format!("Google's sign-in server answered “{code}”."),
         }
     }
@@ -195,7 +205,8 @@ impl Cause {
             Self::ServerTrouble(_) | Self::Busy => "Nothing to do: Gatepost tries again by itself.".into(),
             Self::Unreadable => "Open a web page in the browser, since the sign-in page of a hotel or a company may stand in between; Gatepost tries again by itself.".into(),
             Self::Unreachable(_) => "Check the network; Gatepost tries again by itself.".into(),
-            Self::NotProven(_) => "Name the certificate of your antivirus or your company's proxy in `ca_file` in the configuration; if you have neither, use another network.".into(),
+            Self::NotProven { is_date: true, .. } => WRONG_DATE.into(),
+            Self::NotProven { is_date: false, .. } => "Name the certificate of your antivirus or your company's proxy in `ca_file` in the configuration; if you have neither, use another network.".into(),
             Self::Other(_) => format!("Run `gatepost login {address}` again; Google's documentation of OAuth 2.0 explains the word."),
         }
     }
@@ -226,7 +237,8 @@ impl Cause {
             Self::Busy => "busy",
             Self::Unreadable => "unreadable_answer",
             Self::Unreachable(_) => "unreachable",
-            Self::NotProven(_) => "tls",
+            Self::NotProven { is_date: false, .. } => "tls",
+            Self::NotProven { is_date: true, .. } => "tls_date",
             Self::Other(_) => "other",
         }
     }

@@ -53,6 +53,8 @@ fn no_two_causes_are_told_the_same() {
         Cause::Busy,
         Cause::Unreadable,
         Cause::Unreachable("refused".into()),
+        Cause::NotProven { why: "unknown issuer".into(), is_date: false },
+        Cause::NotProven { why: "expired".into(), is_date: true },
         Cause::Other("what".into()),
     ];
     for (at, cause) in causes.iter().enumerate() {

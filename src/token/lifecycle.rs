@@ -1,12 +1,13 @@
 //! Keeps one account's access token alive: one refresh at a time for all that wait.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::endpoint::AuthorizationServer;
 use super::google::Cause;
 use super::state::{Decision, Now, State, TokenState, TokenUse};
-use crate::accounts::{Account, Grant, GrantError};
+use crate::accounts::{Account, Grant, GrantError, StoreError};
 
 /// How far this machine's clock may be behind Google's, for a grant's last day.
 const CLOCK_SLACK: Duration = Duration::from_secs(3600);
@@ -22,6 +23,8 @@ pub struct Lifecycle {
     observer: Arc<dyn Observer>,
     state: Mutex<Tokens>,
     flight: tokio::sync::Mutex<()>,
+    /// [`store_later`] is under way. It is changed by who holds the flight.
+    is_storing: AtomicBool,
 }
 
 /// Hears what becomes of each request for a token, whoever it was for, and once for all who waited.
@@ -37,7 +40,7 @@ struct Tokens {
     /// The grant that the state is about; a new sign-in makes another.
     grant_id: String,
     state: State,
-    /// A rotated refresh token that could not be written yet.
+    /// A rotated refresh token that could not be written yet. It is changed by who holds the flight.
     unsaved: Option<Unsaved>,
 }
 
@@ -54,6 +57,16 @@ pub struct Unstored {
     pub reason: String,
     /// One thing to do.
     pub remedy: &'static str,
+    /// True if it is stored by itself once that is done: it is tried again all the time, but what is
+    /// wrong with a record isn't cured by that.
+    pub passes: bool,
+}
+
+impl Unstored {
+    fn new(error: &StoreError) -> Self {
+        let passes = matches!(error, StoreError::Io { .. });
+        Self { reason: error.to_string(), remedy: error.remedy(), passes }
+    }
 }
 
 /// Why there is no token.
@@ -73,7 +86,13 @@ pub enum Trouble {
 impl Lifecycle {
     /// The tokens of `account`; nothing is asked yet.
     pub fn new(account: Arc<Account>, observer: Arc<dyn Observer>) -> Self {
-        Self { account, observer, state: Mutex::default(), flight: tokio::sync::Mutex::default() }
+        Self {
+            account,
+            observer,
+            state: Mutex::default(),
+            flight: tokio::sync::Mutex::default(),
+            is_storing: AtomicBool::new(false),
+        }
     }
 
     /// A token that is good now. `refused` is the version of one that the provider refused though
@@ -108,8 +127,7 @@ impl Lifecycle {
     /// Done once no request is under way, so that a rotated refresh token is on disk, if the disk takes it.
     pub async fn at_rest(self: &Arc<Self>) {
         let _flight = self.flight.lock().await;
-        let grant_id = self.tokens().grant_id.clone();
-        self.save(&grant_id, None);
+        self.save_again();
     }
 
     /// Why the newest refresh token is in memory only, if it is.
@@ -200,17 +218,26 @@ impl Lifecycle {
     /// may have ended the old one already. Called by who holds the flight: an older token must not be
     /// written after a newer one.
     fn save(self: &Arc<Self>, grant_id: &str, rotated: Option<Grant>) {
-        let unsaved = self.tokens_of(grant_id).and_then(|mut tokens| tokens.unsaved.take());
+        // What is unsaved counts as that until it is written, so that nobody hears otherwise meanwhile.
+        let unsaved = self
+            .tokens_of(grant_id)
+            .and_then(|tokens| tokens.unsaved.as_ref().map(|unsaved| unsaved.grant.clone()));
         let was_told = unsaved.is_some();
-        let Some(grant) = rotated.or(unsaved.map(|unsaved| unsaved.grant)) else { return };
+        let Some(grant) = rotated.or(unsaved) else { return };
         let account = self.account.address();
-        match self.account.rotate(grant_id, &grant) {
-            Ok(()) if was_told => tracing::info!(%account, "the new refresh token is stored now"),
-            Ok(()) => {}
+        let written = self.account.rotate(grant_id, &grant);
+        // After a new sign-in there is nothing left to keep, whatever came of it.
+        let Some(mut tokens) = self.tokens_of(grant_id) else { return };
+        match written {
+            Ok(is_stored) => {
+                tokens.unsaved = None;
+                drop(tokens);
+                if is_stored && was_told {
+                    tracing::info!(%account, "the new refresh token is stored now");
+                }
+            }
             Err(error) => {
-                let why = Unstored { reason: error.to_string(), remedy: error.remedy() };
-                let Some(mut tokens) = self.tokens_of(grant_id) else { return };
-                tokens.unsaved = Some(Unsaved { grant, why });
+                tokens.unsaved = Some(Unsaved { grant, why: Unstored::new(&error) });
                 drop(tokens);
                 if was_told {
                     tracing::debug!(%account, "the new refresh token still can't be stored ({error})");
@@ -221,9 +248,18 @@ impl Lifecycle {
                     "the new refresh token can't be stored ({error}); it is kept in memory and tried again. {}",
                     error.remedy()
                 );
-                tokio::spawn(store_later(Arc::downgrade(self), grant_id.to_owned()));
+                // One that is under way takes this one up.
+                if !self.is_storing.swap(true, Ordering::Relaxed) {
+                    tokio::spawn(store_later(Arc::downgrade(self)));
+                }
             }
         }
+    }
+
+    /// Tries again to write what is in memory only. Called by who holds the flight.
+    fn save_again(self: &Arc<Self>) {
+        let grant_id = self.tokens().grant_id.clone();
+        self.save(&grant_id, None);
     }
 
     /// What the record tells of an ended grant.
@@ -259,15 +295,19 @@ impl Lifecycle {
 }
 
 /// Tries to write an unsaved token until it is written, or is nobody's any more.
-async fn store_later(tokens: Weak<Lifecycle>, grant_id: String) {
+async fn store_later(tokens: Weak<Lifecycle>) {
     loop {
         tokio::time::sleep(STORE_AGAIN).await;
         let Some(this) = tokens.upgrade() else { return };
         let _flight = this.flight.lock().await;
-        this.save(&grant_id, None);
-        let is_unsaved = this.tokens_of(&grant_id).is_some_and(|tokens| tokens.unsaved.is_some());
-        if !is_unsaved {
+        this.save_again();
+        if this.unstored().is_none() {
+            this.is_storing.store(false, Ordering::Relaxed);
             return;
         }
     }
 }
+
+#[cfg(test)]
+#[path = "lifecycle_tests.rs"]
+mod tests;

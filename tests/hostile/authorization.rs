@@ -154,6 +154,12 @@ async fn no_answer_is_taken_for_more_than_it_is() {
     assert_eq!(world.google.imap().connections_so_far(), at_imap, "no token was tried");
     let log = log.text();
     assert!(log.contains("answered “[2Jno31m"), "{log}");
+    for wrong in ["is of another type than Bearer", "is empty", "is too long", "has characters"] {
+        assert!(
+            log.contains(&format!("the access token that the sign-in server gave {wrong}")),
+            "{wrong}"
+        );
+    }
     told::assert_shows_nothing_odd("the log", &log);
     assert!(!log.contains("error_description") && !log.contains("ya29."), "{log}");
     // And nothing was lost by any of it.
@@ -242,6 +248,7 @@ async fn an_answer_that_trickles_in_is_given_up() {
 
 #[tokio::test]
 async fn what_stands_beside_a_good_token_changes_nothing() {
+    let log = Log::begin();
     let (world, server) = world().await;
     let record = std::fs::read(world.record_file()).unwrap();
     let long = format!("\"refresh_token\":\"{}\"", "x".repeat(40_000));
@@ -270,6 +277,13 @@ async fn what_stands_beside_a_good_token_changes_nothing() {
         assert!(left <= 86_400, "{beside}: {left}");
         assert_eq!(std::fs::read(world.record_file()).unwrap(), record, "{beside}");
     }
+    let log = log.text();
+    for wrong in ["is empty", "is too long", "has characters that no token has"] {
+        let told =
+            format!("the refresh token that the sign-in server gave {wrong}; it is not used");
+        assert!(log.contains(&told), "{wrong}: {log}");
+    }
+    assert!(!log.contains("1//") && !log.contains("xxx"), "{log}");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod support;
 mod authorization;
 mod clients;
 mod crowds;
+mod disk;
 mod first_lines;
 mod log;
 mod oauth;

@@ -136,6 +136,9 @@ async fn a_token_endpoint_that_does_not_prove_its_name_is_sent_no_secret() {
         let name = format!("{flaw:?}");
         told::assert_goodbye(&name, &heard);
         assert!(heard.contains("sign-in server did not prove who it is ("), "{name}: {heard}");
+        let is_date = matches!(flaw, Flaw::Expired | Flaw::NotYetValid);
+        assert_eq!(heard.contains("Set the clock"), is_date, "{name}: {heard}");
+        assert_eq!(heard.contains("`ca_file`"), !is_date, "{name}: {heard}");
         assert!(heard.contains(cause), "{name}, told without its cause “{cause}”: {heard}");
         assert!(server.connections() > 0, "{name}: nobody came");
         assert!(!server.was_sent(&SECRETS), "{name}: {}", server.heard());
@@ -204,5 +207,31 @@ async fn check_names_what_is_wrong_with_a_certificate() {
             assert!(is_right, "{flaw:?}: {reached:?}");
             assert!(!server.was_sent(&SECRETS), "{flaw:?}: {}", server.heard());
         }
+    }
+}
+
+/// A hotel's page in plain text, a firewall's alert: neither is about a certificate.
+#[tokio::test]
+async fn who_does_not_get_as_far_as_a_certificate_is_not_said_to_have_a_wrong_one() {
+    let world = World::new().await;
+    let server = Server::start(None).await;
+    world.provide("token_url", &format!("https://localhost:{}/token", server.port));
+    let says: [(&str, &[u8]); 3] = [
+        ("a page", b"HTTP/1.1 302 Found\r\nLocation: http://hotel.example/\r\n\r\n"),
+        // handshake_failure and protocol_version (RFC 8446 §6.2).
+        ("an alert", b"\x15\x03\x03\x00\x02\x02\x28"),
+        ("an old version", b"\x15\x03\x01\x00\x02\x02\x46"),
+    ];
+    for (name, bytes) in says {
+        server.play([vec![hear("localhost"), say(bytes)]]);
+        world.server().reload().unwrap();
+        let heard = told::imap(&world).await;
+        told::assert_goodbye(name, &heard);
+        assert!(heard.contains("sign-in server can't be reached ("), "{name}: {heard}");
+        assert!(
+            !heard.contains("nothing was sent") && !heard.contains("ca_file"),
+            "{name}: {heard}"
+        );
+        assert!(server.connections() > 0 && !server.was_sent(&SECRETS), "{name}");
     }
 }

@@ -267,13 +267,22 @@ fn news(chapter: &mut Chapter) {
             WarningKind::StatusPortTaken => {
                 vec![status_port_taken(10180, Path::new("config.toml"))]
             }
-            WarningKind::TokenUnstored => vec![token_unstored(
-                YOU,
-                &Unstored {
-                    reason: "FILE could not be written (no space left on device)".to_owned(),
-                    remedy: "Make room on the disk.",
-                },
-            )],
+            WarningKind::TokenUnstored => [
+                (
+                    "FILE could not be written (no space left on device)",
+                    "Make room on the disk.",
+                    true,
+                ),
+                (
+                    "FILE is of format 9, which a newer Gatepost has written",
+                    "Update Gatepost.",
+                    false,
+                ),
+            ]
+            .map(|(reason, remedy, passes)| {
+                token_unstored(YOU, &Unstored { reason: reason.to_owned(), remedy, passes })
+            })
+            .into(),
         };
         for Warning { kind, sentence, remedy, .. } in told {
             let sentence = sentence.replace(env!("CARGO_PKG_VERSION"), "0.1.0");

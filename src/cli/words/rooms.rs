@@ -118,9 +118,14 @@ pub(super) fn causes() -> Vec<Cause> {
         Cause::Busy => Cause::Busy,
         Cause::Unreadable => Cause::Unreadable,
         Cause::Unreachable(_) => Cause::Unreachable("no such host".into()),
-        Cause::NotProven(_) => Cause::NotProven("invalid peer certificate: Expired".into()),
+        Cause::NotProven { is_date: false, .. } => not_proven("UnknownIssuer", false),
+        Cause::NotProven { is_date: true, .. } => not_proven("Expired", true),
         Cause::Other(_) => Cause::Other("strange_code".into()),
     ]
+}
+
+fn not_proven(why: &str, is_date: bool) -> Cause {
+    Cause::NotProven { why: format!("invalid peer certificate: {why}"), is_date }
 }
 
 fn sign_in_errors() -> Vec<SignInError> {
@@ -139,7 +144,13 @@ fn sign_in_errors() -> Vec<SignInError> {
     errors.extend(begin.into_iter().skip(1).map(SignInError::Begin));
     // A cause has its own words, but for one that passes.
     errors.retain(|error| !matches!(error, SignInError::Cause(_)));
-    let pass = [Cause::Unreachable("no such host".into()), Cause::Unreadable, Cause::Busy];
+    let pass = [
+        Cause::Unreachable("no such host".into()),
+        not_proven("UnknownIssuer", false),
+        not_proven("Expired", true),
+        Cause::Unreadable,
+        Cause::Busy,
+    ];
     errors.extend(pass.map(SignInError::Cause));
     errors.push(SignInError::Proof(refused(Refusal::Temporary("Try later".into()))));
     errors
@@ -248,6 +259,8 @@ pub(super) fn store_errors() -> Vec<StoreError> {
     ];
     let source = std::io::Error::new(std::io::ErrorKind::StorageFull, "no space left on device");
     errors.push(StoreError::Io { action: "written", path: path(), source });
+    let source = std::io::ErrorKind::NotFound.into();
+    errors.push(StoreError::Io { action: "read", path: path(), source });
     errors
 }
 
