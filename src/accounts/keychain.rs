@@ -293,11 +293,15 @@ mod tests {
             Ok(store.clone() as Arc<CredentialStore>)
         };
         let keychain = Keychain { open: Arc::new(open) };
-        let hidden = |_| assert!(!alone::is_shown());
-        hidden(keychain.reach().unwrap());
-        hidden(drop(keychain.key_or_new(NAME).unwrap()));
-        hidden(drop(keychain.key(NAME).unwrap()));
-        hidden(assert!(keychain.remove(NAME).unwrap()));
+        let assert_hidden = || assert!(!alone::is_shown());
+        keychain.reach().unwrap();
+        assert_hidden();
+        keychain.key_or_new(NAME).unwrap();
+        assert_hidden();
+        keychain.key(NAME).unwrap();
+        assert_hidden();
+        assert!(keychain.remove(NAME).unwrap());
+        assert_hidden();
     }
 
     #[test]
