@@ -77,6 +77,7 @@ fn let_look(_may: bool) {}
 
 /// For tests of what holds for the whole process, beside which no other test may run.
 #[cfg(all(test, target_os = "linux"))]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on says so and fails")]
 pub(crate) mod alone {
     use std::process::Command;
 

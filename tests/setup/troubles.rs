@@ -54,7 +54,7 @@ async fn a_client_that_google_does_not_know_is_not_taken_unasked() {
     person.choose(1);
     person.until("Take client_secret_other.json");
     person.enter();
-    person.until("Google knows the client");
+    person.until("Open Google's page and sign in");
     person.press(b"\x03");
     let (code, cast) = person.end();
     assert_eq!(code, 1);
