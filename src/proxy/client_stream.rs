@@ -32,7 +32,7 @@ impl ClientStream {
 
     /// A simulation's client.
     #[cfg(test)]
-    pub(super) fn simulated(line: crate::tls::simulated::Line, _: Protocol) -> Self {
+    pub(super) fn simulated(line: crate::tls::simulated::Line) -> Self {
         Self { channel: Some(Channel::Simulated(line)), log: None }
     }
 

@@ -415,7 +415,7 @@ impl Server {
         let Some(context) = self.contexts(&alive)(std::net::Ipv4Addr::LOCALHOST.into()) else {
             return;
         };
-        let stream = ClientStream::simulated(line, protocol);
+        let stream = ClientStream::simulated(line);
         let service = MailService { protocol, implicit_tls: false };
         tokio::spawn(serve(stream, service, context));
     }

@@ -178,10 +178,7 @@ impl Lifecycle {
             GrantError::Record(error) => Trouble::Record(error.to_string()),
         })?;
         // A rotation that could not be written: what is on disk is the older token.
-        let unsaved = self
-            .tokens_of(&grant_id)
-            .and_then(|tokens| tokens.unsaved.as_ref().map(|unsaved| unsaved.grant.clone()));
-        let grant = unsaved.unwrap_or(grant);
+        let grant = self.unsaved(&grant_id).unwrap_or(grant);
         let account = self.account.address();
         tracing::debug!(%account, "refreshing the access token");
         let answer = match server.refresh(&grant.refresh_token).await {
@@ -219,9 +216,7 @@ impl Lifecycle {
     /// written after a newer one.
     fn save(self: &Arc<Self>, grant_id: &str, rotated: Option<Grant>) {
         // What is unsaved counts as that until it is written, so that nobody hears otherwise meanwhile.
-        let unsaved = self
-            .tokens_of(grant_id)
-            .and_then(|tokens| tokens.unsaved.as_ref().map(|unsaved| unsaved.grant.clone()));
+        let unsaved = self.unsaved(grant_id);
         let was_told = unsaved.is_some();
         let Some(grant) = rotated.or(unsaved) else { return };
         let account = self.account.address();
@@ -254,6 +249,11 @@ impl Lifecycle {
                 }
             }
         }
+    }
+
+    /// The grant as it is in memory only.
+    fn unsaved(&self, grant_id: &str) -> Option<Grant> {
+        self.tokens_of(grant_id)?.unsaved.as_ref().map(|unsaved| unsaved.grant.clone())
     }
 
     /// Tries again to write what is in memory only. Called by who holds the flight.
