@@ -43,6 +43,8 @@ pub mod private_file;
 pub mod protocol;
 #[path = "../src/secret.rs"]
 pub mod secret;
+#[path = "../src/sentence.rs"]
+pub mod sentence;
 
 #[path = "../tests/support/newlines.rs"]
 mod newlines;

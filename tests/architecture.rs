@@ -26,7 +26,7 @@ const FLOORS: &[&[&str]] = &[
 /// Rooms that may use even less than their floor allows: only these.
 const ONLY: &[(&str, &[&str])] = &[
     // Pure state machines: no files, no clock, no sockets.
-    ("protocol", &["secret"]),
+    ("protocol", &["secret", "sentence"]),
 ];
 
 /// Pairs that must stay apart wherever they stand, with the reason.

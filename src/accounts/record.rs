@@ -14,6 +14,7 @@ use super::password::NewPassword;
 use super::seal::{self, PrivateKey, Sealed};
 use super::slot::{Slot, SlotKind};
 use crate::secret::LocalPassword;
+use crate::sentence;
 
 /// The record of one account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -329,9 +330,7 @@ fn sealed(header: &Header, grant: &Grant) -> Result<Sealed, RecordError> {
 
 /// The text of the error repeats parts of the file, which may be anything.
 fn malformed(error: &serde_json::Error) -> RecordError {
-    const MAX_REASON: usize = 200;
-    let reason = error.to_string().chars().filter(|c| !c.is_control()).take(MAX_REASON).collect();
-    RecordError::Malformed { reason }
+    RecordError::Malformed { reason: sentence::shown(&error.to_string()) }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What a relay asks of a protocol: how far the bytes in its buffer may go.
 
+use crate::sentence;
+
 /// What is to be done with the front of a buffer.
 #[must_use = "a verdict that is dropped loses or holds up mail"]
 #[derive(Debug, PartialEq, Eq)]
@@ -109,16 +111,22 @@ pub struct Farewell {
     pub text: String,
 }
 
-/// The server's last words are kept up to here.
-const MAX_FAREWELL: usize = 200;
-
 impl Farewell {
-    /// Keeps what is fit for a log.
+    /// Keeps what may be shown.
     pub(super) fn new(code: &[u8], text: &[u8]) -> Self {
-        let kept = |bytes: &[u8]| {
-            let text = String::from_utf8_lossy(bytes);
-            text.chars().filter(|c| !c.is_control()).take(MAX_FAREWELL).collect()
-        };
+        let kept = |bytes: &[u8]| sentence::shown(&String::from_utf8_lossy(bytes));
         Self { code: kept(code), text: kept(text) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_are_one_line_and_no_more_than_they_look() {
+        let said = Farewell::new(b"ALERT", "\u{202e}Bye\x1b[2J\r\n".as_bytes());
+        assert_eq!((said.code.as_str(), said.text.as_str()), ("ALERT", "Bye[2J"));
+        assert!(Farewell::new(b"", &[b'x'; 100_000]).text.len() < 1000);
     }
 }

@@ -1,11 +1,12 @@
 //! The disk takes nothing, while refresh tokens rotate and the old ones end at once.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, process::Command, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
 use crate::support::{
     gatepost::PROMPT,
+    machine::{Machine, or_left_out},
     process,
     scene::{Scene, Setting},
     tracing::{Inject, Trace},
@@ -75,5 +76,37 @@ fn a_token_that_can_t_be_stored_is_used_told_once_and_stored_when_there_is_room(
         drop(scene.signed_on());
         let unfinished = fs::read_dir(file.parent().unwrap()).unwrap().count();
         assert_eq!(unfinished, 2, "the record and the lock");
+    });
+}
+
+#[test]
+fn a_disk_that_is_full_to_its_last_byte_costs_no_token() {
+    or_left_out("a disk that is full", || {
+        Setting::default().play(LIMIT, |scene| {
+            scene.bed.google.set_rotation(true);
+            let home = scene.home.folder().to_owned();
+            let machine = Arc::new(Machine::new());
+            let file = machine.path(&home.join("accounts/annaexample@gmail.com.json"));
+            scene.while_stopped(|scene| {
+                machine.small_disk(&home);
+                scene.move_to(&machine);
+            });
+            drop(scene.signed_on());
+            machine.fill(&home);
+            let before = fs::read(&file).unwrap();
+            scene.bed.google.expire_access_tokens();
+            // The server takes none but the newest, which is in memory only.
+            drop(scene.signed_on());
+            let is_told = || scene.log().contains("the new refresh token can't be stored");
+            assert!(process::until(PROMPT, is_told), "{}", scene.log());
+            assert_eq!(fs::read(&file).unwrap(), before, "as it was, and whole");
+
+            machine.make_room(&home);
+            let stored = || fs::read(&file).unwrap() != before;
+            assert!(process::until(TRIED_AGAIN, stored), "not stored\n{}", scene.log());
+            // The newest is on disk: an older one would not be taken.
+            scene.restart();
+            drop(scene.signed_on());
+        });
     });
 }

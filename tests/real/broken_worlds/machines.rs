@@ -62,20 +62,12 @@ fn of_the_disk() -> [Row; 4] {
 
 /// A disk of its own under the home.
 fn on_small_disk(world: &mut World) {
-    let home = world.folder().display().to_string();
-    let machine = world.enter(Machine::new());
-    machine.run(&format!(
-        "mount -t tmpfs -o mode=700 none /mnt
-         cp -a {home}/. /mnt
-         mount -t tmpfs -o size=4m,mode=700 none {home}
-         cp -a /mnt/. {home}"
-    ));
+    let home = world.folder().to_owned();
+    world.enter(Machine::new()).small_disk(&home);
 }
 
 fn fill(world: &World) {
-    let home = world.folder().display();
-    let machine = world.machine();
-    machine.run(&format!("! cat /dev/zero > {home}/ballast 2> /dev/null"));
+    world.machine().fill(world.folder());
 }
 
 fn read_only(world: &World) {

@@ -149,6 +149,27 @@ impl Machine {
         Ipv4Addr::from(u32::from(self.outside()) + 2)
     }
 
+    /// Puts a folder onto a disk of its own, of 4 MB; see it by [`Machine::path`].
+    pub(crate) fn small_disk(&self, folder: &Path) {
+        let folder = folder.display();
+        self.run(&format!(
+            "mount -t tmpfs -o mode=700 none /mnt
+             cp -a {folder}/. /mnt
+             mount -t tmpfs -o size=4m,mode=700 none {folder}
+             cp -a /mnt/. {folder}"
+        ));
+    }
+
+    /// Fills such a disk to its last byte.
+    pub(crate) fn fill(&self, folder: &Path) {
+        self.run(&format!("! cat /dev/zero > {}/ballast 2> /dev/null", folder.display()));
+    }
+
+    /// Makes room on it.
+    pub(crate) fn make_room(&self, folder: &Path) {
+        self.run(&format!("rm {}/ballast", folder.display()));
+    }
+
     /// Puts a file in another's place.
     pub(crate) fn replace(&self, file: &str, by: &Path) {
         self.run(&format!("mount --bind {} {file}", by.display()));
