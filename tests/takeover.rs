@@ -8,6 +8,13 @@ mod taken_over;
 
 use proptest::prelude::*;
 
+/// A message came and went before the client heard of any, and another came. The other connection still
+/// has the first one: as many as the client has, and not the same.
+#[test]
+fn a_connection_that_is_behind_may_have_as_many_others() {
+    taken_over::check(b"\0\xfe\x0d\xcc\xcc\xcc\xcc\x49\x44\x20\xcc\xcb\x0a\xf7\xff\x14\x76");
+}
+
 proptest! {
     // What a case finds is made a story of its own below; no file of seeds is kept.
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 400, ..ProptestConfig::default() })]

@@ -94,12 +94,14 @@ impl Session {
                 }
             }
             Place::Message { raw, sent: so_far } => {
+                // An end that was found before is no longer waited for.
+                let looked_at = raw.len().saturating_sub(END.len() - 1);
                 raw.extend_from_slice(&event.bytes);
                 so_far.extend_from_slice(sent);
                 if bare_newlines == BareNewlines::Refuse {
                     assert_eq!(event.fate, Fate::Passed, "{event:?}");
                 }
-                let Some(end) = end_of_data(raw) else {
+                let Some(end) = end_of_data(raw, looked_at) else {
                     return;
                 };
                 assert_eq!(end, raw.len(), "it went past the end: {}", raw.escape_ascii());
@@ -200,12 +202,17 @@ fn list(lines: &[Vec<u8>]) -> String {
     list.as_bytes().escape_ascii().to_string()
 }
 
-/// Behind how many bytes a message ends (RFC 5321 §4.1.1.4).
-fn end_of_data(raw: &[u8]) -> Option<usize> {
-    if raw.starts_with(b".\r\n") {
-        return Some(3);
+/// What ends a message (RFC 5321 §4.1.1.4).
+const END: &[u8] = b"\r\n.\r\n";
+
+/// Behind how many bytes a message ends, if that isn't before `from`.
+fn end_of_data(raw: &[u8], from: usize) -> Option<usize> {
+    // The CRLF of DATA's own line is the first one's.
+    if raw.starts_with(&END[2..]) {
+        return Some(END.len() - 2);
     }
-    raw.windows(5).position(|window| window == b"\r\n.\r\n").map(|at| at + 5)
+    let end = raw[from..].windows(END.len()).position(|window| window == END);
+    end.map(|at| from + at + END.len())
 }
 
 /// What is to leave of a message that has ended.

@@ -7,6 +7,7 @@
 //! - where a takeover is said to fit, the client's list and the other connection's are the same,
 //!   message by message, once the difference is told;
 //! - it fits wherever every UID is known, and the other connection isn't behind;
+//! - where the newest messages are known by their number alone, it is said so;
 //! - flags are said to be the same only where none has changed.
 //!
 //! An input's first byte says what server and client can do, and each two bytes are a step of their
@@ -337,6 +338,8 @@ impl Story {
         self.speak(&mut takeover, commands, &mut found, (how >> 2) & 3, restless, lacks);
         match self.dialogue.difference(&takeover) {
             Ok(None) => assert!(!self.selected && !lacks),
+            // The proxy looks again, until no server is behind any more.
+            Ok(Some(difference)) if difference.by_number && behind > 0 => {}
             Ok(Some(difference)) => {
                 assert!(self.selected && !made_anew && !lacks);
                 let lines = self.dialogue.told(&difference);

@@ -44,10 +44,7 @@ pub(in crate::protocol) fn parse(line: &[u8]) -> Command<'_> {
         },
         b"STARTTLS" => Command::StartTls,
         b"DATA" => Command::Data,
-        b"BDAT" => {
-            let size = argument.split(|byte| *byte == b' ').next().unwrap_or_default();
-            Command::Bdat(std::str::from_utf8(size).ok().and_then(|size| size.parse().ok()))
-        }
+        b"BDAT" => Command::Bdat(chunk_size(arguments)),
         b"MAIL" => Command::Mail,
         b"RCPT" => Command::Rcpt,
         b"RSET" => Command::Rset,
@@ -56,6 +53,15 @@ pub(in crate::protocol) fn parse(line: &[u8]) -> Command<'_> {
         b"QUIT" => Command::Quit,
         _ => Command::Unknown,
     }
+}
+
+/// The size of a chunk (RFC 3030 §2), read strictly: servers differ about what is nearly one, and what
+/// one of them takes for a chunk, another takes for commands.
+fn chunk_size(arguments: &[u8]) -> Option<u64> {
+    let mut words = std::str::from_utf8(arguments).ok()?.strip_prefix(' ')?.split(' ');
+    let size = words.next().filter(|size| size.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let is_whole = words.next().is_none_or(|word| word.eq_ignore_ascii_case("LAST"));
+    size.parse().ok().filter(|_| is_whole && words.next().is_none())
 }
 
 fn is_space_or_control(byte: u8) -> bool {
@@ -94,7 +100,11 @@ mod tests {
         assert_eq!(parse(b"AUTH"), Command::Auth(b"", None));
         assert_eq!(parse(b"MAIL FROM: <a@b> SIZE=1"), Command::Mail);
         assert_eq!(parse(b"BDAT 12 LAST"), Command::Bdat(Some(12)));
-        assert_eq!(parse(b"BDAT x"), Command::Bdat(None));
+        assert_eq!(parse(b"bdat 0"), Command::Bdat(Some(0)));
+        let nearly = ["BDAT", "BDAT ", "BDAT x", "BDAT 1 3", "BDAT1 3", "BDAT +5", "BDAT\t5"];
+        for line in nearly.into_iter().chain(["BDAT 5 LAST 5", "BDAT 18446744073709551616"]) {
+            assert_eq!(parse(line.as_bytes()), Command::Bdat(None), "{line}");
+        }
         assert_eq!(parse(b"DATAX"), Command::Unknown);
         assert_eq!(parse(b" \t\x0bdata"), Command::Data);
         assert_eq!(parse(b""), Command::Unknown);

@@ -230,6 +230,7 @@ impl Mailbox {
             expunged,
             exists: (found.exists > told).then_some(found.exists),
             flags_since,
+            by_number: tail > 0,
             modseq: found.modseq,
         })
     }

@@ -7,7 +7,7 @@
 //! *tail* behind them, of which only the number is known. UIDs only ever grow, so that two things hold
 //! without a list: a UID below the floor can vanish but never appear, so that none has vanished if
 //! there are as many; and if every UID from the floor on is still there, the tail's are the first of
-//! them. Which ones have vanished can be told of the *known* ones, at the front of the list, whose
+//! them, by a server that isn't behind. Which ones have vanished can be told of the *known* ones, at the front of the list, whose
 //! UIDs were seen: in answers to the client's FETCHes, or in the answer to a search of the proxy's own.
 
 mod difference;

@@ -112,6 +112,7 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("a replica that lags",        "lag",       "open; > IDLE; come 1; wait 1; cut; back; wait 9", "resumes"),
     ("a replica with what is gone", "lag",      "open; > IDLE; gone 2; wait 1; cut; back; wait 9", "resumes"),
     ("a replica with older flags", "lag",       "open; > IDLE; flag 2; wait 1; cut; back; wait 9", "resumes"),
+    ("a replica with one that came and went", "lag", "open; come 1; wait 1; gone 6; come 1; > NOOP; wait 1.3; cut; >> NOOP; back; wait 9", "BYE mailbox"),
     ("BYE in IDLE",                "",          "open; > IDLE; bye; gone 1; wait 1", "resumes"),
     ("BYE between commands",       "",          "open; bye; come 1; wait 1", "resumes"),
     ("closed behind an answer",    "",          "open; >> NOOP; close; wait 1", "resumes"),
