@@ -105,6 +105,8 @@ mod tests {
             "PRI * HTTP/2.0\r\n",
             "GET http://127.0.0.1:10143/ HTTP/1.1\r\n",
             "NOBODY-KNOWS-IT /x",
+            "A-METHOD-OF-THIRTY-TWO-CHARACTER /x",
+            "CONNECT localhost:10143 HTTP/1.1",
             "SEARCH * HTTP/1.1\r\n",
             "a1 LOGIN HTTP/1.1\r\n",
             "host: 127.0.0.1:10143\r\n",
@@ -139,6 +141,8 @@ mod tests {
     fn leaves_mail_clients_alone() {
         for line in [
             "a1 LOGIN u p\r\n",
+            " /x HTTP/1.1 y\r\n",
+            "A-WORD-OF-MORE-THAN-32-CHARACTERS /x",
             "EHLO host\r\n",
             "GET LOGIN u p\r\n",
             "",

@@ -157,8 +157,20 @@ mod tests {
         assert_eq!(announced_literal(b"a {}\r\n"), Ok(None));
         assert_eq!(announced_literal(b"a 5}\r\n"), Ok(None));
         assert_eq!(announced_literal(b"a {5a}\r\n"), Ok(None));
+        assert_eq!(announced_literal(b"{68719476720}\r\n"), literal(68_719_476_720, true));
+        assert_eq!(announced_literal(b"{68719476721}\r\n"), Err(ImpossibleSize));
         assert_eq!(announced_literal(b"{99999999999999999999}\r\n"), Err(ImpossibleSize));
         assert_eq!(announced_literal(b"1111111111111111111111}\r\n"), Err(ImpossibleSize));
+    }
+
+    /// No more than what it grows to by hand: `extend` would leave a copy behind.
+    #[test]
+    fn an_inbox_grows_by_itself() {
+        let mut inbox = Inbox::default();
+        for (bytes, capacity) in [(400, 512), (600, 1024), (24, 1024), (1, 2048)] {
+            inbox.push(&vec![b'x'; bytes]);
+            assert_eq!(inbox.0.capacity(), capacity);
+        }
     }
 
     proptest! {

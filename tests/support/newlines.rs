@@ -9,7 +9,7 @@ pub(crate) fn normalized(text: &str) -> String {
         let end = rest.find(['\r', '\n']).unwrap_or(rest.len());
         let (line, behind) = rest.split_at(end);
         // A line's end is CRLF, or several CRs and an LF, or either of them alone.
-        let crs = behind.len() - behind.trim_start_matches('\r').len();
+        let crs = behind.bytes().take(9).take_while(|byte| *byte == b'\r').count();
         let has_lf = behind[crs..].starts_with('\n');
         let newline = match (crs, has_lf) {
             (0..=8, true) => &behind[..=crs],

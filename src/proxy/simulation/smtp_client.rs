@@ -66,7 +66,7 @@ type Wire = Talk<DuplexStream>;
 
 /// The session is over: as it must be, or not.
 enum Over {
-    Told,
+    Ended,
     Wrong(String),
 }
 
@@ -88,7 +88,7 @@ impl SmtpClient {
             match talking.await {
                 Ok(Err(Over::Wrong(_))) if gauge.lock().unwrap().broken => {}
                 Ok(Err(Over::Wrong(why))) => return Err(format!("{name}: {why}")),
-                Ok(Ok(()) | Err(Over::Told)) => {}
+                Ok(Ok(()) | Err(Over::Ended)) => {}
                 Err(_) => return Err(format!("{name}: no answer")),
             }
         }
@@ -187,7 +187,7 @@ impl SmtpClient {
                 // What was cut amid a reply can be ended by none.
                 return match talk.buffer.is_empty() {
                     true => Err(format!("closed where {codes:?} was awaited").into()),
-                    false => Err(Over::Told),
+                    false => Err(Over::Ended),
                 };
             };
             self.scene.google.trace.note("s:", &line);
@@ -196,7 +196,7 @@ impl SmtpClient {
             if code == 421 && line.as_bytes().get(3) == Some(&b' ') {
                 self.scene.google.count("SMTP clients turned away with a reason");
                 return match talk.line().await {
-                    None => Err(Over::Told),
+                    None => Err(Over::Ended),
                     Some(more) => Err(format!("after 421 came {more:?}").into()),
                 };
             }
@@ -269,7 +269,7 @@ impl SmtpClient {
             sleep(self.pause() / 20).await;
             gauge.lock().unwrap().cut(self.random.pick(&[How::Closed, How::Reset, How::Silent]));
             self.scene.google.count("clients vanished");
-            return Ok(());
+            return Err(Over::Ended);
         }
         // From here on the end of it may be on its way.
         mail.fate = Fate::Unknown;
