@@ -12,7 +12,7 @@ use super::relay::{Carry, End, Never, Until, relay};
 use super::session::{
     Client, Context, Read, TurnedAway, finish, not_served, say_goodbye, sent_away,
 };
-use super::trouble::Protocol;
+use super::trouble::{Goodbye, Protocol};
 use crate::protocol::dialogue::Violation;
 use crate::protocol::line::LineEnds;
 use crate::protocol::sasl::Credentials;
@@ -106,11 +106,16 @@ async fn swallow(
         }
         match client.read(context, Some(Instant::now() + WITHOUT_END)).await {
             Read::Bytes(bytes) => buffered.extend_from_slice(bytes),
-            Read::Due => {
+            Read::Due | Read::Silent => {
                 client.close(BARE_NEWLINE).await;
                 return None;
             }
-            _ => return None,
+            Read::Stopping => {
+                let stopping = Protocol::Smtp.goodbye(Goodbye::Stopping);
+                client.close(&[BARE_NEWLINE, &stopping].concat()).await;
+                return None;
+            }
+            Read::Gone => return None,
         }
     }
 }
