@@ -284,6 +284,22 @@ async fn a_client_whose_message_has_no_end_is_told_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_stop_amid_a_refused_message_is_told() {
+    let world = World::new().await;
+    let mut client = world.smtp_signed_on().await;
+    client.ask(&format!("MAIL FROM:<{YOU}>")).await;
+    client.ask(&format!("RCPT TO:<{YOU}>")).await;
+    assert!(client.ask("DATA").await.starts_with("354"));
+    client.send("Subject: scan\n\r\nand the end is yet to come\r\n").await;
+    world.server().stop().await;
+    let heard = client.rest().await;
+    let lines: Vec<&str> = heard.lines().collect();
+    assert!(lines.len() == 2 && lines[0].starts_with("550 5.6.0"), "{heard}");
+    assert!(lines[1].starts_with("421 4.3.2"), "{heard}");
+    assert!(world.google.smtp().transactions().is_empty());
+}
+
+#[tokio::test]
 async fn bare_newlines_may_be_made_good() {
     let world = World::with("bare_newlines = \"normalize\"").await;
     let mut client = world.smtp_signed_on().await;
