@@ -195,9 +195,7 @@ async fn the_ends_of_sessions_are_told() {
 async fn a_message_under_way_is_finished_before_the_proxy_stops() {
     let world = World::new().await;
     let mut client = world.smtp_signed_on().await;
-    client.ask(&format!("MAIL FROM:<{YOU}>")).await;
-    client.ask(&format!("RCPT TO:<{YOU}>")).await;
-    assert!(client.ask("DATA").await.starts_with("354"));
+    begin_message(&mut client).await;
     client.send("Subject: late\r\n\r\n").await;
     let server = world.server().clone();
     let stop = tokio::spawn(async move { server.stop().await });
@@ -253,9 +251,7 @@ async fn smuggled_messages_are_refused_and_the_session_goes_on() {
     let world = World::new().await;
     let mut client = world.smtp_signed_on().await;
     for end in ["\n.\n", "\n.\r\n", "\r.\r\n", "\r\n.\n", "\r\n.\r"] {
-        client.ask(&format!("MAIL FROM:<{YOU}>")).await;
-        client.ask(&format!("RCPT TO:<{YOU}>")).await;
-        assert!(client.ask("DATA").await.starts_with("354"));
+        begin_message(&mut client).await;
         client.send(format!("Subject: one\r\n\r\ntext{end}MAIL FROM:<evil@example.com>\r\nRCPT TO:<{YOU}>\r\nDATA\r\nSubject: smuggled\r\n\r\n.\r\n")).await;
         let answer = client.reply().await;
         assert!(
@@ -263,9 +259,7 @@ async fn smuggled_messages_are_refused_and_the_session_goes_on() {
             "{end:?}: {answer}"
         );
     }
-    client.ask(&format!("MAIL FROM:<{YOU}>")).await;
-    client.ask(&format!("RCPT TO:<{YOU}>")).await;
-    assert!(client.ask("DATA").await.starts_with("354"));
+    begin_message(&mut client).await;
     assert!(client.ask("Subject: good\r\n\r\ntext\r\n.").await.starts_with("250"));
     assert_eq!(world.google.smtp().transactions().len(), 1);
 }
@@ -274,9 +268,7 @@ async fn smuggled_messages_are_refused_and_the_session_goes_on() {
 async fn a_client_whose_message_has_no_end_is_told_all_the_same() {
     let world = World::new().await;
     let mut client = world.smtp_signed_on().await;
-    client.ask(&format!("MAIL FROM:<{YOU}>")).await;
-    client.ask(&format!("RCPT TO:<{YOU}>")).await;
-    assert!(client.ask("DATA").await.starts_with("354"));
+    begin_message(&mut client).await;
     client.send("Subject: scan\n\nline\n.\nQUIT\n").await;
     let heard = client.rest().await;
     assert!(heard.starts_with("550 5.6.0") && heard.lines().count() == 1, "{heard}");
@@ -287,9 +279,7 @@ async fn a_client_whose_message_has_no_end_is_told_all_the_same() {
 async fn a_stop_amid_a_refused_message_is_told() {
     let world = World::new().await;
     let mut client = world.smtp_signed_on().await;
-    client.ask(&format!("MAIL FROM:<{YOU}>")).await;
-    client.ask(&format!("RCPT TO:<{YOU}>")).await;
-    assert!(client.ask("DATA").await.starts_with("354"));
+    begin_message(&mut client).await;
     client.send("Subject: scan\n\r\nand the end is yet to come\r\n").await;
     world.server().stop().await;
     let heard = client.rest().await;
@@ -303,9 +293,7 @@ async fn a_stop_amid_a_refused_message_is_told() {
 async fn bare_newlines_may_be_made_good() {
     let world = World::with("bare_newlines = \"normalize\"").await;
     let mut client = world.smtp_signed_on().await;
-    client.ask(&format!("MAIL FROM:<{YOU}>")).await;
-    client.ask(&format!("RCPT TO:<{YOU}>")).await;
-    assert!(client.ask("DATA").await.starts_with("354"));
+    begin_message(&mut client).await;
     assert!(client.ask("Subject: scan\n\nline\n.\nMAIL\r\n.").await.starts_with("250"));
     let sent = &world.google.smtp().transactions()[0];
     assert_eq!(sent.bytes, b"Subject: scan\r\n\r\nline\r\n.\r\nMAIL\r\n");

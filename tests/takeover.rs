@@ -16,7 +16,7 @@ fn a_connection_that_is_behind_may_have_as_many_others() {
 }
 
 proptest! {
-    // What a case finds is made a story of its own below; no file of seeds is kept.
+    // What a case finds is made a story of its own above; no file of seeds is kept.
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 400, ..ProptestConfig::default() })]
 
     #[test]
