@@ -9,10 +9,14 @@ mod taken_over;
 use proptest::prelude::*;
 
 /// A message came and went before the client heard of any, and another came. The other connection still
-/// has the first one: as many as the client has, and not the same.
+/// has the first one: as many as the client has, and not the same. That is no matter as long as the client
+/// has only heard how many there are; in the second story it asks for their flags, in the third it searches.
 #[test]
 fn a_connection_that_is_behind_may_have_as_many_others() {
-    taken_over::check(b"\0\xfe\x0d\xcc\xcc\xcc\xcc\x49\x44\x20\xcc\xcb\x0a\xf7\xff\x14\x76");
+    for asked in [&b""[..], b"\x0b\x80", b"\x0b\xc0"] {
+        let before = b"\0\xfe\x0d\xcc\xcc\xcc\xcc\x49\x44\x20\xcc\xcb\x0a";
+        taken_over::check(&[before, asked, b"\xf7\xff\x14\x76"].concat());
+    }
 }
 
 proptest! {

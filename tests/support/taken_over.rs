@@ -4,14 +4,16 @@
 //!
 //! - the client's count of messages is always the server's, and nothing that an honest server says
 //!   keeps a session to its connection;
-//! - where a takeover is said to fit, the client's list and the other connection's are the same,
-//!   message by message, once the difference is told;
+//! - where a takeover is said to fit, the client's list and the other connection's are the same once the
+//!   difference is told: message by message, but for those of which the client heard only that they are
+//!   there;
 //! - it fits wherever every UID is known, and the other connection isn't behind;
-//! - where the newest messages are known by their number alone, it is said so;
 //! - flags are said to be the same only where none has changed.
 //!
 //! An input's first byte says what server and client can do, and each two bytes are a step of their
 //! story.
+
+use std::collections::BTreeSet;
 
 use gatepost::protocol::imap::{
     Capabilities, Dialogue, FlagsSince, Responses, Step, Takeover, Unlike,
@@ -60,8 +62,10 @@ struct Story {
     selected: bool,
     /// The tag of the open IDLE.
     idle: Option<String>,
-    /// What the client was told of: the UID of each message, in the order of their numbers.
+    /// What the client was told of: the UID of each message, in the order of their numbers …
     told: Vec<u32>,
+    /// … and those of which it heard more than that they are there.
+    heard: BTreeSet<u32>,
     /// All below this that the client will ever hear of, it has.
     told_below: u32,
     /// The flags that the client knows are those of this moment, by the mailbox's two counts.
@@ -83,6 +87,7 @@ impl Story {
             selected: false,
             idle: None,
             told: Vec::new(),
+            heard: BTreeSet::new(),
             told_below: 1,
             modseq: 0,
             flags: 0,
@@ -114,7 +119,7 @@ impl Story {
             7 => self.end_idle(),
             8 | 9 => self.take_over(how),
             10 => self.change_flags(how),
-            11 => self.command("FETCH 1:* (FLAGS)", |story| story.arrivals(u32::from(how))),
+            11 => self.ask_by_number(how),
             _ => {}
         }
     }
@@ -153,6 +158,7 @@ impl Story {
         self.change(|mailbox| mailbox.flags += 1);
         if self.idle.is_some() && how & 1 != 0 && !self.told.is_empty() {
             let at = usize::from(how) % self.told.len();
+            self.heard.insert(self.told[at]);
             self.server(format!("* {} FETCH (FLAGS (\\Seen))\r\n", at + 1).as_bytes());
         }
     }
@@ -161,6 +167,7 @@ impl Story {
         self.end_idle();
         let verb = if how & 1 != 0 { "EXAMINE" } else { "SELECT" };
         self.told = self.mailbox.uids.clone();
+        self.heard.clear();
         self.told_below = self.mailbox.next;
         (self.modseq, self.flags) = (self.mailbox.modseq, self.mailbox.flags);
         self.selected = true;
@@ -187,8 +194,10 @@ impl Story {
     /// Gives UIDs of messages that the client knows by their numbers.
     fn fetch(&mut self, how: u8) {
         let (from, count) = (usize::from(how >> 4), usize::from(how % 16));
-        let told = self.told.iter().enumerate().skip(from).take(count);
+        let told: Vec<_> = self.told.iter().copied().enumerate().skip(from).take(count).collect();
+        self.heard.extend(told.iter().map(|(_, uid)| *uid));
         let lines: String = told
+            .into_iter()
             .map(|(at, uid)| match uid % 3 {
                 0 => format!("* {} FETCH (UID {uid} FLAGS (\\Seen))\r\n", at + 1),
                 1 => format!("* {} FETCH (FLAGS () UID {uid})\r\n", at + 1),
@@ -196,6 +205,26 @@ impl Story {
             })
             .collect();
         self.command("UID FETCH 1:* (UID FLAGS)", |_| lines);
+    }
+
+    /// The client asks for what it names by number only, or finds nothing, and hears what came.
+    fn ask_by_number(&mut self, how: u8) {
+        let numbers = 1..=self.told.len();
+        let (command, lines) = match how >> 6 {
+            2 => {
+                let lines = numbers.map(|number| format!("* {number} FETCH (FLAGS ())\r\n"));
+                ("FETCH 1:* (FLAGS)", lines.collect())
+            }
+            3 => {
+                let found: String = numbers.map(|number| format!(" {number}")).collect();
+                ("SEARCH ALL", format!("* SEARCH{found}\r\n"))
+            }
+            _ => ("FETCH 9999:* (FLAGS)", String::new()),
+        };
+        if !lines.is_empty() {
+            self.heard.extend(&self.told);
+        }
+        self.command(command, |story| lines + &story.arrivals(u32::from(how)));
     }
 
     /// What the server tells where anything may be told; not all of it, if it likes.
@@ -338,8 +367,6 @@ impl Story {
         self.speak(&mut takeover, commands, &mut found, (how >> 2) & 3, restless, lacks);
         match self.dialogue.difference(&takeover) {
             Ok(None) => assert!(!self.selected && !lacks),
-            // The proxy looks again, until no server is behind any more.
-            Ok(Some(difference)) if difference.by_number && behind > 0 => {}
             Ok(Some(difference)) => {
                 assert!(self.selected && !made_anew && !lacks);
                 let lines = self.dialogue.told(&difference);
@@ -352,7 +379,7 @@ impl Story {
                 self.dialogue.go_on_with(&takeover);
                 self.dialogue.flags_told(&difference);
                 (self.modseq, self.flags) = (found.modseq, found.flags);
-                self.told_below = self.told_below.max(found.next);
+                self.told_below = found.next;
                 assert!(!self.dialogue.wants_list(), "what was found is known");
             }
             Err(Unlike::Lacking) => assert!(lacks),
@@ -418,7 +445,7 @@ impl Story {
         }
     }
 
-    /// The client hears what is different; it then has the list that was found.
+    /// The client hears what is different; what it knew is then in its place in the list that was found.
     fn hear(&mut self, lines: &str, found: &Mailbox) {
         let mut count = None;
         for line in lines.lines() {
@@ -440,7 +467,9 @@ impl Story {
         }
         let count = count.unwrap_or(self.told.len());
         assert_eq!(count, found.uids.len());
-        assert_eq!(self.told, found.uids[..self.told.len()], "{lines}");
+        for (told, found) in self.told.iter().zip(&found.uids) {
+            assert!(told == found || !self.heard.contains(told), "{told} became {found}: {lines}");
+        }
         self.told.clone_from(&found.uids);
     }
 }

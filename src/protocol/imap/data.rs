@@ -19,6 +19,8 @@ pub(super) enum Data<'a> {
     Search(&'a str),
     /// `* ESEARCH …` (RFC 4731): everything behind the word.
     Esearch(&'a str),
+    /// `* SORT …`, `* THREAD …` (RFC 5256): numbers.
+    Sorted,
     /// Anything else.
     Other,
 }
@@ -52,6 +54,7 @@ impl<'a> Data<'a> {
             b"ENABLED" => Self::Enabled(text(rest)?),
             b"SEARCH" => Self::Search(text(rest)?),
             b"ESEARCH" => Self::Esearch(text(rest)?),
+            b"SORT" | b"THREAD" => Self::Sorted,
             _ => Self::Other,
         })
     }

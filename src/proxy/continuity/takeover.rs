@@ -79,8 +79,7 @@ where
         line.is_some_and(|line| line.len() == self.from_client.len() && self.dialogue.opens(line))
     }
 
-    /// The difference, once the server has caught up within `patience`. Where only `patience` can tell
-    /// whether it has, that is waited for.
+    /// The difference, once the server has caught up within `patience`.
     async fn settle(
         &mut self,
         stream: &mut S::Stream,
@@ -90,14 +89,9 @@ where
     ) -> Result<Option<Difference>, Fault> {
         let until = Instant::now() + patience;
         loop {
-            let difference = self.dialogue.difference(takeover);
-            let by_number = matches!(&difference, Ok(Some(difference)) if difference.by_number);
-            let may_be_behind = by_number || matches!(difference, Err(unlike) if unlike.may_pass());
-            if !may_be_behind || Instant::now() >= until {
-                return match difference {
-                    Ok(_) if by_number && patience.is_zero() => Err(Fault::View(Unlike::Behind)),
-                    settled => settled.map_err(Fault::View),
-                };
+            match self.dialogue.difference(takeover) {
+                Err(unlike) if unlike.may_pass() && Instant::now() < until => {}
+                difference => return difference.map_err(Fault::View),
             }
             sleep(LOOK_AGAIN).await;
             let look = takeover.look().unwrap_or_default();

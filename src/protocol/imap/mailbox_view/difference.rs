@@ -23,9 +23,6 @@ pub struct Difference {
     pub exists: Option<u32>,
     /// Whether flags may have changed.
     pub flags_since: FlagsSince,
-    /// The newest messages are taken for the client's by their number alone. A server that is behind
-    /// may have as many others there, which the client never heard of and which are gone since.
-    pub by_number: bool,
     /// The mailbox's mod-sequence (RFC 7162), once the flags are told.
     pub(in crate::protocol::imap) modseq: Option<u64>,
 }

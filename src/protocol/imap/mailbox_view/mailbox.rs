@@ -31,6 +31,8 @@ pub(in crate::protocol::imap) struct Mailbox {
     pub(super) floor: u32,
     /// … and so many have one: all the known ones, and those behind them up to here.
     pub(super) below: u32,
+    /// The highest number of which the client heard more than that a message is there.
+    pub(super) heard: u32,
     /// What keeps the session to its connection as long as this mailbox is selected.
     pub(super) stuck: Option<&'static str>,
 }
@@ -97,6 +99,7 @@ impl Mailbox {
         }
         self.exists -= 1;
         self.below -= u32::from(number <= self.below);
+        self.heard -= u32::from(number <= self.heard);
         match &mut self.known {
             Known::Uids(uids) => {
                 if let Some(uid) = uids.uid(number) {
@@ -120,31 +123,40 @@ impl Mailbox {
         let known = uids.take_out(&gone);
         self.below = self.below.checked_sub(known)?.checked_sub(below_floor)?;
         self.exists = self.exists.checked_sub(known)?.checked_sub(behind)?;
+        // Which of the tail are gone isn't known: it may have been those behind what was heard of.
+        self.heard = self.heard.min(self.exists);
         self.bound();
         (self.exists >= self.below).then_some(())
     }
 
-    /// A FETCH named a message's UID.
-    pub(super) fn fetched(&mut self, number: u32, uid: u32) -> Option<()> {
+    /// A FETCH told of a message, and its UID if it named that.
+    pub(super) fn fetched(&mut self, number: u32, uid: Option<u32>) -> Option<()> {
         if number == 0 || number > self.exists {
             return None;
         }
+        self.heard = self.heard.max(number);
+        let Some(uid) = uid else { return Some(()) };
         if let Known::Uids(uids) = &mut self.known {
             match uids.uid(number) {
                 Some(known) if known != uid => return None,
-                Some(_) => {}
                 None if number == uids.len() + 1 => {
                     uids.push(uid)?;
-                    if uid >= self.floor {
-                        (self.floor, self.below) = (uid.saturating_add(1), number);
-                    }
                     self.below = self.below.max(number);
                     self.bound();
                 }
-                None => {}
+                _ => {}
             }
         }
+        // Whatever has a lower UID has a lower number, and was told.
+        if uid >= self.floor {
+            (self.floor, self.below) = (uid.saturating_add(1), number);
+        }
         Some(())
+    }
+
+    /// A search told of messages, whichever.
+    pub(super) fn searched(&mut self) {
+        self.heard = self.exists;
     }
 
     pub(super) fn has_tail(&self) -> bool {
@@ -215,8 +227,10 @@ impl Mailbox {
             if new < tail && uid_next - self.floor < tail {
                 return Err(Unlike::Behind);
             }
-            // With every UID since the floor still there, the tail's are the first of them.
-            if new < tail || new != uid_next - self.floor {
+            // With every UID since the floor still there, the tail's are the first of them – by a server
+            // that isn't behind. One that is may have as many others there, gone since; that matters
+            // where the client knows of those more than their number.
+            if new < tail || new != uid_next - self.floor || self.heard > self.below {
                 return Err(Unlike::Ambiguous);
             }
         }
@@ -230,7 +244,6 @@ impl Mailbox {
             expunged,
             exists: (found.exists > told).then_some(found.exists),
             flags_since,
-            by_number: tail > 0,
             modseq: found.modseq,
         })
     }

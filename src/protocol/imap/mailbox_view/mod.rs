@@ -7,8 +7,10 @@
 //! *tail* behind them, of which only the number is known. UIDs only ever grow, so that two things hold
 //! without a list: a UID below the floor can vanish but never appear, so that none has vanished if
 //! there are as many; and if every UID from the floor on is still there, the tail's are the first of
-//! them, by a server that isn't behind. Which ones have vanished can be told of the *known* ones, at the front of the list, whose
-//! UIDs were seen: in answers to the client's FETCHes, or in the answer to a search of the proxy's own.
+//! them, by a server that isn't behind. Whether one is can't be seen, so that a tail is proved only as
+//! long as the client has *heard* nothing of its messages but how many there are. Which ones have
+//! vanished can be told of the *known* ones, at the front of the list, whose UIDs were seen: in answers
+//! to the client's FETCHes, or in the answer to a search of the proxy's own.
 
 mod difference;
 mod mailbox;
@@ -198,7 +200,11 @@ impl MailboxView {
                     _ if selecting => Some(()),
                     Data::Exists(count) => mailbox.exists(count),
                     Data::Expunge(number) => mailbox.expunge(number),
-                    Data::Fetch { number, uid: Some(uid), .. } => mailbox.fetched(number, uid),
+                    Data::Fetch { number, uid, .. } => mailbox.fetched(number, uid),
+                    Data::Search(_) | Data::Esearch(_) | Data::Sorted => {
+                        mailbox.searched();
+                        Some(())
+                    }
                     Data::Vanished(set) if !cut => mailbox.vanished(set),
                     Data::Vanished(_) => None,
                     _ => Some(()),
@@ -240,6 +246,7 @@ impl MailboxView {
             let above = found.uids.last().map_or(1, |last| last.saturating_add(1));
             mailbox.floor = above.max(found.uid_next.unwrap_or(1)).max(mailbox.floor);
             mailbox.below = found.exists;
+            mailbox.heard = 0;
             mailbox.known = Known::of(found.uids);
         }
     }

@@ -51,6 +51,7 @@ struct Sent {
     mailbox: Option<String>,
     /// Numbers of messages whose data must come before it is answered.
     awaited: BTreeSet<usize>,
+    asks_uid: bool,
     /// So many of the messages must have UIDs once it is answered.
     told_uids: usize,
     /// What the client means by the numbers it has sent.
@@ -145,6 +146,7 @@ impl Client {
             tag: format!("{}{}", self.name, self.tags),
             mailbox: None,
             awaited: BTreeSet::new(),
+            asks_uid: upper.contains("UID"),
             told_uids: 0,
             means: None,
             silent: upper.contains(".SILENT").then(|| set.to_owned()),
@@ -351,13 +353,15 @@ impl Client {
         let uid = uid.map(|uid| uid.split([' ', ')']).next().unwrap().parse().unwrap());
         let flags = items.split_once("FLAGS (").and_then(|(_, behind)| behind.split_once(')'));
         mirror.fetched(number, uid, flags.map(|(flags, _)| Flags::parse(flags)))?;
-        if let Some(uid) = uid {
-            if items.contains("BODY[] {") && literal != body(uid).as_bytes() {
-                return Err(format!("the text is not that of UID {uid}"));
-            }
-            for sent in &mut self.sent {
-                sent.awaited.remove(&number);
-            }
+        if let Some(uid) = uid
+            && items.contains("BODY[] {")
+            && literal != body(uid).as_bytes()
+        {
+            return Err(format!("the text is not that of UID {uid}"));
+        }
+        // Without a UID it may be news and no answer to whoever asks for one.
+        for sent in self.sent.iter_mut().filter(|sent| uid.is_some() || !sent.asks_uid) {
+            sent.awaited.remove(&number);
         }
         Ok(())
     }
