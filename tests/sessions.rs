@@ -8,6 +8,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
+use gatepost::accounts::Address;
 use gatepost::demo::faults::Times;
 use gatepost::demo::smtp::Stage;
 use gatepost::proxy::EventKind;
@@ -287,6 +288,43 @@ async fn a_stop_amid_a_refused_message_is_told() {
     assert!(lines.len() == 2 && lines[0].starts_with("550 5.6.0"), "{heard}");
     assert!(lines[1].starts_with("421 4.3.2"), "{heard}");
     assert!(world.google.smtp().transactions().is_empty());
+}
+
+#[tokio::test]
+async fn an_account_that_is_forgotten_amid_a_refused_message_is_told() {
+    let world = World::new().await;
+    let mut client = world.smtp_signed_on().await;
+    begin_message(&mut client).await;
+    client.send("Subject: scan\n\r\nand the end is yet to come\r\n").await;
+    assert!(world.server().forget(&Address::parse(YOU).unwrap()).unwrap());
+    let heard = client.rest().await;
+    let lines: Vec<&str> = heard.lines().collect();
+    assert!(lines.len() == 2 && lines[0].starts_with("550 5.6.0"), "{heard}");
+    assert!(lines[1].starts_with("421 4.3.2 This account was signed out"), "{heard}");
+}
+
+#[tokio::test]
+async fn a_stop_is_told_while_a_refused_messages_connection_is_replaced() {
+    let world = World::new().await;
+    let mut client = world.smtp_signed_on().await;
+    begin_message(&mut client).await;
+    // Its last line never comes.
+    world.google.smtp().set_greeting(Some("220-smtp.gmail.com"));
+    assert!(client.ask("Subject: scan\n\r\n.").await.starts_with("550 5.6.0"));
+    let another = async {
+        while world.google.smtp().connections_so_far() < 2 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), another)
+        .await
+        .expect("another connection is made");
+    world.server().stop().await;
+    let heard = client.rest().await;
+    assert!(
+        heard.starts_with("421 4.3.2 Gatepost is stopping") && heard.lines().count() == 1,
+        "{heard}"
+    );
 }
 
 #[tokio::test]

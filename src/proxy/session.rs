@@ -119,12 +119,17 @@ impl Context {
     }
 
     /// Gives the reason once the proxy stops or the account is forgotten.
-    pub(super) async fn leave(&self, member: &Member) -> String {
+    pub(super) async fn parting(&self, member: &Member) -> Goodbye<'static> {
         let mut stopping = self.stopping.clone();
         tokio::select! {
-            _ = stopping.wait_for(|stopping| *stopping) => Goodbye::Stopping.to_string(),
-            () = member.gone() => Goodbye::SignedOut.to_string(),
+            _ = stopping.wait_for(|stopping| *stopping) => Goodbye::Stopping,
+            () = member.gone() => Goodbye::SignedOut,
         }
+    }
+
+    /// [`Self::parting`], in words.
+    pub(super) async fn leave(&self, member: &Member) -> String {
+        self.parting(member).await.to_string()
     }
 }
 

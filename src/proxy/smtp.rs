@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::client_stream::ClientStream;
 use super::entrance::{AHEAD_LIFE, Ahead, Denied};
-use super::member::Presence;
+use super::member::{Member, Presence};
 use super::places::Seated;
 use super::relay::{Carry, End, Never, Until, relay};
 use super::session::{
@@ -70,13 +70,18 @@ pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Sea
         // Without its final dot the message is nothing to the provider.
         drop(upstream);
         let Some(sink) = dialogue.into_sink() else { return };
-        let Some(left) = swallow(&mut stream, &context, sink, ended.from_client).await else {
-            return;
-        };
+        let swallowed = swallow(&mut stream, &context, member, sink, ended.from_client).await;
+        let Some(left) = swallowed else { return };
         if Client::new(&mut stream).send(BARE_NEWLINE).await.is_err() {
             return;
         }
-        match context.entrance.smtp(member, &client_name, None).await {
+        let again = tokio::select! {
+            again = context.entrance.smtp(member, &client_name, None) => again,
+            parting = context.parting(member) => {
+                return say_goodbye(&mut stream, &Protocol::Smtp.goodbye(parting)).await;
+            }
+        };
+        match again {
             Ok(again) => session = again,
             Err(trouble) => {
                 return say_goodbye(&mut stream, &trouble.words(Protocol::Smtp, context.id)).await;
@@ -94,6 +99,7 @@ pub(super) async fn serve(mut stream: ClientStream, context: Context, place: Sea
 async fn swallow(
     stream: &mut ClientStream,
     context: &Context,
+    member: &Member,
     mut sink: DataSink,
     mut buffered: Vec<u8>,
 ) -> Option<Vec<u8>> {
@@ -104,19 +110,23 @@ async fn swallow(
         if ended {
             return Some(buffered);
         }
-        match client.read(context, Some(Instant::now() + WITHOUT_END)).await {
-            Read::Bytes(bytes) => buffered.extend_from_slice(bytes),
-            Read::Due | Read::Silent => {
-                client.close(BARE_NEWLINE).await;
-                return None;
-            }
-            Read::Stopping => {
-                let stopping = Protocol::Smtp.goodbye(Goodbye::Stopping);
-                client.close(&[BARE_NEWLINE, &stopping].concat()).await;
-                return None;
-            }
-            Read::Gone => return None,
-        }
+        let parting = tokio::select! {
+            read = client.read(context, Some(Instant::now() + WITHOUT_END)) => match read {
+                Read::Bytes(bytes) => {
+                    buffered.extend_from_slice(bytes);
+                    continue;
+                }
+                Read::Due | Read::Silent => {
+                    client.close(BARE_NEWLINE).await;
+                    return None;
+                }
+                Read::Stopping => Goodbye::Stopping,
+                Read::Gone => return None,
+            },
+            () = member.gone() => Goodbye::SignedOut,
+        };
+        client.close(&[BARE_NEWLINE, &Protocol::Smtp.goodbye(parting)].concat()).await;
+        return None;
     }
 }
 
