@@ -8,8 +8,9 @@
 //!   messages or mail addresses, or are search keys; of any other line its length alone;
 //! - a server's replies and words; its data with every string in it left out, but for lists of
 //!   mailboxes;
-//! - of literals and messages their size; and once a mail was longer than its literal, so that its
-//!   rest reads as commands, of every line of the client's.
+//! - of literals and messages their size; and once a mail was longer than its literal, or a chunk
+//!   came without a size that can be read, so that mail reads as commands, of every line of the
+//!   client's.
 //!
 //! What a client signs on with is never shown, and is remembered, so that it is taken out of
 //! whatever else is said: a server may repeat what it did not understand.

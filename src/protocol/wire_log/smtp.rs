@@ -19,6 +19,8 @@ struct FromClient {
     mode: Mode,
     /// Commands whose reply hasn't come (RFC 2920 lets a client send several).
     unanswered: u64,
+    /// A chunk has no size that can be read. It reads as commands, so only lengths are shown.
+    lost: bool,
 }
 
 #[derive(Default)]
@@ -104,7 +106,9 @@ impl FromClient {
                     bytes = &bytes[end..];
                     if ended {
                         let line = std::mem::take(&mut self.line);
+                        let was_lost = self.lost;
                         let shown = self.shown(&line, secrets);
+                        let shown = if was_lost { hidden(&line) } else { shown };
                         show(&words(&secrets.left_out_of(&shown)));
                     }
                 }
@@ -118,7 +122,6 @@ impl FromClient {
             secrets.add_response(exchange, text);
             return b"<SASL response>".to_vec();
         }
-        let hidden = || format!("<{} bytes>", line.length()).into_bytes();
         let shown = match command::parse(text) {
             Command::Auth(mechanism, initial) => {
                 let known = Mechanism::parse(mechanism);
@@ -146,11 +149,16 @@ impl FromClient {
                 };
                 b"DATA".to_vec()
             }
-            Command::Bdat(size) => {
-                if let Some(size) = size.filter(|size| *size > 0) {
+            // Of a line that is cut, the size may be cut as well.
+            Command::Bdat(Some(size)) if !line.is_cut() => {
+                if size > 0 {
                     self.mode = Mode::Chunk { left: size, size };
                 }
                 text.to_vec()
+            }
+            Command::Bdat(_) => {
+                self.lost = true;
+                b"BDAT <a size that can't be read; only lengths follow>".to_vec()
             }
             // Lines of a mail may begin with the same words, where a client went on behind a
             // refused DATA.
@@ -168,10 +176,10 @@ impl FromClient {
             | Command::Rcpt
             | Command::Ehlo(_)
             | Command::Helo(_)
-            | Command::Unknown => hidden(),
+            | Command::Unknown => hidden(line),
         };
         self.unanswered += 1;
-        if line.is_cut() { hidden() } else { shown }
+        if line.is_cut() { hidden(line) } else { shown }
     }
 
     /// A whole reply with this code came.
@@ -193,6 +201,11 @@ impl FromClient {
             }
         }
     }
+}
+
+/// A line's length alone.
+fn hidden(line: &Line) -> Vec<u8> {
+    format!("<{} bytes>", line.length()).into_bytes()
 }
 
 /// True for `MAIL FROM:` and `RCPT TO:`.

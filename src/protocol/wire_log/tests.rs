@@ -281,6 +281,44 @@ S: 502 what?",
 }
 
 #[test]
+fn a_chunk_whose_size_can_t_be_read_is_not_shown_as_commands() {
+    for bdat in ["BDAT 8 ", "BDAT 8 LAST 8", "BDAT\t8 LAST", "BDAT", "bdat of mine"] {
+        assert_shown(
+            WireLog::smtp,
+            &format!(
+                "C: NOOP
+C: {bdat}
+C: EHLO word
+C: MAIL FROM:<a@example.com>
+C: RCPT TO:<b@example.com>
+C: BDAT of mine
+C: BDAT 8 LAST
+C: a word
+S: 502 what?
+C: AUTH PLAIN AHlvdQBzZWNyZXQ=
+S: 535 5.7.8 AHlvdQBzZWNyZXQ= (secret) is wrong
+C: QUIT"
+            ),
+            "C: NOOP
+C: BDAT <a size that can't be read; only lengths follow>
+C: <9 bytes>
+C: <25 bytes>
+C: <23 bytes>
+C: <12 bytes>
+C: <11 bytes>
+C: <chunk of 8 bytes>
+S: 502 what?
+C: <27 bytes>
+S: 535 5.7.8 … (…) is wrong
+C: <4 bytes>",
+        );
+    }
+    let zeros = "0".repeat(3000);
+    let said = format!("C: BDAT {zeros}8\nC: EHLO word");
+    assert_shown(WireLog::smtp, &said, "C: <3006 bytes>\nC: <9 bytes>");
+}
+
+#[test]
 fn of_many_secrets_the_latest_are_kept() {
     let mut said = String::new();
     for n in 0..100 {
@@ -362,7 +400,7 @@ fn imap_step(kind: u8, n: usize, secret: &str, mail: &str) -> Vec<(Side, Vec<u8>
 fn smtp_step(kind: u8, secret: &str, mail: &str) -> Vec<(Side, Vec<u8>)> {
     let plain = STANDARD.encode(format!("\0you\0{secret}"));
     let password = STANDARD.encode(secret);
-    let text = match kind % 8 {
+    let text = match kind % 9 {
         0 => format!("C: AUTH PLAIN {plain}\nS: 535 5.7.8 {plain}\nC: EHLO again\nS: 250 hello"),
         1 => format!("C: AUTH PLAIN\nS: 334 \nC: {plain}\nS: 235 {secret}"),
         2 => format!(
@@ -378,6 +416,13 @@ fn smtp_step(kind: u8, secret: &str, mail: &str) -> Vec<(Side, Vec<u8>)> {
             "C: DATA\nS: 554 no\nC: data {mail}\nS: 503 no\nC: mail it: {mail}\nC: ehlo to {mail}\nS: 500 what?\nS: 501 what?"
         ),
         6 => format!("C: BDAT {} LAST\nC: {mail}\nS: 250 OK", mail.len() + 2),
+        7 => {
+            let bdat = ["BDAT 5 ", "BDAT 5 LAST 5", "BDAT\t5"][mail.len() % 3];
+            let replies = "\nS: 500 what?".repeat(5);
+            format!(
+                "C: {bdat}\nC: EHLO {mail}\nC: MAIL FROM:<{mail}>\nC: RCPT TO:<{mail}>\nC: BDAT {mail}{replies}"
+            )
+        }
         _ => format!("C: {secret}\nS: 500 what?\nC: VRFY {mail}\nS: 500 what?"),
     };
     dialogue(&text)
@@ -442,4 +487,9 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_line_of_its_own_is_shown_as_text() {
+    assert_eq!(own_line(b"g1 SELECT \"INBOX\"\r\n"), "g1 SELECT \"INBOX\"");
 }
