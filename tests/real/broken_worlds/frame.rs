@@ -3,7 +3,6 @@
 use std::{
     any::Any,
     fs,
-    io::{self, Write},
     os::unix::fs::PermissionsExt,
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
@@ -19,7 +18,7 @@ use crate::support::{
     bed::{ADDRESS, Bed},
     gatepost::{Home, Proxy, configuration},
     leaks::{self, Secret},
-    machine::{Machine, NotHere},
+    machine::{self, Machine, NotHere},
     middle::Middle,
     process::{self, said},
     scene::sign_in,
@@ -117,6 +116,7 @@ pub(super) struct World {
 pub(super) fn play(rows: Vec<Row>) {
     let only = std::env::var("GATEPOST_WORLD").unwrap_or_default();
     let rows: Vec<_> = rows.into_iter().filter(|row| row.name.contains(&only)).collect();
+    let test = machine::this_test();
     within(LIMIT, move || {
         let shared = Arc::new(Bed::with_smtp());
         let left = Mutex::new(rows.into_iter().enumerate());
@@ -133,7 +133,7 @@ pub(super) fn play(rows: Vec<Row>) {
                         };
                         let looked =
                             catch_unwind(AssertUnwindSafe(|| World::new(bed, number).look(&row)));
-                        let looked = looked.unwrap_or_else(|panic| without(&row, &*panic));
+                        let looked = looked.unwrap_or_else(|panic| without(&test, &row, &*panic));
                         wrong.lock().expect("no panic while held").extend(looked.err());
                     }
                 });
@@ -145,11 +145,9 @@ pub(super) fn play(rows: Vec<Row>) {
 }
 
 /// A world that came to no end.
-fn without(row: &Row, panic: &(dyn Any + Send)) -> Result<(), String> {
+fn without(test: &str, row: &Row, panic: &(dyn Any + Send)) -> Result<(), String> {
     if panic.is::<NotHere>() {
-        // Past what the test harness keeps back: nothing is left out in silence.
-        let words = format!("left out, as namespaces can't be made here: {}\n", row.name);
-        drop(io::stderr().write_all(words.as_bytes()));
+        machine::left_out(test, row.name);
         return Ok(());
     }
     Err(format!("# {}: see the panic", row.name))

@@ -16,6 +16,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 const GAMES: u32 = 5;
 const DAEMON: u32 = 1;
 
+/// What is told of a folder, and what to do.
+const UNWRITABLE: [&str; 2] =
+    ["/home can't be written to (", "Make the folder writable, or name another with --home."];
+const ANOTHERS: [&str; 2] = [
+    "/home is not yours to write to (",
+    "Run Gatepost as the user whose folder it is, or name another with --home.",
+];
+
 pub(super) fn rows() -> Vec<Row> {
     let mut rows = vec![
         row("all is well", &[], 0, |world| world.arguments.push("--send".into())).then(arrived),
@@ -51,12 +59,14 @@ fn of_the_disk() -> [Row; 4] {
             world.runs = false;
             on_small_disk(world);
             read_only(world);
-        }),
+        })
+        .saying(&UNWRITABLE),
         row("a folder that can't be written to since", &[("home", "not_writable")], 1, |world| {
             on_small_disk(world);
             world.start();
             read_only(world);
-        }),
+        })
+        .saying(&UNWRITABLE),
     ]
 }
 
@@ -85,7 +95,8 @@ fn of_the_user() -> [Row; 3] {
             world.runs = false;
             give(world, DAEMON);
             run_as_games(world);
-        }),
+        })
+        .saying(&ANOTHERS),
         row("a folder that can't be passed through", &[("home", "not_ours")], 1, |world| {
             world.runs = false;
             give(world, GAMES);
@@ -93,13 +104,18 @@ fn of_the_user() -> [Row; 3] {
             // The one above it is root's.
             let above = world.folder().parent().expect("a folder of its own");
             fs::set_permissions(above, fs::Permissions::from_mode(0o700)).expect("root");
-        }),
+        })
+        .saying(&ANOTHERS),
         row("somebody else's record", &[("home", "not_ours")], 1, |world| {
             world.runs = false;
             give(world, GAMES);
             run_as_games(world);
             chown(world.record(), Some(DAEMON), Some(DAEMON)).expect("root");
-        }),
+        })
+        .saying(&[
+            ".json belongs to another user of this computer.",
+            "Run Gatepost as the user whose files they are.",
+        ]),
     ]
 }
 
