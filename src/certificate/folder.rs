@@ -165,6 +165,12 @@ fn new(
 
 #[cfg(test)]
 mod tests {
+    use rcgen::KeyPair;
+    use tokio_rustls::rustls::pki_types::pem::PemObject;
+    use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    use x509_cert::Certificate;
+    use x509_cert::der::Decode;
+
     use super::*;
 
     fn folder() -> (tempfile::TempDir, CertificateFolder) {
@@ -186,6 +192,32 @@ mod tests {
         let renewed = folder.make(&["other.example".to_owned()]).unwrap();
         assert!(renewed.names().contains(&"other.example".to_owned()));
         assert!(!folder.is_trusted(&renewed));
+    }
+
+    /// With the authority's key somebody could sign for the names that it is bound to.
+    #[test]
+    fn the_only_key_in_it_is_the_certificates_own_and_not_the_authoritys() {
+        let (_home, folder) = folder();
+        folder.load_or_make(&[]).unwrap();
+        assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 1);
+        let pem = std::fs::read_to_string(folder.file()).unwrap();
+        let labels = pem.lines().filter_map(|line| line.strip_prefix("-----BEGIN "));
+        let labels: Vec<_> = labels.map(|label| label.trim_end_matches('-')).collect();
+        assert_eq!(labels[0], "PRIVATE KEY");
+        assert_eq!(labels[1..], ["CERTIFICATE"; 11]);
+
+        let key = PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
+        let key = KeyPair::try_from(&key).unwrap().public_key_raw().to_vec();
+        let of = |certificate: CertificateDer<'_>| {
+            let certificate = Certificate::from_der(&certificate).unwrap();
+            let key = certificate.tbs_certificate().subject_public_key_info();
+            key.subject_public_key.raw_bytes().to_vec()
+        };
+        let keys = CertificateDer::pem_slice_iter(pem.as_bytes());
+        let mut keys: Vec<_> = keys.map(|certificate| of(certificate.unwrap())).collect();
+        let authority = keys.pop().unwrap();
+        assert!(keys.iter().all(|own| *own == key));
+        assert_ne!(authority, key);
     }
 
     #[test]

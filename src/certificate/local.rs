@@ -153,6 +153,9 @@ pub(super) fn names_of(certificate: &CertificateDer<'_>) -> Option<Vec<String>> 
 
 #[cfg(test)]
 mod tests {
+    use x509_cert::der::asn1::{Ia5String, OctetString};
+    use x509_cert::ext::pkix::NameConstraints;
+
     use super::*;
     use crate::certificate::issue::issue;
 
@@ -178,6 +181,31 @@ mod tests {
             &CertificateDer::from_pem_slice(pem.as_bytes()).unwrap(),
             certificate.authority()
         );
+    }
+
+    /// RFC 5280 §4.2.1.10: whatever verifies a certificate refuses all others, or the authority as a whole
+    /// where it doesn't know how names are bound.
+    #[test]
+    fn its_authority_may_sign_for_its_names_alone() {
+        let (certificate, _) = made(&["mail.home", "192.168.1.2", "fd00::1"]);
+        let authority = Certificate::from_der(&certificate.authority).unwrap();
+        let (critical, bound) =
+            authority.tbs_certificate().get_extension::<NameConstraints>().unwrap().unwrap();
+        assert!(critical);
+        // An address has its mask behind it.
+        let address = |octets: &[u8]| {
+            let mask = vec![0xff_u8; octets.len()];
+            GeneralName::IpAddress(OctetString::new([octets, &mask[..]].concat()).unwrap())
+        };
+        let name = |name: &str| match name.parse() {
+            Ok(IpAddr::V4(ip)) => address(&ip.octets()),
+            Ok(IpAddr::V6(ip)) => address(&ip.octets()),
+            Err(_) => GeneralName::DnsName(Ia5String::new(name).unwrap()),
+        };
+        let names = ["localhost", "127.0.0.1", "::1", "mail.home", "192.168.1.2", "fd00::1"];
+        let permitted = bound.permitted_subtrees.unwrap();
+        let permitted: Vec<_> = permitted.into_iter().map(|subtree| subtree.base).collect();
+        assert_eq!(permitted, names.map(name));
     }
 
     #[test]

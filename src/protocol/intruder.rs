@@ -101,6 +101,8 @@ mod tests {
             "GET / HTTP/1.1\r\n",
             "POST /mail HTTP/1.0\r\n",
             "OPTIONS * HTTP/1.1\r\n",
+            "OPTIONS *",
+            "GET https:",
             "CONNECT localhost:10143 HTTP/1.1\r\n",
             "PRI * HTTP/2.0\r\n",
             "GET http://127.0.0.1:10143/ HTTP/1.1\r\n",

@@ -184,6 +184,8 @@ mod tests {
                 whole.extend_from_slice(piece);
             }
             prop_assert_eq!(tail.bytes(), &whole[whole.len().saturating_sub(LONGEST_ANNOUNCEMENT)..]);
+            tail.clear();
+            prop_assert_eq!(tail.bytes(), b"");
         }
     }
 }

@@ -265,3 +265,29 @@ async fn a_server_that_says_goodbye_is_left_even_if_it_does_not_close() {
     let ended = tokio::time::timeout(Duration::from_secs(9), relayed).await.expect("it ends");
     assert!(matches!(ended.why, End::UpstreamLeft), "{:?}", ended.why);
 }
+
+/// A direction's buffer, and the two pipes of these tests at its ends.
+const HELD: usize = LARGEST_BUFFER + 2 * 4096;
+
+#[tokio::test(start_paused = true)]
+async fn a_direction_takes_no_more_than_its_buffer_for_a_peer_that_does_not_read() {
+    for down in [true, false] {
+        let (mut client, mut near) = duplex(4096);
+        let (mut far, mut server) = duplex(4096);
+        tokio::spawn(async move {
+            let mut dialogue = imap::Dialogue::default();
+            relay(&mut near, &mut far, &mut dialogue, Carry::default(), never(), &NoMeter).await.why
+        });
+        let (speaker, begins) = match down {
+            true => (&mut server, "* 1 FETCH (BODY[] {1000000000}\r\n"),
+            false => (&mut client, "a APPEND INBOX {1000000000+}\r\n"),
+        };
+        speaker.write_all(begins.as_bytes()).await.unwrap();
+        let mut taken = begins.len();
+        while let Ok(written) = timeout(Duration::from_secs(2), speaker.write(&[b'x'; 1000])).await
+        {
+            taken += written.unwrap();
+            assert!(taken <= HELD, "down: {down}");
+        }
+    }
+}

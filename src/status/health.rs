@@ -295,8 +295,15 @@ impl Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::accounts::Keys;
+    use crate::config::{Config, Home};
     use crate::proxy::Warning;
+    use crate::settings::Settings;
+    use crate::tls;
+    use crate::upstream::Upstream;
 
     #[test]
     fn a_token_that_is_only_in_memory_is_told_without_its_accounts_name() {
@@ -319,6 +326,31 @@ mod tests {
         let status = Status { accounts: vec![account], listeners, ..Status::default() };
         assert_eq!(problems(&status, &["imap"]), []);
         assert_eq!(problems(&status, &["imap", "smtps"]), [Problem::no_listener("smtps")]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_is_looked_at_deeply_once_in_thirty_seconds() {
+        // Nothing is there, and nothing listens.
+        let home = Home::locate(Some(Path::new("no such home")), None).unwrap();
+        let listen = "[listen]\nimap = \"\"\nsmtp = \"\"\nstatus = \"\"\n";
+        let config = Config::parse(home.config_file(), listen).unwrap();
+        let provider = Arc::new(config.provider.clone());
+        let trust = tls::client_config(None).unwrap();
+        let upstream = Arc::new(Upstream::new(provider.clone(), trust));
+        let settings = Settings { config, provider, upstream, server: None };
+        let keys = Keys { key_file: None, keychain: None };
+        let health = Health::new(Server::start(home, settings, keys).unwrap());
+        // Whoever looks finds that there is no such account, which is not what was found before.
+        let address = "you@gmail.com";
+        health.kept().insert(address.to_owned(), (Instant::now(), Found::SignedOn));
+        let found = async || {
+            health.look_deeply(vec![address.to_owned()]).await;
+            health.known(address)
+        };
+        tokio::time::advance(Duration::from_millis(29_999)).await;
+        assert_eq!(found().await, Some(Found::SignedOn));
+        tokio::time::advance(Duration::from_millis(1)).await;
+        assert_eq!(found().await, Some(Found::Forgotten));
     }
 
     #[test]

@@ -99,6 +99,32 @@ async fn bombs_end_their_own_connection_only() {
     other.until("a OK").await;
 }
 
+/// Mail programs connect ahead of time, and scanners of ports do it for nothing.
+#[tokio::test]
+async fn who_connects_and_is_silent_costs_google_nothing() {
+    let world = World::new().await;
+    // The account is open and has a token, so that there would be something to begin with.
+    drop(world.signed_on().await);
+    let (imap, smtp) = (world.google.imap(), world.google.smtp());
+    let cost = || {
+        let refreshes = world.authorization().refreshes();
+        (imap.connections_so_far(), smtp.connections_so_far(), refreshes)
+    };
+    let (imap_before, smtp_before, refreshes) = cost();
+    let mut silent = Vec::new();
+    for _ in 0..100 {
+        silent.push((world.imap().await, world.smtp().await));
+    }
+    // What had been begun for them would have come before this.
+    drop(world.signed_on().await);
+    assert_eq!(cost(), (imap_before + 1, smtp_before, refreshes));
+    for (imap, smtp) in &mut silent {
+        imap.send("a NOOP\r\n").await;
+        imap.until("a OK").await;
+        assert!(smtp.ask("NOOP").await.starts_with("250"));
+    }
+}
+
 #[tokio::test]
 async fn control_characters_in_a_name_reach_nobody() {
     let world = World::new().await;

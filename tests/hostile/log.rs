@@ -8,6 +8,9 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 
+/// The target of the wire log, as a line has it.
+const WIRE: &str = " gatepost::wire: ";
+
 /// All that is logged on this thread, on which a test's runtime does everything, down to `debug`.
 pub(crate) struct Log {
     lines: Lines,
@@ -19,15 +22,34 @@ struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
     pub(crate) fn begin() -> Self {
+        Self::of(Targets::new().with_target("gatepost", LevelFilter::DEBUG))
+    }
+
+    /// With the wire log, of every account.
+    pub(crate) fn begin_with_wire() -> Self {
+        let own = Targets::new().with_target("gatepost", LevelFilter::DEBUG);
+        Self::of(own.with_target("gatepost::wire", LevelFilter::TRACE))
+    }
+
+    fn of(wanted: Targets) -> Self {
         let lines = Lines::default();
         let layer = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(lines.clone());
-        let own = Targets::new().with_target("gatepost", LevelFilter::DEBUG);
-        let subscriber = tracing_subscriber::registry().with(own).with(layer);
+        let subscriber = tracing_subscriber::registry().with(wanted).with(layer);
         Self { lines, _guard: tracing::subscriber::set_default(subscriber) }
     }
 
+    /// The log, without the wire log.
     pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.lines.0.lock().unwrap()).into_owned()
+        self.lines(false)
+    }
+
+    pub(crate) fn wire(&self) -> String {
+        self.lines(true)
+    }
+
+    fn lines(&self, of_wire: bool) -> String {
+        let text = String::from_utf8_lossy(&self.lines.0.lock().unwrap()).into_owned();
+        text.split_inclusive('\n').filter(|line| line.contains(WIRE) == of_wire).collect()
     }
 }
 

@@ -8,6 +8,7 @@ mod support;
 
 mod authorization;
 mod clients;
+mod control;
 mod crowds;
 mod disk;
 mod first_lines;

@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
@@ -28,6 +30,9 @@ pub(crate) enum Act {
     Say(Vec<u8>),
     /// Wait until this has come, behind what was waited for before.
     Hear(&'static str),
+    /// Send this with the sign-on that was heard in place of each `<message>`, and its token in place of
+    /// each `<token>`. The sign-on is what stood before the last [`Act::Hear`] that had anything before it.
+    Repeat(&'static str),
     /// Begin TLS.
     Secure,
     /// Send this again and again, so many bytes in all, or until nobody takes it any more.
@@ -44,6 +49,10 @@ pub(crate) fn say(bytes: impl AsRef<[u8]>) -> Act {
 
 pub(crate) fn hear(text: &'static str) -> Act {
     Act::Hear(text)
+}
+
+pub(crate) fn repeat(text: &'static str) -> Act {
+    Act::Repeat(text)
 }
 
 /// The server. At the end of its script it closes.
@@ -138,13 +147,25 @@ impl Shared {
         tcp.set_nodelay(true)?;
         let mut stream: Box<dyn Stream> = Box::new(Tapped { tcp, shared: self.clone() });
         let mut unheard = Vec::new();
+        let mut sign_on = Vec::new();
         for act in script {
             match act {
                 Act::Say(bytes) => {
                     stream.write_all(&bytes).await?;
                     stream.flush().await?;
                 }
-                Act::Hear(text) => self.hear(&mut stream, &mut unheard, text).await?,
+                Act::Hear(text) => {
+                    let before = self.hear(&mut stream, &mut unheard, text).await?;
+                    if !before.is_empty() {
+                        sign_on = before;
+                    }
+                }
+                Act::Repeat(text) => {
+                    let message = String::from_utf8_lossy(&sign_on);
+                    let text = text.replace("<token>", &token_in(&message));
+                    stream.write_all(text.replace("<message>", &message).as_bytes()).await?;
+                    stream.flush().await?;
+                }
                 Act::Secure => {
                     let acceptor = TlsAcceptor::from(self.tls.clone().expect("its papers"));
                     stream = Box::new(acceptor.accept(stream).await?);
@@ -169,18 +190,18 @@ impl Shared {
         Ok(())
     }
 
+    /// Waits for a text; what stood before it.
     async fn hear(
         &self,
         stream: &mut Box<dyn Stream>,
         unheard: &mut Vec<u8>,
         text: &str,
-    ) -> io::Result<()> {
+    ) -> io::Result<Vec<u8>> {
         loop {
             let lower = unheard.to_ascii_lowercase();
             let wanted = text.to_ascii_lowercase();
             if let Some(at) = memchr::memmem::find(&lower, wanted.as_bytes()) {
-                unheard.drain(..at + text.len());
-                return Ok(());
+                return Ok(unheard.drain(..at + text.len()).take(at).collect());
             }
             let more = timeout(PATIENCE, self.read(stream)).await??;
             unheard.extend(more.ok_or(io::ErrorKind::UnexpectedEof)?);
@@ -210,6 +231,13 @@ impl Shared {
         }
         stream.flush().await
     }
+}
+
+/// The token in the one message of XOAUTH2, which is in base64.
+fn token_in(message: &str) -> String {
+    let message = String::from_utf8(STANDARD.decode(message).unwrap()).unwrap();
+    let (_, token) = message.split_once("auth=Bearer ").unwrap();
+    token.trim_end_matches('\x01').to_owned()
 }
 
 trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use crate::log::Log;
-use crate::server::{Act, Server, hear, say};
-use crate::support::World;
+use crate::server::{Act, Server, hear, repeat, say};
 use crate::support::papers::{Flaw, Papers};
+use crate::support::{World, YOU};
 use crate::told;
 
 /// The sign-on in base64, and what comes before it in IMAP.
@@ -41,7 +41,7 @@ pub(crate) async fn world(provider: &str) -> (World, Server, crate::support::Cli
 }
 
 async fn assert_rows(rows: Vec<Row>, begins: &[Act], by: &str, sends_token: bool) {
-    let log = Log::begin();
+    let log = Log::begin_with_wire();
     let (world, server, mut other) = world("").await;
     if by == "STARTTLS" {
         world.provide("smtp", &format!("starttls://localhost:{}", server.port));
@@ -61,10 +61,18 @@ async fn assert_rows(rows: Vec<Row>, begins: &[Act], by: &str, sends_token: bool
         told::assert_unharmed(name, &mut other).await;
         let status = serde_json::to_string(&world.server().status()).unwrap();
         told::assert_shows_nothing_odd(name, &status);
+        assert_no_token(name, &heard);
+        assert_no_token(name, &status);
     }
-    let log = log.text();
+    let (log, wire) = (log.text(), log.wire());
     told::assert_shows_nothing_odd("the log", &log);
-    assert!(log.contains("session") && !log.contains(TOKEN[0]) && !log.contains("ya29."), "{log}");
+    assert!(log.contains("session") && wire.contains("<-"), "{log}{wire}");
+    assert_no_token("the log", &log);
+    assert_no_token("the wire log", &wire);
+}
+
+fn assert_no_token(name: &str, text: &str) {
+    assert!(!text.contains(TOKEN[0]) && !text.contains("ya29."), "{name}: {text}");
 }
 
 #[tokio::test]
@@ -152,13 +160,58 @@ async fn after_the_token_an_imap_server_gets_nobody_in_but_by_an_ok_in_its_turn(
         ),
         Row("BAD", vec![say("g1 BAD what\r\n"), Act::Stay], "says no: what."),
         Row(
+            "a NO that repeats the token",
+            vec![repeat("g1 NO Not <token> again\r\n"), Act::Stay],
+            "refused the sign-on: The server says no: Not ? again.",
+        ),
+        Row(
+            "a NO that repeats the sign-on",
+            vec![repeat("g1 NO [ALERT] Not <message> again\r\n"), Act::Stay],
+            "refused the sign-on: The server says no: Not ? again.",
+        ),
+        Row(
+            "BYE that repeats both",
+            vec![repeat("* BYE <token> <message>\r\n")],
+            "closed the connection: ? ?.",
+        ),
+        Row(
             "a NO behind a challenge",
             vec![say("+ e30=\r\n"), hear("\r\n"), say("g1 NO no\r\n"), Act::Stay],
+            "refused the access token.",
+        ),
+        Row(
+            "a challenge that repeats the sign-on, and a NO the token",
+            vec![repeat("+ <message>\r\n"), hear("\r\n"), repeat("g1 NO <token>\r\n"), Act::Stay],
             "refused the access token.",
         ),
     ];
     let begins = [Act::Secure, say("* OK a\r\n"), hear("AUTHENTICATE XOAUTH2 "), hear("\r\n")];
     assert_rows(rows, &begins, "IMAP", true).await;
+}
+
+#[tokio::test]
+async fn after_the_token_an_imap_server_that_lets_in_repeats_it_to_nobody() {
+    let log = Log::begin_with_wire();
+    let (world, server, _other) = world("").await;
+    server.play([vec![
+        Act::Secure,
+        say("* OK a\r\n"),
+        hear("AUTHENTICATE XOAUTH2 "),
+        hear("\r\n"),
+        repeat("* OK [ALERT] Not <token> again\r\n* OK or <message>\r\n"),
+        repeat("g1 OK [CAPABILITY IMAP4rev1] <token>\r\n"),
+        Act::Stay,
+    ]]);
+    let mut client = world.imap().await;
+    client.send(format!("in LOGIN {YOU} \"{}\"\r\n", world.password.expose())).await;
+    let notices = [client.line().await, client.line().await];
+    assert_eq!(notices, ["* OK [ALERT] Not … again", "* OK or …"]);
+    let answer = client.until("in ").await;
+    assert!(answer.starts_with("in OK"), "{answer}");
+    let wire = log.wire();
+    assert!(wire.contains("g1 OK [CAPABILITY IMAP4rev1] …"), "{wire}");
+    assert_no_token("the wire log", &wire);
+    assert_no_token("the log", &log.text());
 }
 
 #[tokio::test]
@@ -230,6 +283,31 @@ async fn after_the_token_an_smtp_server_gets_nobody_in_but_by_235_in_its_turn() 
             "a long refusal",
             vec![say(["550 ", &"no ".repeat(2000), "\r\n"].concat()), Act::Stay],
             "says no: no no",
+        ),
+        Row(
+            "a refusal that repeats the token",
+            vec![repeat("550 5.7.1 Not <token> again\r\n"), Act::Stay],
+            "says no: 5.7.1 Not ? again.",
+        ),
+        Row(
+            "a refusal that repeats the sign-on",
+            vec![repeat("550-5.7.1 Not\r\n550 <message> again\r\n"), Act::Stay],
+            "says no: 5.7.1 Not ? again.",
+        ),
+        Row(
+            "421 that repeats both",
+            vec![repeat("421 4.7.0 <token> <message>\r\n")],
+            "closed the connection: 4.7.0 ? ?.",
+        ),
+        Row(
+            "a challenge that repeats the sign-on, and a refusal the token",
+            vec![
+                repeat("334 <message>\r\n"),
+                hear("\r\n"),
+                repeat("535 5.7.8 <token>\r\n"),
+                Act::Stay,
+            ],
+            "refused the access token.",
         ),
     ];
     let begins = [

@@ -103,6 +103,13 @@ mod tests {
     }
 
     #[test]
+    fn a_signed_on_client_is_shown_the_rest_as_the_server_wrote_it() {
+        let all = Capabilities::parse(b"IMAP4rev1  auth=XOAUTH2 Idle LOGINDISABLED STARTTLS X-Y");
+        assert_eq!(all.to_string(), "IMAP4rev1 auth=XOAUTH2 Idle LOGINDISABLED STARTTLS X-Y");
+        assert_eq!(all.for_client().to_string(), "IMAP4rev1 Idle X-Y");
+    }
+
+    #[test]
     fn other_lines_pass_as_they_are() {
         for line in [
             "* CAPABILITY IMAP4rev1 IDLE\r\n",
