@@ -335,3 +335,7 @@ fn digest(salt: &[u8; 16], password: &LocalPassword) -> Zeroizing<[u8; 32]> {
     let digest = Sha256::new().chain_update(salt).chain_update(password.expose()).finalize();
     Zeroizing::new(digest.into())
 }
+
+#[cfg(test)]
+#[path = "account_tests.rs"]
+mod tests;

@@ -229,6 +229,15 @@ mod tests {
         assert!(one.len() < 240 && one.len() > MAX_PLAIN_STEM, "{}", one.len());
     }
 
+    #[test]
+    fn the_longest_plain_name_is_plain() {
+        let domain = "@example.com";
+        for (length, is_plain) in [(MAX_PLAIN_STEM, true), (MAX_PLAIN_STEM + 1, false)] {
+            let text = "a".repeat(length - domain.len()) + domain;
+            assert_eq!(Address::parse(&text).unwrap().file_stem() == text, is_plain);
+        }
+    }
+
     proptest! {
         #[test]
         fn no_text_panics_and_the_canonical_form_is_stable(text in "\\PC{0,40}@?\\PC{0,40}") {
