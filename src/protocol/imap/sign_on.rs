@@ -350,3 +350,83 @@ impl SignOn {
 fn reply(tag: &[u8], words: &str, before: &[u8]) -> Event {
     Event::Reply([before, tag, b" ", words.as_bytes(), b"\r\n"].concat())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a client hears that says this in pieces of so many bytes.
+    fn heard(start_tls: StartTls, said: &[u8], piece: usize) -> Vec<String> {
+        let mut dialogue = SignOn::new("IMAP4rev1", start_tls);
+        let mut heard = Vec::new();
+        for bytes in said.chunks(piece) {
+            dialogue.receive(bytes);
+            while let Some(event) = dialogue.next_event() {
+                heard.push(match event {
+                    Event::Reply(reply)
+                    | Event::Close { reply, .. }
+                    | Event::StartTls { reply } => String::from_utf8(reply).unwrap(),
+                    Event::Credentials(_) => "to be checked".to_owned(),
+                    Event::Intruder(intruder) => format!("{intruder:?}"),
+                });
+            }
+        }
+        heard
+    }
+
+    /// An ID with literals of the greatest length, of so many bytes in all.
+    fn command(length: usize) -> Vec<u8> {
+        let literal = [b" \"x\" {4096+}\r\n", "x".repeat(4096).as_bytes()].concat();
+        let mut command = [b"a ID (", literal.repeat(15).as_slice()].concat();
+        command.resize(length - 3, b' ');
+        [command.as_slice(), b")\r\n"].concat()
+    }
+
+    #[test]
+    fn a_command_is_let_in_to_its_last_byte() {
+        for piece in [1000, MAX_COMMAND + 1] {
+            let answers = heard(StartTls::Offered, &command(MAX_COMMAND), piece);
+            assert!(
+                answers.len() == 1 && answers[0].ends_with("\r\na OK Completed\r\n"),
+                "{answers:?}"
+            );
+            let answers = heard(StartTls::Offered, &command(MAX_COMMAND + 1), piece);
+            assert_eq!(answers, ["* BYE The line is too long\r\n"]);
+        }
+    }
+
+    #[test]
+    fn a_sasl_response_is_let_in_to_its_last_byte() {
+        for (length, answer) in [(MAX_LINE, "a BAD "), (MAX_LINE + 1, "* BYE The line is too long")]
+        {
+            let said = format!("a AUTHENTICATE PLAIN\r\n{}\r\n", "=".repeat(length - 2));
+            for piece in [1000, 2 * MAX_LINE] {
+                let answers = heard(StartTls::Offered, said.as_bytes(), piece);
+                assert_eq!(answers[0], "+ \r\n");
+                assert!(answers.len() == 2 && answers[1].starts_with(answer), "{answers:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_may_stand_behind_starttls() {
+        let answers = heard(StartTls::Offered, b"a STARTTLS\r\n", 100);
+        assert_eq!(answers, ["a OK Begin TLS now\r\n"]);
+        let answers = heard(StartTls::Offered, b"a STARTTLS\r\nb", 100);
+        assert_eq!(answers, [format!("* BYE {NOTHING_BEHIND}\r\n")]);
+    }
+
+    #[test]
+    fn one_line_that_ends_in_lf_alone_tells_how_a_client_ends_them() {
+        for (said, line_ends) in [
+            (&b"a NOOP\r\nb NOOP\r\n"[..], LineEnds::Crlf),
+            (b"a NOOP\nb NOOP\r\n", LineEnds::Any),
+            (b"a AUTHENTICATE PLAIN\r\n=\n", LineEnds::Any),
+        ] {
+            let mut dialogue = SignOn::new("IMAP4rev1", StartTls::Offered);
+            dialogue.receive(said);
+            while dialogue.next_event().is_some() {}
+            assert_eq!(dialogue.line_ends(), line_ends);
+        }
+    }
+}
