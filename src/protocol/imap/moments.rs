@@ -98,4 +98,17 @@ mod tests {
         }
         assert!(waits(b"check\r\n") && !waits(b"UID FETCH 1 FLAGS"));
     }
+
+    #[test]
+    fn what_waits_and_what_leaves_is_known_by_its_first_word_behind_the_tag() {
+        let idle = b"a1 idle\r\n";
+        assert!(is_idle(behind_tag(idle)) && !is_idle(idle) && !leaves(behind_tag(idle)));
+        for line in ["a1 SELECT INBOX", "a1 examine INBOX", "  a1 LOGOUT\r\n"] {
+            assert!(leaves(behind_tag(line.as_bytes())), "{line}");
+        }
+        for line in ["a1 IDLED", "a1 CLOSE", "IDLE a1", "a1", ""] {
+            let command = behind_tag(line.as_bytes());
+            assert!(!is_idle(command) && !leaves(command), "{line}");
+        }
+    }
 }

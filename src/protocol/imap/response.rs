@@ -166,4 +166,14 @@ mod tests {
         };
         assert!(ok.capabilities().unwrap().has("MOVE"));
     }
+
+    #[test]
+    fn a_code_is_known_by_its_first_word() {
+        let line = b"a OK [read-write to you] done";
+        let Some(Response::Tagged(_, status)) = Response::parse(line) else { panic!("it is one") };
+        assert!(
+            status.has_code("READ-WRITE") && !status.has_code("READ") && !status.has_code("TO")
+        );
+        assert_eq!(status.capabilities(), None);
+    }
 }

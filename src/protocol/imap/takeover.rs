@@ -359,6 +359,7 @@ mod tests {
     use super::super::dialogue::Dialogue;
     use super::*;
     use crate::protocol::Dialogue as _;
+    use crate::protocol::imap::{Difference, FlagsSince};
 
     #[test]
     fn flags_are_told_by_number_however_many_holes_the_mailbox_has() {
@@ -377,5 +378,152 @@ mod tests {
         let told = takeover.flags_from_elsewhere(b"* 9 FETCH (UID 20 FLAGS (\\Seen))\r\n");
         assert_eq!(told.as_deref(), Some(b"* 10 FETCH (UID 20 FLAGS (\\Seen))\r\n".as_slice()));
         assert_eq!(takeover.flags_from_elsewhere(b"* 9 FETCH (UID 21 FLAGS ())\r\n"), None);
+    }
+
+    #[test]
+    fn a_response_may_be_as_long_as_any_mailbox_needs_and_no_longer() {
+        let mut responses = Responses::default();
+        let beginning = b"* SEARCH";
+        responses.receive(beginning);
+        responses.receive(&vec![b'1'; MAX_RESPONSE - beginning.len()]);
+        assert_eq!(responses.next_response(), Ok(None));
+        responses.receive(b"1");
+        assert_eq!(responses.next_response(), Err(NoResponse));
+        const { assert!(MAX_RESPONSE > 8_000_000, "a million messages full of holes") };
+    }
+
+    #[test]
+    fn what_is_behind_the_last_whole_response_is_kept() {
+        let mut responses = Responses::new(b"* 7 EXISTS\r\n* 1 FET".to_vec());
+        assert_eq!(responses.next_response(), Ok(Some(b"* 7 EXISTS\r\n".to_vec())));
+        assert_eq!(responses.next_response(), Ok(None));
+        assert_eq!(responses.into_rest(), b"* 1 FET");
+    }
+
+    const SELECTED: &str = "* OK [UIDVALIDITY 1] x\r\n* OK [UIDNEXT 6] x\r\n\
+        * OK [HIGHESTMODSEQ 9] x\r\n* 5 EXISTS\r\n";
+
+    /// A client that has a mailbox of five messages open.
+    fn session() -> Dialogue {
+        let mut dialogue = Dialogue::default();
+        let _ = dialogue.client_sent(b"a SELECT INBOX\r\n");
+        let _ = dialogue.server_sent(SELECTED.as_bytes());
+        let _ = dialogue.server_sent(b"a OK [READ-WRITE] done\r\n");
+        dialogue
+    }
+
+    fn responses(text: &str) -> Vec<Vec<u8>> {
+        text.split_inclusive('\n').map(|line| line.as_bytes().to_vec()).collect()
+    }
+
+    /// What comes of another server that answers so: the last step, and what is different.
+    fn taken_over(
+        dialogue: &Dialogue,
+        capabilities: &str,
+        answers: &str,
+    ) -> (Step, Result<Option<Difference>, Unlike>) {
+        let capabilities = Capabilities::parse(capabilities.as_bytes());
+        let (mut takeover, _) = dialogue.take_over(&capabilities);
+        let steps = responses(answers).into_iter().map(|response| takeover.response(&response));
+        let last = steps.last().expect("an answer");
+        (last, dialogue.difference(&takeover))
+    }
+
+    #[test]
+    fn only_the_answer_to_what_was_asked_is_a_list() {
+        for (capabilities, answer, other) in [
+            ("ESEARCH", "* ESEARCH (TAG \"gp1\") UID ALL 1:5", "* SEARCH 1 2 3 4 7"),
+            ("IDLE", "* SEARCH 1 2 3 4 5", "* ESEARCH (TAG \"gp1\") UID ALL 1:4,7"),
+        ] {
+            let opened = format!("{SELECTED}gs OK [READ-WRITE] x\r\n");
+            let answers = format!("{opened}{answer}\r\n{other}\r\ngp1 OK done\r\n");
+            let (step, difference) = taken_over(&session(), capabilities, &answers);
+            assert_eq!(step, Step::Done);
+            assert!(!difference.unwrap().expect("a mailbox is open").tells());
+            let (step, _) = taken_over(
+                &session(),
+                capabilities,
+                &format!("{opened}{other}\r\ngp1 OK done\r\n"),
+            );
+            assert_eq!(step, Step::Failed("its search gave no list".into()));
+        }
+    }
+
+    #[test]
+    fn a_restless_mailbox_is_searched_four_times() {
+        let mut answers = format!("{SELECTED}gs OK [READ-WRITE] x\r\n");
+        for number in 1..=MAX_SEARCHES {
+            answers += &format!("* ESEARCH (TAG \"x\") UID ALL 1:{}\r\n", 4 + number);
+            answers += &format!("* {} EXISTS\r\ngp{number} OK done\r\n", 5 + number);
+            let (step, _) = taken_over(&session(), "ESEARCH", &answers);
+            match number {
+                MAX_SEARCHES => assert_eq!(step, Step::Failed("its search gave no list".into())),
+                _ => assert!(matches!(step, Step::Send(_)), "{number}: {step:?}"),
+            }
+        }
+        let (step, _) = taken_over(&session(), "ESEARCH", "gs OK x\r\ngp1 NO x\r\n");
+        assert_eq!(step, Step::Failed("it refused a search".into()));
+    }
+
+    #[test]
+    fn what_changes_behind_the_selection_counts() {
+        let listed = "* ESEARCH (TAG \"gp1\") UID ALL 1:4\r\ngp1 OK done\r\n";
+        for gone in ["* VANISHED 5", "* 5 EXPUNGE"] {
+            let answers = format!("{SELECTED}gs OK [READ-WRITE] x\r\n{gone}\r\n{listed}");
+            let (_, difference) = taken_over(&session(), "ESEARCH", &answers);
+            // Without a list of its own the client can't be told which one is gone.
+            assert_eq!(difference, Err(Unlike::Ambiguous));
+        }
+        let listed = "* ESEARCH (TAG \"gp1\") UID ALL 1:5\r\ngp1 OK done\r\n";
+        for (flags, since) in
+            [("", FlagsSince::Same), ("* 2 FETCH (FLAGS ())\r\n", FlagsSince::Modseq(9))]
+        {
+            let answers = format!("{SELECTED}gs OK [READ-WRITE] x\r\n{flags}{listed}");
+            let (_, difference) = taken_over(&session(), "ESEARCH", &answers);
+            assert_eq!(difference.unwrap().expect("a mailbox is open").flags_since, since);
+        }
+    }
+
+    #[test]
+    fn a_mailbox_that_opens_otherwise_is_another() {
+        let listed = "* ESEARCH (TAG \"gp1\") UID ALL 1:5\r\ngp1 OK done\r\n";
+        for answers in [
+            format!("{SELECTED}gs OK [READ-ONLY] x\r\n{listed}"),
+            "gs NO x\r\ngp1 BAD nothing is selected\r\n".to_owned(),
+        ] {
+            let (step, difference) = taken_over(&session(), "ESEARCH", &answers);
+            assert_eq!((step, difference), (Step::Done, Err(Unlike::Closed)), "{answers}");
+        }
+    }
+
+    #[test]
+    fn who_the_client_is_may_be_refused_and_what_it_enabled_may_not() {
+        let mut dialogue = session();
+        for (said, answer) in [
+            ("b ID (\"name\" \"x\")\r\n", "* ID NIL\r\nb OK done\r\n"),
+            ("c ENABLE CONDSTORE\r\n", "* ENABLED CONDSTORE\r\nc OK done\r\n"),
+        ] {
+            let _ = dialogue.client_sent(said.as_bytes());
+            for response in responses(answer) {
+                let _ = dialogue.server_sent(&response);
+            }
+        }
+        let (step, _) = taken_over(&dialogue, "ESEARCH", "ge0 NO x\r\n");
+        assert_eq!(step, Step::Own);
+        let (step, _) = taken_over(&dialogue, "ESEARCH", "ge0 NO x\r\nge1 NO not now\r\n");
+        assert_eq!(step, Step::Failed("not now".into()));
+    }
+
+    #[test]
+    fn a_listing_ends_with_its_own_tag() {
+        let mut dialogue = session();
+        let capabilities = Capabilities::parse(b"ESEARCH");
+        let (mut listing, _) = dialogue.list(&capabilities).expect("a mailbox is open");
+        let mut step =
+            |response: &str| dialogue.listing_response(&mut listing, response.as_bytes());
+        assert_eq!(step("* ESEARCH (TAG \"gp1\") UID ALL 1:5\r\n"), Step::Own);
+        assert_eq!(step("b OK done\r\n"), Step::Both);
+        assert_eq!(step("gp1 OK done\r\n"), Step::Done);
+        assert!(!dialogue.wants_list());
     }
 }

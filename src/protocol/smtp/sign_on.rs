@@ -256,3 +256,65 @@ impl SignOn {
 fn reply(words: &str) -> Event {
     Event::Reply(format!("{words}\r\n").into_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a client hears that says this in pieces of so many bytes.
+    fn heard(said: &[u8], piece: usize) -> Vec<String> {
+        let mut dialogue = SignOn::new(StartTls::Offered);
+        let mut heard = Vec::new();
+        for bytes in said.chunks(piece) {
+            dialogue.receive(bytes);
+            while let Some(event) = dialogue.next_event() {
+                heard.push(match event {
+                    Event::Reply(reply)
+                    | Event::Close { reply, .. }
+                    | Event::StartTls { reply } => String::from_utf8(reply).unwrap(),
+                    Event::Hello => "to be greeted".to_owned(),
+                    Event::Credentials(_) => "to be checked".to_owned(),
+                    Event::Intruder(intruder) => format!("{intruder:?}"),
+                });
+            }
+        }
+        heard
+    }
+
+    #[test]
+    fn a_line_is_let_in_to_its_last_byte() {
+        for (length, answer) in
+            [(MAX_LINE, "to be greeted"), (MAX_LINE + 1, "500 5.5.6 The line is too long\r\n")]
+        {
+            let line = format!("EHLO {}\r\n", "x".repeat(length - 7));
+            for piece in [1000, 2 * MAX_LINE] {
+                assert_eq!(heard(line.as_bytes(), piece), [answer]);
+            }
+        }
+        // Its end need not come to know.
+        let line = "x".repeat(MAX_LINE);
+        assert_eq!(heard(line.as_bytes(), MAX_LINE), [""; 0]);
+        assert_eq!(heard((line + "x").as_bytes(), MAX_LINE).len(), 1);
+    }
+
+    #[test]
+    fn nothing_may_stand_behind_starttls() {
+        assert_eq!(heard(b"STARTTLS\r\n", 100), ["220 2.0.0 Begin TLS now\r\n"]);
+        let answer = format!("421 4.7.0 {NOTHING_BEHIND}\r\n");
+        assert_eq!(heard(b"STARTTLS\r\nE", 100), [answer]);
+    }
+
+    #[test]
+    fn one_line_that_ends_in_lf_alone_tells_how_a_client_ends_them() {
+        for (said, line_ends) in [
+            (&b"NOOP\r\nNOOP\r\n"[..], LineEnds::Crlf),
+            (b"NOOP\nNOOP\r\n", LineEnds::Any),
+            (b"AUTH PLAIN\r\n=\n", LineEnds::Any),
+        ] {
+            let mut dialogue = SignOn::new(StartTls::Offered);
+            dialogue.receive(said);
+            while dialogue.next_event().is_some() {}
+            assert_eq!(dialogue.line_ends(), line_ends);
+        }
+    }
+}
