@@ -231,4 +231,19 @@ mod tests {
         restarted.scan().unwrap();
         assert!(!restarted.all()[0].is_locked());
     }
+
+    #[test]
+    fn what_was_removed_is_gone_at_the_next_scan() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::new(folder.path().join("accounts"));
+        save(&store, "you@gmail.com", &NewPassword::generate().unwrap());
+        let key_file = KeyFile::create(&folder.path().join("key")).unwrap();
+        let directory = Directory::new(store, Some(key_file));
+        assert!(directory.key_file().is_some());
+        directory.scan().unwrap();
+        let address = Address::parse("you@gmail.com").unwrap();
+        assert!(directory.remove(&address).unwrap() && directory.all().len() == 1);
+        directory.scan().unwrap();
+        assert!(directory.all().is_empty() && !directory.remove(&address).unwrap());
+    }
 }

@@ -66,3 +66,20 @@ impl Grant {
         Ok(Self { refresh_token: RefreshToken::new(opened.refresh_token) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_has_room_for_claims_and_no_more() {
+        for (length, fits) in [(0, false), (1, true), (16 * 1024, true), (16 * 1024 + 1, false)] {
+            let grant = Grant { refresh_token: RefreshToken::new("x".repeat(length)) };
+            let plain = grant.to_plain();
+            assert_eq!(plain.is_ok(), fits, "{length}");
+            if let Ok(plain) = plain {
+                assert_eq!(Grant::from_plain(&plain).unwrap(), grant);
+            }
+        }
+    }
+}
