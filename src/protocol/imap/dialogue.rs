@@ -309,3 +309,7 @@ impl dialogue::Dialogue for Dialogue {
         self.server.farewell()
     }
 }
+
+#[cfg(test)]
+#[path = "dialogue_tests.rs"]
+mod tests;

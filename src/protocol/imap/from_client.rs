@@ -118,9 +118,6 @@ impl FromClient {
                     Start::Refuse { take, words } => return self.refuse(&rest[..take], words),
                 },
                 State::Line { passes } => {
-                    if !passes && at > 0 {
-                        return Verdict::Pass(at);
-                    }
                     // A line's end is looked at alone, so that what comes before it has gone on
                     // if it must stop the dialogue.
                     let piece = match memchr::memchr(b'\n', rest) {

@@ -183,20 +183,38 @@ mod tests {
     #[test]
     fn a_line_tells_the_same_whole_and_in_pieces() {
         let long = format!("* SEARCH{}\r\n", " 12345".repeat(400));
+        let longest = format!("* SEARCH {}\r\n", "1".repeat(MAX_DATA - "* SEARCH \r".len()));
         let lines = [
             "* 7 EXISTS\r\n* 1 FETCH (UID 5 FLAGS ())\r\n",
             "* 2 FETCH (BODY[] {9}\r\n* 3 FETCH UID 6)\r\n",
             "* 4 FETCH (X {0}\r\n UID 7)\n* LIST () \"/\" {x}\r\n",
             &long,
+            &longest,
+            // What a mail says is no response, however odd the line that announces it.
+            "*5 FETCH (BODY[] {11}\r\nb OK done\r\n)\r\n",
+            // What it says of a mailbox that it doesn't open is not about one.
+            "* NO [UIDNEXT 9] none\r\n",
             "+ go on\r\n* OK [UIDNEXT 8] next\r\na OK done\r\n",
         ];
         let bytes = lines.concat().into_bytes();
         let whole = told(&bytes, bytes.len());
         assert_eq!(whole[1], "* 1 FETCH (UID 5 FLAGS ())\\r false");
-        assert!(whole.iter().any(|line| line.starts_with("* SEARCH") && line.ends_with(" true")));
+        let cut: Vec<_> = whole.iter().filter(|line| line.ends_with(" true")).collect();
+        assert!(cut.len() == 1 && cut[0].starts_with("* SEARCH 12345"), "{cut:?}");
+        assert_eq!(whole[whole.len() - 4], "*5 FETCH (BODY[] {11}\\r)\\r false");
+        assert_eq!(whole[whole.len() - 3..], ["+", "code UIDNEXT 8", "tagged a"]);
         for portion in 1..80 {
             assert_eq!(told(&bytes, portion), whole, "in portions of {portion}");
         }
+    }
+
+    #[test]
+    fn compression_is_hidden_in_a_long_list_too() {
+        let names = " X-FEATURE".repeat(1500);
+        let line = format!("* CAPABILITY IMAP4rev1{names} COMPRESS=DEFLATE\r\n");
+        let with = format!("* CAPABILITY IMAP4rev1{names}\r\n").into_bytes();
+        let verdict = FromServer::default().judge(line.as_bytes(), false, &mut |_| {});
+        assert_eq!(verdict, Verdict::Replace { take: line.len(), with });
     }
 
     #[test]

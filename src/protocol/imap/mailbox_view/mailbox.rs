@@ -40,8 +40,8 @@ pub(in crate::protocol::imap) struct Mailbox {
 #[derive(Debug, Clone)]
 pub(super) enum Known {
     Uids(UidSet),
-    /// Too many holes to keep them.
-    Count(u32),
+    /// Too many holes to keep them: only how many messages there are is known.
+    Count,
 }
 
 impl Default for Known {
@@ -100,14 +100,10 @@ impl Mailbox {
         self.exists -= 1;
         self.below -= u32::from(number <= self.below);
         self.heard -= u32::from(number <= self.heard);
-        match &mut self.known {
-            Known::Uids(uids) => {
-                if let Some(uid) = uids.uid(number) {
-                    uids.remove(uid);
-                }
-            }
-            Known::Count(count) if number <= *count => *count -= 1,
-            Known::Count(_) => {}
+        if let Known::Uids(uids) = &mut self.known
+            && let Some(uid) = uids.uid(number)
+        {
+            uids.remove(uid);
         }
         self.bound();
         Some(())
@@ -163,7 +159,7 @@ impl Mailbox {
         match &self.known {
             Known::Uids(uids) => uids.len() < self.exists,
             // A list that could not be kept isn't asked for again.
-            Known::Count(_) => false,
+            Known::Count => false,
         }
     }
 
@@ -171,7 +167,7 @@ impl Mailbox {
     pub(super) fn floor_of_known(&self) -> u32 {
         match &self.known {
             Known::Uids(uids) => uids.last().map_or(1, |last| last.saturating_add(1)),
-            Known::Count(_) => self.floor,
+            Known::Count => self.floor,
         }
     }
 
@@ -193,7 +189,7 @@ impl Mailbox {
         if let Known::Uids(uids) = &self.known
             && uids.runs() > MAX_RUNS
         {
-            self.known = Known::Count(uids.len());
+            self.known = Known::Count;
         }
     }
 
@@ -212,7 +208,7 @@ impl Mailbox {
             Known::Uids(uids) => {
                 uids.missing_in(&found.uids, MAX_EXPUNGED).ok_or(Unlike::TooMany)?
             }
-            Known::Count(_) => Vec::new(),
+            Known::Count => Vec::new(),
         };
         let gone = u32::try_from(expunged.len()).map_err(|_| Unlike::TooMany)?;
         let tail = self.exists - self.below;
@@ -251,6 +247,6 @@ impl Mailbox {
 
 impl Known {
     pub(super) fn of(uids: UidSet) -> Self {
-        if uids.runs() > MAX_RUNS { Self::Count(uids.len()) } else { Self::Uids(uids) }
+        if uids.runs() > MAX_RUNS { Self::Count } else { Self::Uids(uids) }
     }
 }

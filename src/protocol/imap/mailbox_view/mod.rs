@@ -276,3 +276,6 @@ impl MailboxView {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

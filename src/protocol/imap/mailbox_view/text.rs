@@ -81,6 +81,33 @@ pub(super) fn contains(text: &[u8], word: &[u8]) -> bool {
 mod tests {
     use super::*;
 
+    /// Said again elsewhere it must be the same name, on one line and nothing behind it.
+    #[test]
+    fn a_name_is_said_again_as_it_was_or_not_at_all() {
+        for (arguments, name) in [
+            ("INBOX", Some("INBOX")),
+            ("  INBOX  (CONDSTORE)", Some("INBOX")),
+            (r#""a b" (CONDSTORE)"#, Some(r#""a b""#)),
+            (r#""a\\" "b""#, Some(r#""a\\""#)),
+            (r#""\"bc" x"#, Some(r#""\"bc""#)),
+            ("{3}\r\na b (CONDSTORE)", Some(r#""a b""#)),
+            ("{3+}\r\na\"\\", Some(r#""a\"\\""#)),
+            ("{0}\r\n", Some(r#""""#)),
+            // One without its end, and what no quoted string can hold.
+            ("", None),
+            (r#""a"#, None),
+            (r#""a\"#, None),
+            ("{4}\r\na b", None),
+            ("{3}", None),
+            ("{x}\r\nabc", None),
+            ("{3}\r\na\r\n", None),
+            ("{2}\r\nü", None),
+        ] {
+            let found = mailbox_name(arguments.as_bytes());
+            assert_eq!(found.as_deref(), name.map(str::as_bytes), "{arguments}");
+        }
+    }
+
     #[test]
     fn strings_are_no_words_of_the_protocol() {
         let words =
