@@ -170,6 +170,8 @@ mod tests {
         assert_eq!(made.expose(), KeyFile::read(&path).unwrap().expose());
         assert_eq!(made.expose().len(), 32);
         assert!(matches!(KeyFile::create(&path), Err(KeyFileError::AlreadyExists { .. })));
+        let nowhere = home.path().join("none/key");
+        assert!(matches!(KeyFile::create(&nowhere), Err(KeyFileError::Io { .. })));
         assert_eq!(made.expose(), KeyFile::read(&path).unwrap().expose());
         assert_eq!(format!("{made:?}"), "KeyFile(…)");
     }

@@ -106,9 +106,15 @@ fn a_new_sign_in_needs_no_unlocking_and_keeps_the_slots() {
     let (password, key_file) = (generated(), key_file());
     let mut record = record(&password, Some(&key_file));
     let before = record.clone();
-    record.renew("workspace", facts(9_000), &grant("1//new")).unwrap();
+    let facts = GrantFacts {
+        sign_in_name: "you@example.org".to_owned(),
+        granted: 9_000,
+        grant_expires: None,
+    };
+    record.renew("workspace", facts, &grant("1//new")).unwrap();
     assert_ne!(record.grant_id(), before.grant_id());
-    assert_eq!((record.created(), record.granted()), (1_000, 9_000));
+    assert_eq!((record.created(), record.granted(), record.grant_expires()), (1_000, 9_000, None));
+    assert_eq!(record.sign_in_name(), "you@example.org");
     assert_eq!(record.provider(), "workspace");
     assert_eq!(record.0.slots, before.0.slots);
     let key = record.unlock_with_password(password.password()).unwrap();

@@ -251,6 +251,21 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_rest_of_a_refused_message_is_taken_to_its_end() {
+        for (rest, length, ended) in [
+            (&b"\nb\r\n.\r\nQUIT\r\n"[..], 7, true),
+            (b"b\n.\n\r.\nc\r\n.\r\n.", 13, true),
+            (b"\nQUIT\n", 6, false),
+            // What may be the beginning of its end waits for more.
+            (b"b\r\n.\r", 3, false),
+            (b"b\r", 1, false),
+        ] {
+            let mut sink = DataSink::new(Data::default());
+            assert_eq!(sink.swallow(rest), (length, ended), "{}", rest.escape_ascii());
+        }
+    }
+
     proptest! {
         #[test]
         fn splits_change_nothing(

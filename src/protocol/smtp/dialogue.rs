@@ -333,4 +333,29 @@ mod tests {
         assert_eq!(told(&["354 Go ahead\r\n", "250 Taken\r\n"]), "421 4.3.2 Gone\r\n");
         assert_eq!(told(&[]), "421 4.3.2 Gone\r\n");
     }
+
+    #[test]
+    fn only_a_message_that_was_refused_has_a_rest() {
+        let mut dialogue = Dialogue::new(BareNewlines::Refuse);
+        assert_eq!(dialogue.client_sent(b"DATA\r\n"), Verdict::Pass(6));
+        assert!(dialogue.into_sink().is_none());
+        let mut dialogue = Dialogue::new(BareNewlines::Refuse);
+        let _ = dialogue.client_sent(b"DATA\r\n");
+        let _ = dialogue.server_sent(b"354 Go ahead\r\n");
+        assert_eq!(dialogue.client_sent(b"a\nb"), Verdict::Pass(1));
+        assert_eq!(dialogue.client_sent(b"\nb"), Verdict::Stop(Violation::BareNewline));
+        let mut sink = dialogue.into_sink().expect("it was in a message");
+        assert_eq!(sink.swallow(b"\nb\r\n.\r\nQUIT"), (7, true));
+    }
+
+    #[test]
+    fn a_command_goes_on_to_its_last_byte() {
+        let line = |length: usize| format!("NOOP {}\r\n", "x".repeat(length - 7));
+        let heard = |said: &str| Dialogue::new(BareNewlines::Refuse).client_sent(said.as_bytes());
+        assert_eq!(heard(&line(MAX_LINE)), Verdict::Pass(MAX_LINE));
+        assert_eq!(heard(&line(MAX_LINE)[..MAX_LINE - 1]), Verdict::Wait);
+        let too_long = Verdict::Stop(Violation::ClientLineTooLong);
+        assert_eq!(heard(&line(MAX_LINE + 1)), too_long);
+        assert_eq!(heard(&line(MAX_LINE + 1)[..MAX_LINE]), too_long);
+    }
 }
