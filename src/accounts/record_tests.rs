@@ -71,6 +71,7 @@ fn a_record_comes_back_from_json_and_opens_with_each_slot() {
 #[test]
 fn what_a_slot_was_not_made_for_does_not_unlock() {
     let made = record(&generated(), None);
+    assert!(!made.has_key_file_slot() && !made.has_keychain_slot());
     let wrong = made.unlock_with_password(generated().password());
     assert_eq!(wrong.unwrap_err(), UnlockError::WrongSecret);
     let empty = made.unlock_with_password(&LocalPassword::new(""));

@@ -358,4 +358,15 @@ mod tests {
         assert_eq!(heard(&line(MAX_LINE + 1)), too_long);
         assert_eq!(heard(&line(MAX_LINE + 1)[..MAX_LINE]), too_long);
     }
+
+    #[test]
+    fn nothing_is_said_amid_a_reply_of_the_servers() {
+        let mut dialogue = Dialogue::new(BareNewlines::Refuse);
+        assert!(dialogue.may_interject());
+        let _ = dialogue.client_sent(b"NOOP\r\n");
+        let _ = dialogue.server_sent(b"250-one\r\n");
+        assert!(!dialogue.may_interject());
+        let _ = dialogue.server_sent(b"250 two\r\n");
+        assert!(dialogue.may_interject());
+    }
 }

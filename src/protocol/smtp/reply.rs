@@ -116,4 +116,17 @@ mod tests {
         assert_eq!(reader.line(&line), Ok(None));
         assert_eq!(reader.line(&line), Err(Violation::ServerReply));
     }
+
+    #[test]
+    fn a_line_may_be_as_long_as_it_may_be_and_no_longer() {
+        let line = |length: usize| [vec![b'x'; length - 1], vec![b'\n']].concat();
+        assert_eq!(ReplyReader::line_end(&line(MAX_LINE)), Ok(Some(MAX_LINE)));
+        assert_eq!(ReplyReader::line_end(&line(MAX_LINE)[..MAX_LINE - 1]), Ok(None));
+        assert_eq!(ReplyReader::line_end(&line(MAX_LINE + 1)), Err(Violation::ServerReply));
+        assert_eq!(
+            ReplyReader::line_end(&line(MAX_LINE + 1)[..MAX_LINE]),
+            Err(Violation::ServerReply)
+        );
+        const { assert!(MAX_LINE >= 512, "RFC 5321 §4.5.3.1.5") };
+    }
 }

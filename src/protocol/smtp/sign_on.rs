@@ -317,4 +317,19 @@ mod tests {
             assert_eq!(dialogue.line_ends(), line_ends);
         }
     }
+
+    #[test]
+    fn a_name_that_can_be_sent_on_is_kept() {
+        for (said, name) in [
+            ("NOOP\r\n", None),
+            ("EHLO scanner.local\r\n", Some("scanner.local")),
+            ("HELO [192.168.1.7]\r\n", Some("[192.168.1.7]")),
+            ("EHLO my scanner\r\n", None),
+        ] {
+            let mut dialogue = SignOn::new(StartTls::Offered);
+            dialogue.receive(said.as_bytes());
+            while dialogue.next_event().is_some() {}
+            assert_eq!(dialogue.client_name(), name, "{said}");
+        }
+    }
 }
