@@ -358,4 +358,21 @@ mod tests {
             }
         });
     }
+
+    #[test]
+    fn a_file_may_ask_for_the_largest_costs_and_for_none_above() {
+        let most = [MAX_MEMORY_KIB, MAX_PASSES, MAX_LANES];
+        let is_let_in = |[memory_kib, passes, lanes]: [u32; 3]| {
+            Derivation::Argon2id { salt: Fixed([0; 16]), memory_kib, passes, lanes }
+                .argon2()
+                .is_some()
+        };
+        assert!(is_let_in(most));
+        for which in 0..most.len() {
+            let mut costs = most;
+            costs[which] += 1;
+            assert!(!is_let_in(costs), "{costs:?}");
+        }
+        assert_eq!((MEMORY_KIB, PASSES, LANES), (65_536, 3, 4), "RFC 9106 §4");
+    }
 }

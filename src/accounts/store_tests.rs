@@ -161,6 +161,8 @@ fn what_is_too_large_or_no_file_is_not_read() {
     assert!(refused(YOU).contains("larger than 256 KiB"));
     assert!(refused("me@gmail.com").contains("not a plain file"));
     assert_eq!(store.list().unwrap().len(), 2);
+    large.set_len(256 * 1024).unwrap();
+    assert!(!refused(YOU).contains("larger"), "it is read, and no record");
 }
 
 #[test]
@@ -224,4 +226,22 @@ fn a_link_in_the_place_of_a_record_is_replaced_not_followed() {
     put(&store, YOU);
     assert_eq!(fs::read(&elsewhere).unwrap(), before);
     assert!(fs::symlink_metadata(&path).unwrap().is_file());
+}
+
+#[test]
+fn a_folder_that_is_none_is_told() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("accounts"), "a file").unwrap();
+    assert!(Store::new(home.path().join("accounts")).list().is_err());
+    assert!(Store::new(home.path().join("not yet")).list().unwrap().is_empty());
+}
+
+#[test]
+fn what_is_missing_has_another_remedy_than_what_is_refused() {
+    let told = |kind| failed("read", Path::new("you@gmail.com.json"), io::Error::from(kind));
+    let missing = told(io::ErrorKind::NotFound);
+    assert!(missing.remedy().contains("Put the account's file back"));
+    let refused = told(io::ErrorKind::PermissionDenied);
+    assert!(refused.remedy().contains("Let the user that runs Gatepost"));
+    assert_eq!(refused.in_full(), format!("{refused}. {}", refused.remedy()));
 }
