@@ -160,6 +160,8 @@ fn what_is_too_large_or_no_file_is_not_read() {
     let refused = |text| store.load(&address(text)).unwrap_err().to_string();
     assert!(refused(YOU).contains("larger than 256 KiB"));
     assert!(refused("me@gmail.com").contains("not a plain file"));
+    let folder = store.load(&address("me@gmail.com"));
+    assert!(matches!(folder, Err(StoreError::Damaged { .. })), "no fault of the disk's");
     assert_eq!(store.list().unwrap().len(), 2);
     large.set_len(256 * 1024).unwrap();
     assert!(!refused(YOU).contains("larger"), "it is read, and no record");
@@ -244,4 +246,20 @@ fn what_is_missing_has_another_remedy_than_what_is_refused() {
     let refused = told(io::ErrorKind::PermissionDenied);
     assert!(refused.remedy().contains("Let the user that runs Gatepost"));
     assert_eq!(refused.in_full(), format!("{refused}. {}", refused.remedy()));
+}
+
+/// A clock that counts in seconds, and two sign-ins within one.
+#[cfg(unix)]
+#[test]
+fn a_file_of_the_same_time_and_length_is_another() {
+    let (_home, store) = home();
+    put(&store, YOU);
+    let before = store.stamp(&address(YOU)).unwrap();
+    let path = store.dir.join("you@gmail.com.json");
+    let copy = store.dir.join("copy");
+    fs::copy(&path, &copy).unwrap();
+    let written = fs::metadata(&path).unwrap().modified().unwrap();
+    File::options().write(true).open(&copy).unwrap().set_modified(written).unwrap();
+    fs::rename(&copy, &path).unwrap();
+    assert_ne!(store.stamp(&address(YOU)).unwrap(), before);
 }
