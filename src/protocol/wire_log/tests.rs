@@ -148,6 +148,127 @@ S: 5 NO no",
 }
 
 #[test]
+fn what_stands_around_literals_is_shown_and_they_are_not() {
+    assert_shown(
+        WireLog::imap,
+        r#"C: 1 CREATE {5}
+S: 0 OK an earlier one
+S: 1
+S: + Go on
+C: Trash
+S: 1 OK Done
+C: 2 STATUS {5}
+S: + Go on
+C: Trash (MESSAGES)
+S: 2 OK Done
+C: 3 CREATE {0}
+S: + Go on
+C:
+S: 3 NO no name
+C: 4 APPEND Sent {4}
+S: + Go on
+C: mail (\Seen) {4}
+S: + Go on
+C: mail
+S: 4 OK Done
+C: 5 SEARCH TEXT {4}
+S: + Go on
+C: cake SEEN
+S: * SEARCH
+S: 5 OK Done
+C: 6 NOOP"#
+            .replace("C:\n", "C: \n")
+            .as_str(),
+        r#"C: 1 CREATE {5}
+S: 0 OK an earlier one
+S: 1
+S: + Go on
+C: <literal of 5 bytes>
+S: 1 OK Done
+C: 2 STATUS {5}
+S: + Go on
+C: <literal of 5 bytes>
+C:  (MESSAGES)
+S: 2 OK Done
+C: 3 CREATE {0}
+S: + Go on
+S: 3 NO no name
+C: 4 APPEND Sent {4}
+S: + Go on
+C: <literal of 4 bytes>
+C: <12 bytes>
+S: + Go on
+C: <literal of 4 bytes>
+S: 4 OK Done
+C: 5 SEARCH TEXT {4}
+S: + Go on
+C: <literal of 4 bytes>
+C:  SEEN
+S: * SEARCH
+S: 5 OK Done
+C: 6 NOOP"#,
+    );
+}
+
+#[test]
+fn what_begins_with_no_tag_may_be_anything() {
+    let long = "x".repeat(33);
+    for (said, shown) in [
+        (format!("{} NOOP", &long[..32]), format!("{} NOOP", &long[..32])),
+        (format!("{long} NOOP"), "<38 bytes>".to_owned()),
+        ("ä NOOP".to_owned(), "<7 bytes>".to_owned()),
+        (String::new(), "<0 bytes>".to_owned()),
+    ] {
+        assert_shown(WireLog::imap, &format!("C: {said}"), &format!("C: {shown}"));
+    }
+}
+
+#[test]
+fn of_a_search_only_what_is_no_text_of_somebodys_is_shown() {
+    for (key, shown) in [
+        ("SINCE 1-Feb-2026", "SINCE 1-Feb-2026"),
+        ("SINCE 21-Feb-2026", "SINCE 21-Feb-2026"),
+        ("SINCE 221-Feb-2026", "SINCE …"),
+        ("SINCE x-Feb-2026", "SINCE …"),
+        ("SINCE 1-Febr-2026", "SINCE …"),
+        ("SINCE 1-F3b-2026", "SINCE …"),
+        ("SINCE 1-Feb-226", "SINCE …"),
+        ("SINCE 1-Feb-22x6", "SINCE …"),
+        ("TEXT a{4} SEEN", "TEXT … SEEN"),
+        ("TEXT {cake SEEN", "TEXT … SEEN"),
+    ] {
+        let (said, shown) = (format!("C: 1 SEARCH {key}"), format!("C: 1 SEARCH {shown}"));
+        assert_shown(WireLog::imap, &said, &shown);
+    }
+}
+
+#[test]
+fn a_password_of_many_bytes_is_known_to_its_end() {
+    let password = "p".repeat(4000);
+    let said = format!("C: 1 LOGIN you {{4000}}\nS: + Go on\nC: {password}\nS: 1 NO {password}");
+    assert_shown(WireLog::imap, &said, "C: 1 LOGIN <…>\nS: + Go on\nC: <…>\nS: 1 NO …");
+}
+
+#[test]
+fn a_servers_bytes_are_read_as_long_as_they_can_be() {
+    // Many lines at once, and one that comes in pieces.
+    let lines = "S: * 5 EXISTS\n".repeat(2000);
+    let shown_lines = shown(
+        WireLog::imap(),
+        &[(Side::Server, lines.replace("S: ", "").replace('\n', "\r\n").into_bytes())],
+        100_000,
+    );
+    assert_eq!(shown_lines.join("\n") + "\n", lines);
+    let words = "x".repeat(3000);
+    assert_shown(WireLog::imap, &format!("S: * OK {words}"), &format!("S: * OK {words}"));
+    assert_shown(
+        WireLog::imap,
+        "S: * 1 FETCH (BODY[] {99999999999999}\nS: * OK this may be mail",
+        "S: <what follows can't be read>",
+    );
+}
+
+#[test]
 fn an_smtp_session_without_its_secrets_and_its_mail() {
     assert_shown(
         WireLog::smtp,
