@@ -19,6 +19,13 @@ fn a_connection_that_is_behind_may_have_as_many_others() {
     }
 }
 
+/// One is gone and not yet told so; another came and went before the last one, whose UID the client knows.
+/// The other connection has as many up to there.
+#[test]
+fn a_uid_says_nothing_of_those_before_it_that_were_passed_over() {
+    taken_over::check(b"\x20\x02\0\x0b\x80\0\0\x01\x01\0\0\x01\x01\x0b\x80\x04\x21\x08\x01");
+}
+
 proptest! {
     // What a case finds is made a story of its own above; no file of seeds is kept.
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 400, ..ProptestConfig::default() })]

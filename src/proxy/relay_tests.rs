@@ -289,5 +289,6 @@ async fn a_direction_takes_no_more_than_its_buffer_for_a_peer_that_does_not_read
             taken += written.unwrap();
             assert!(taken <= HELD, "down: {down}");
         }
+        assert!(taken > 2 * 4096, "down: {down}: it takes what comes");
     }
 }

@@ -64,8 +64,8 @@ impl<'a> Data<'a> {
 fn uid_in(items: &[u8]) -> Option<u32> {
     let value = value_of(items, b"UID ")?;
     let (uid, rest) = number(value)?;
-    // Cut off in its middle it would be another number.
-    matches!(rest.first(), Some(b' ' | b')')).then_some(uid)
+    // Cut off in its middle it would be another number, and none is 0 (RFC 9051 §9, `uniqueid`).
+    (uid > 0 && matches!(rest.first(), Some(b' ' | b')'))).then_some(uid)
 }
 
 /// The number at the front, and what is behind it.

@@ -116,35 +116,39 @@ impl Mailbox {
         let above = uids.last().map_or(Some(1), |last| last.checked_add(1));
         let behind = above.map_or(0, |above| gone.count_from(above));
         let below_floor = above.map_or(0, |above| behind - gone.count_from(self.floor.max(above)));
+        let in_tail = self.heard > self.below;
         let known = uids.take_out(&gone);
         self.below = self.below.checked_sub(known)?.checked_sub(below_floor)?;
         self.exists = self.exists.checked_sub(known)?.checked_sub(behind)?;
         // Which of the tail are gone isn't known: it may have been those behind what was heard of.
-        self.heard = self.heard.min(self.exists);
+        self.heard = self.heard.min(if in_tail { self.exists } else { self.below });
         self.bound();
         (self.exists >= self.below).then_some(())
     }
 
     /// A FETCH told of a message, and its UID if it named that.
     pub(super) fn fetched(&mut self, number: u32, uid: Option<u32>) -> Option<()> {
+        self.heard = self.heard.max(number);
+        let Some(uid) = uid else { return Some(()) };
         if number == 0 || number > self.exists {
             return None;
         }
-        self.heard = self.heard.max(number);
-        let Some(uid) = uid else { return Some(()) };
+        // Where no UID was passed over from the floor on, all of them are the client's.
+        let mut is_next = number > self.below
+            && uid.checked_sub(self.floor).is_some_and(|over| over == number - self.below - 1);
         if let Known::Uids(uids) = &mut self.known {
             match uids.uid(number) {
                 Some(known) if known != uid => return None,
                 None if number == uids.len() + 1 => {
                     uids.push(uid)?;
+                    is_next |= uid >= self.floor;
                     self.below = self.below.max(number);
                     self.bound();
                 }
                 _ => {}
             }
         }
-        // Whatever has a lower UID has a lower number, and was told.
-        if uid >= self.floor {
+        if is_next {
             (self.floor, self.below) = (uid.saturating_add(1), number);
         }
         Some(())
@@ -175,7 +179,7 @@ impl Mailbox {
     /// fit what was told is no answer: the server was amid a change.
     pub(super) fn listed(&mut self, uids: &UidSet) {
         let Known::Uids(known) = &mut self.known else { return };
-        if known.len() + uids.len() != self.exists || !known.append(uids) {
+        if known.len().checked_add(uids.len()) != Some(self.exists) || !known.append(uids) {
             return;
         }
         // What the client was told at the selection is all known now.

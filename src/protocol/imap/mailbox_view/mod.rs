@@ -235,7 +235,12 @@ impl MailboxView {
 
     /// Compares with what another connection found.
     pub(super) fn compare(&self, found: &Found) -> Result<Difference, Unlike> {
-        self.selected().map_or(Err(Unlike::OtherMailbox), |mailbox| mailbox.compare(found))
+        let mailbox = self.selected().ok_or(Unlike::OtherMailbox)?;
+        // What its server said last may contradict what it said before.
+        if self.stuck().is_some() {
+            return Err(Unlike::Ambiguous);
+        }
+        mailbox.compare(found)
     }
 
     /// The client has been told which messages there are.
