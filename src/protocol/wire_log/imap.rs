@@ -11,8 +11,6 @@ use crate::protocol::sasl::{Exchange, Mechanism};
 
 /// A LOGIN with its literals is kept up to here, to know what must not be shown.
 const MAX_LOGIN: usize = 16 * 1024;
-/// A server's line that isn't whole yet is kept up to here; more than the framer looks at.
-const MAX_PENDING: usize = 32 * 1024;
 
 /// Commands whose arguments are mailboxes, messages, flags and the like.
 const PLAIN: &str = "CAPABILITY CHECK CLOSE COPY CREATE DELETE ENABLE EXAMINE EXPUNGE GETQUOTA \
@@ -349,6 +347,7 @@ fn is_date(word: &[u8]) -> bool {
 #[derive(Default)]
 struct FromServer {
     framer: Framer,
+    /// The beginning of a line that the framer wants whole, which it bounds.
     pending: Vec<u8>,
     line: Line,
     /// The framing is lost: nothing more is shown.
@@ -390,8 +389,7 @@ impl FromServer {
                 }
             }
         }
-        if self.lost || pending.len() - at > MAX_PENDING {
-            self.lost = true;
+        if self.lost {
             show(Answer::Other, "<what follows can't be read>");
             return;
         }
