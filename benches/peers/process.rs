@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::time::clock_getcpuclockid;
@@ -155,9 +156,18 @@ pub(crate) fn listening(address: SocketAddr) -> io::Result<()> {
     Ok(())
 }
 
-/// A port of 127.0.0.1 that nobody has.
+/// A port of 127.0.0.1 that nobody has, and that was not given before: whom it was for may not have
+/// taken it yet.
 pub(crate) fn free_port() -> io::Result<SocketAddr> {
-    TcpListener::bind(("127.0.0.1", 0))?.local_addr()
+    static GIVEN: Mutex<Vec<u16>> = Mutex::new(Vec::new());
+    let mut given = GIVEN.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        let address = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?;
+        if !given.contains(&address.port()) {
+            given.push(address.port());
+            return Ok(address);
+        }
+    }
 }
 
 /// Where a program lies, if it is installed. Debian keeps servers where a user's PATH doesn't lead.
