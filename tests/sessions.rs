@@ -276,6 +276,14 @@ async fn a_client_whose_message_has_no_end_is_told_all_the_same() {
     assert!(world.google.smtp().transactions().is_empty());
 }
 
+/// The message is refused, and then the session ends in these words.
+async fn assert_refused_and_told(client: &mut Client, goodbye: &str) {
+    let heard = client.rest().await;
+    let lines: Vec<&str> = heard.lines().collect();
+    assert!(lines.len() == 2 && lines[0].starts_with("550 5.6.0"), "{heard}");
+    assert!(lines[1].starts_with(goodbye), "{heard}");
+}
+
 #[tokio::test]
 async fn a_stop_amid_a_refused_message_is_told() {
     let world = World::new().await;
@@ -283,10 +291,7 @@ async fn a_stop_amid_a_refused_message_is_told() {
     begin_message(&mut client).await;
     client.send("Subject: scan\n\r\nand the end is yet to come\r\n").await;
     world.server().stop().await;
-    let heard = client.rest().await;
-    let lines: Vec<&str> = heard.lines().collect();
-    assert!(lines.len() == 2 && lines[0].starts_with("550 5.6.0"), "{heard}");
-    assert!(lines[1].starts_with("421 4.3.2"), "{heard}");
+    assert_refused_and_told(&mut client, "421 4.3.2").await;
     assert!(world.google.smtp().transactions().is_empty());
 }
 
@@ -297,10 +302,7 @@ async fn an_account_that_is_forgotten_amid_a_refused_message_is_told() {
     begin_message(&mut client).await;
     client.send("Subject: scan\n\r\nand the end is yet to come\r\n").await;
     assert!(world.server().forget(&Address::parse(YOU).unwrap()).unwrap());
-    let heard = client.rest().await;
-    let lines: Vec<&str> = heard.lines().collect();
-    assert!(lines.len() == 2 && lines[0].starts_with("550 5.6.0"), "{heard}");
-    assert!(lines[1].starts_with("421 4.3.2 This account was signed out"), "{heard}");
+    assert_refused_and_told(&mut client, "421 4.3.2 This account was signed out").await;
 }
 
 #[tokio::test]

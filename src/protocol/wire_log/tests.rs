@@ -252,13 +252,8 @@ fn a_password_of_many_bytes_is_known_to_its_end() {
 #[test]
 fn a_servers_bytes_are_read_as_long_as_they_can_be() {
     // Many lines at once, and one that comes in pieces.
-    let lines = "S: * 5 EXISTS\n".repeat(2000);
-    let shown_lines = shown(
-        WireLog::imap(),
-        &[(Side::Server, lines.replace("S: ", "").replace('\n', "\r\n").into_bytes())],
-        100_000,
-    );
-    assert_eq!(shown_lines.join("\n") + "\n", lines);
+    let said = [(Side::Server, "* 5 EXISTS\r\n".repeat(2000).into_bytes())];
+    assert_eq!(shown(WireLog::imap(), &said, 100_000), vec!["S: * 5 EXISTS"; 2000]);
     let words = "x".repeat(3000);
     assert_shown(WireLog::imap, &format!("S: * OK {words}"), &format!("S: * OK {words}"));
     assert_shown(
