@@ -11,9 +11,8 @@ use std::time::Duration;
 use gatepost::accounts::{Address, NewPassword, Store};
 use gatepost::demo::authorization::{Consent, TokenFault, UserinfoFault};
 use gatepost::demo::faults::Times;
-use gatepost::settings::Settings;
-use gatepost::sign_in::{Progress, SignInError, sign_in};
-use support::{World, YOU, browser, new_account};
+use gatepost::sign_in::{Progress, SignInError};
+use support::{World, YOU, browser};
 use tokio::sync::mpsc;
 
 fn generated() -> NewPassword {
@@ -37,29 +36,32 @@ async fn consent_becomes_an_account_that_opens_with_its_password_only() {
     assert!(!json.contains(grant.refresh_token.expose()));
 }
 
+/// Signs in; what the person was told, in its order.
+async fn told(
+    world: &World,
+    person: impl AsyncFnOnce(url::Url, mpsc::Sender<String>),
+) -> Vec<String> {
+    let told = Mutex::new(Vec::new());
+    let tell = |progress: &Progress<'_>| {
+        told.lock().unwrap().push(match progress {
+            Progress::Authorize(_) => "open this".to_owned(),
+            Progress::CameBack => "came back".to_owned(),
+            Progress::TryingAgain(_) => "trying again".to_owned(),
+            Progress::BadPaste(why) => (*why).to_owned(),
+        });
+    };
+    world.sign_in_telling(YOU, generated(), person, &tell).await.unwrap();
+    told.into_inner().unwrap()
+}
+
 #[tokio::test]
 async fn the_person_is_told_when_the_rest_needs_nobody() {
     let world = World::signed_out("").await;
     world.authorization().fail_userinfo(UserinfoFault::Status(503), Times::Next(1));
-    let (store, address) = (Store::new(world.home.accounts()), Address::parse(YOU).unwrap());
-    let settings = Settings::load(&world.home, None).unwrap();
-    let password = generated();
-    let request = new_account(&address, password);
-    let told = Mutex::new(Vec::new());
-    let tell = |progress: Progress<'_>| {
-        told.lock().unwrap().push(match progress {
-            Progress::Authorize(url) => {
-                tokio::spawn(browser().get(url.clone()).send());
-                "open this"
-            }
-            Progress::CameBack => "came back",
-            Progress::TryingAgain(_) => "trying again",
-            Progress::BadPaste(_) => "bad paste",
-        });
-    };
-    let (_lines, pasted) = mpsc::channel(1);
-    sign_in(&settings, &store, request, pasted, &tell).await.unwrap();
-    assert_eq!(*told.lock().unwrap(), ["open this", "came back", "trying again"]);
+    let told = told(&world, async |url, _| {
+        browser().get(url).send().await.unwrap();
+    });
+    assert_eq!(told.await, ["open this", "came back", "trying again"]);
 }
 
 #[tokio::test]
@@ -191,6 +193,7 @@ async fn a_testing_grant_is_known_by_its_life() {
 #[tokio::test]
 async fn the_person_sees_how_it_ended_and_a_stranger_changes_nothing() {
     let world = World::signed_out("").await;
+    let loopback = std::cell::OnceCell::new();
     let person = async |url: url::Url, _| {
         let query = |name: &str| {
             url.query_pairs()
@@ -202,6 +205,7 @@ async fn the_person_sees_how_it_ended_and_a_stranger_changes_nothing() {
         assert_eq!(query("login_hint"), YOU);
         assert!(query("scope").contains("https://mail.google.com/"));
         let back = query("redirect_uri");
+        loopback.set(back.strip_prefix("http://").unwrap().to_owned()).unwrap();
         // Somebody else's answer: a code without the state, or with another.
         for stranger in
             ["/?code=stolen", "/?code=stolen&state=wrong", "/?error=access_denied&state=", "/"]
@@ -220,24 +224,38 @@ async fn the_person_sees_how_it_ended_and_a_stranger_changes_nothing() {
         assert!(page.text().await.unwrap().contains("You are signed in"));
     };
     world.sign_in_as(YOU, generated(), person).await.unwrap();
+    // Once the last page is shown, nobody listens there.
+    std::net::TcpStream::connect(loopback.into_inner().unwrap()).unwrap_err();
+}
+
+/// Where the consent page sends the browser of another machine.
+async fn sent_elsewhere(url: url::Url) -> String {
+    let tls = gatepost::tls::client_config(None).unwrap();
+    let elsewhere = reqwest::Client::builder()
+        .tls_backend_preconfigured(tokio_rustls::rustls::ClientConfig::clone(&tls))
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+        .unwrap();
+    let answer = elsewhere.get(url).send().await.unwrap();
+    answer.headers()["location"].to_str().unwrap().to_owned()
 }
 
 #[tokio::test]
-async fn a_pasted_address_serves_as_well() {
+async fn a_pasted_address_serves_and_what_does_not_is_told() {
     let world = World::signed_out("").await;
-    let person = async |url: url::Url, lines: tokio::sync::mpsc::Sender<String>| {
-        let tls = gatepost::tls::client_config(None).unwrap();
-        let elsewhere = reqwest::Client::builder()
-            .tls_backend_preconfigured(tokio_rustls::rustls::ClientConfig::clone(&tls))
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .unwrap();
-        let answer = elsewhere.get(url).send().await.unwrap();
-        let back = answer.headers()["location"].to_str().unwrap().to_owned();
-        lines.send("not an address".to_owned()).await.unwrap();
-        lines.send(back).await.unwrap();
-    };
-    let signed_in = world.sign_in_as(YOU, generated(), person).await;
-    assert!(signed_in.unwrap().password.is_some());
+    let told = told(&world, async |url, lines| {
+        let back = sent_elsewhere(url).await;
+        let stranger = format!("{}/?code=stolen&state=wrong", back.split_once("/?").unwrap().0);
+        // Nobody hears of a page's, which anybody's page can ask for; of a person's they do.
+        assert_eq!(browser().get(&stranger).send().await.unwrap().status().as_u16(), 400);
+        for line in ["not an address".to_owned(), stranger, back] {
+            lines.send(line).await.unwrap();
+        }
+    })
+    .await;
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert_eq!([&*told[0], &*told[3]], ["open this", "came back"]);
+    assert!(told[1].contains("is not the address of the browser's last page"), "{told:?}");
+    assert!(told[2].contains("does not belong to the sign-in that is under way"), "{told:?}");
 }

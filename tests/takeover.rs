@@ -26,6 +26,13 @@ fn a_uid_says_nothing_of_those_before_it_that_were_passed_over() {
     taken_over::check(b"\x20\x02\0\x0b\x80\0\0\x01\x01\0\0\x01\x01\x0b\x80\x04\x21\x08\x01");
 }
 
+/// The client moved a message away, and wasn't told yet that another is gone. The other connection has not
+/// this one but still that: as many as the client.
+#[test]
+fn a_connection_that_is_behind_may_have_what_the_client_moved_away() {
+    taken_over::check(b"\x40\x02\0\x0b\x80\x01\0\x06\x01\x08\x01");
+}
+
 proptest! {
     // What a case finds is made a story of its own above; no file of seeds is kept.
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 400, ..ProptestConfig::default() })]

@@ -443,3 +443,40 @@ fn inside<'e>(
         None => error.source(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_as_long_as_one_may_be_and_no_longer() {
+        let wrong = |length| wrong_with(&"x".repeat(length), |_| true);
+        assert_eq!(wrong(16 * 1024), None);
+        assert_eq!(wrong(16 * 1024 + 1), Some("is too long"));
+    }
+
+    /// Only these are a wrong clock's, too.
+    #[test]
+    fn a_certificate_may_be_wrong_by_its_date_alone() {
+        for (flaw, is_date) in [
+            (CertificateError::Expired, true),
+            (CertificateError::NotValidYet, true),
+            (CertificateError::UnknownIssuer, false),
+            (CertificateError::NotValidForName, false),
+            (CertificateError::Revoked, false),
+        ] {
+            assert_eq!(is_of_date(&flaw), is_date, "{flaw:?}");
+        }
+    }
+
+    #[test]
+    fn the_innermost_reason_is_what_another_was_made_of() {
+        let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+        let wrapped = io::Error::other(io::Error::other(refused));
+        let middle = inside(&wrapped).unwrap();
+        assert_eq!(inside(middle).unwrap().to_string(), "connection refused");
+        assert!(inside(&io::Error::from(io::ErrorKind::TimedOut)).is_none());
+    }
+}

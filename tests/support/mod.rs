@@ -146,11 +146,23 @@ impl World {
         password: NewPassword,
         person: impl AsyncFnOnce(url::Url, mpsc::Sender<String>),
     ) -> Result<SignedIn, SignInError> {
+        self.sign_in_telling(address, password, person, &|_| ()).await
+    }
+
+    /// Signs in, and passes on what the person is told.
+    pub async fn sign_in_telling(
+        &self,
+        address: &str,
+        password: NewPassword,
+        person: impl AsyncFnOnce(url::Url, mpsc::Sender<String>),
+        told: &(dyn Fn(&Progress<'_>) + Sync),
+    ) -> Result<SignedIn, SignInError> {
         let settings = Settings::load(&self.home, None).unwrap();
         let address = Address::parse(address).unwrap();
         let request = new_account(&address, password);
         let (urls, mut opened) = mpsc::unbounded_channel::<url::Url>();
         let tell = move |progress: Progress<'_>| {
+            told(&progress);
             if let Progress::Authorize(url) = progress {
                 let _ = urls.send(url.clone());
             }

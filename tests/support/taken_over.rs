@@ -7,7 +7,8 @@
 //! - where a takeover is said to fit, the client's list and the other connection's are the same once the
 //!   difference is told: message by message, but for those of which the client heard only that they are
 //!   there;
-//! - it fits wherever every UID is known, and the other connection isn't behind;
+//! - it fits wherever every UID is known, and the other connection isn't behind, by a server that says
+//!   its UIDNEXT;
 //! - flags are said to be the same only where none has changed.
 //!
 //! An input's first byte says what server and client can do, and each two bytes are a step of their
@@ -116,11 +117,11 @@ impl Story {
                 let news = self.news(how);
                 self.server(news.as_bytes());
             }
+            6 => self.move_away(how),
             7 => self.end_idle(),
             8 | 9 => self.take_over(how),
             10 => self.change_flags(how),
-            11 => self.ask_by_number(how),
-            _ => {}
+            _ => self.ask_by_number(how),
         }
     }
 
@@ -225,6 +226,23 @@ impl Story {
             self.heard.extend(&self.told);
         }
         self.command(command, |story| lines + &story.arrivals(u32::from(how)));
+    }
+
+    /// The client moves a message away, and hears of that before all else that is gone.
+    fn move_away(&mut self, how: u8) {
+        let at = usize::from(how).checked_rem(self.told.len()).unwrap_or_default();
+        let Some(uid) = self.told.get(at).copied().filter(|uid| self.mailbox.uids.contains(uid))
+        else {
+            return;
+        };
+        self.change(|mailbox| mailbox.uids.retain(|other| *other != uid));
+        self.command(&format!("UID MOVE {uid} Trash"), |story| {
+            story.told.remove(at);
+            match story.qresync {
+                true => format!("* VANISHED {uid}\r\n"),
+                false => format!("* {} EXPUNGE\r\n", at + 1),
+            }
+        });
     }
 
     /// What the server tells where anything may be told; not all of it, if it likes.

@@ -337,6 +337,15 @@ impl Takeover {
         Some([start.as_bytes(), flags, b"))\r\n"].concat())
     }
 
+    /// True of what is said elsewhere as the mailbox is opened, if all changes of flags that are known
+    /// here are known there too (RFC 7162 §3.1.2.1).
+    pub fn has_caught_up_elsewhere(&self, response: &[u8]) -> bool {
+        let Some(Response::Untagged(said)) = Response::parse(response) else { return false };
+        let mut there = Mailbox::default();
+        there.take_code(said.code.unwrap_or_default());
+        there.modseq.is_some() && there.modseq >= self.mailbox.modseq
+    }
+
     /// What was found, once all is known.
     pub(super) fn found(&self, view: &MailboxView) -> Result<Option<Found>, Unlike> {
         if !view.is_enabled_by(&self.enabled) {
@@ -378,6 +387,27 @@ mod tests {
         let told = takeover.flags_from_elsewhere(b"* 9 FETCH (UID 20 FLAGS (\\Seen))\r\n");
         assert_eq!(told.as_deref(), Some(b"* 10 FETCH (UID 20 FLAGS (\\Seen))\r\n".as_slice()));
         assert_eq!(takeover.flags_from_elsewhere(b"* 9 FETCH (UID 21 FLAGS ())\r\n"), None);
+    }
+
+    #[test]
+    fn flags_from_elsewhere_are_all_of_them_if_its_mod_sequence_is_no_older() {
+        let mut dialogue = Dialogue::default();
+        let _ = dialogue.client_sent(b"a SELECT INBOX\r\n");
+        let _ = dialogue.server_sent(b"* OK [UIDVALIDITY 1] x\r\na OK done\r\n");
+        let (mut takeover, _) = dialogue.take_over(&Capabilities::default());
+        assert_eq!(takeover.response(b"* OK [HIGHESTMODSEQ 20] x\r\n"), Step::Own);
+        for (response, all) in [
+            ("* OK [HIGHESTMODSEQ 19] x", false),
+            ("* OK [HIGHESTMODSEQ 20] x", true),
+            ("* OK [HIGHESTMODSEQ 21] x", true),
+            ("* OK [NOMODSEQ] x", false),
+            ("* OK [UIDNEXT 30] x", false),
+            ("* 3 EXISTS", false),
+            ("gx OK [READ-ONLY] done", false),
+        ] {
+            let response = format!("{response}\r\n");
+            assert_eq!(takeover.has_caught_up_elsewhere(response.as_bytes()), all, "{response}");
+        }
     }
 
     #[test]

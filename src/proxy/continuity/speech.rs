@@ -130,8 +130,13 @@ where
         let is_end = |response: &[u8]| response.starts_with(b"+") || is_tagged(response, tag);
         let end = self.pass_answers(&line[..at], ANSWER, is_end).await?;
         let late = self.late.take().unwrap_or_default();
-        self.pass(&end).await?;
-        self.tell(&late).await
+        if end.starts_with(b"+") {
+            self.pass(&end).await?;
+            return self.tell(&late).await;
+        }
+        // Refused here: what is told, it is told while a command is under way (RFC 9051 §7.5.1).
+        self.tell(&late).await?;
+        self.pass(&end).await
     }
 
     /// The first line that the client sent and that is not judged yet.

@@ -157,8 +157,8 @@ where
     }
 
     /// Asks which flags have changed, not on the client's connection: all its later FETCH responses
-    /// would have MODSEQ in them (RFC 7162 §3.1). The one that was left can serve for this. False if it
-    /// wasn't told.
+    /// would have MODSEQ in them (RFC 7162 §3.1). The one that was left can serve for this. False if not all
+    /// was told, by a server that is behind.
     async fn tell_flags_since(
         &mut self,
         takeover: &Takeover,
@@ -179,6 +179,7 @@ where
             }
         };
         let (mut stream, mut responses) = (left.stream, Responses::new(left.rest));
+        let mut has_caught_up = false;
         if send(&mut stream, &command).await.is_err() {
             return Ok(false);
         }
@@ -188,8 +189,9 @@ where
                 return Ok(false);
             };
             if is_tagged(&response, b"gf") {
-                return Ok(response.starts_with(b"gf OK"));
+                return Ok(has_caught_up && response.starts_with(b"gf OK"));
             }
+            has_caught_up |= takeover.has_caught_up_elsewhere(&response);
             if let Some(line) = takeover.flags_from_elsewhere(&response) {
                 self.tell(&line).await?;
             }
@@ -199,9 +201,15 @@ where
     /// Begins the client's IDLE, under its tag, on a connection that isn't in it.
     pub(super) async fn idle_again(&mut self) -> Result<(), End> {
         let Some(tag) = self.dialogue.open_idle() else { return Ok(()) };
-        let command = [tag, b" IDLE\r\n"].concat();
-        self.pass_answers(&command, ANSWER, |response| response.starts_with(b"+")).await?;
-        Ok(())
+        let tag = tag.to_vec();
+        let command = [&tag, b" IDLE\r\n".as_slice()].concat();
+        let is_end = |response: &[u8]| response.starts_with(b"+") || is_tagged(response, &tag);
+        let end = self.pass_answers(&command, ANSWER, is_end).await?;
+        match end.starts_with(b"+") {
+            true => Ok(()),
+            // Refused here: the client's IDLE is over.
+            false => self.pass(&end).await,
+        }
     }
 }
 

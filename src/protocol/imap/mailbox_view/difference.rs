@@ -53,8 +53,8 @@ pub enum Unlike {
     /// The server hasn't caught up yet with what the client was told; a later look may do.
     #[error("the server is behind what it said before")]
     Behind,
-    /// Which of the last messages vanished can't be told.
-    #[error("it can't be told which of the newest messages are gone")]
+    /// Which of the messages vanished can't be told.
+    #[error("it can't be told which messages are gone")]
     Ambiguous,
     /// There is something to tell, and the client is between two commands.
     #[error("there is something to tell, and no command to tell it at")]

@@ -23,7 +23,7 @@ pub(in crate::protocol::imap) struct Mailbox {
     pub(in crate::protocol::imap) read_only: bool,
     pub(super) uid_validity: Option<u32>,
     pub(super) uid_next: Option<u32>,
-    pub(super) modseq: Option<u64>,
+    pub(in crate::protocol::imap) modseq: Option<u64>,
     /// How many messages the client was told of.
     pub(super) exists: u32,
     pub(super) known: Known,
@@ -33,6 +33,8 @@ pub(in crate::protocol::imap) struct Mailbox {
     pub(super) below: u32,
     /// The highest number of which the client heard more than that a message is there.
     pub(super) heard: u32,
+    /// One of those below the floor was told as gone, by which others are not yet known by their UIDs.
+    pub(super) thinned: bool,
     /// What keeps the session to its connection as long as this mailbox is selected.
     pub(super) stuck: Option<&'static str>,
 }
@@ -97,14 +99,16 @@ impl Mailbox {
         if number == 0 || number > self.exists {
             return None;
         }
+        let was_below = number <= self.below;
         self.exists -= 1;
-        self.below -= u32::from(number <= self.below);
+        self.below -= u32::from(was_below);
         self.heard -= u32::from(number <= self.heard);
         if let Known::Uids(uids) = &mut self.known
             && let Some(uid) = uids.uid(number)
         {
             uids.remove(uid);
         }
+        self.thinned |= was_below && !self.is_listed();
         self.bound();
         Some(())
     }
@@ -118,12 +122,14 @@ impl Mailbox {
         let below_floor = above.map_or(0, |above| behind - gone.count_from(self.floor.max(above)));
         let in_tail = self.heard > self.below;
         let known = uids.take_out(&gone);
+        let left = uids.len();
         self.below = self.below.checked_sub(known)?.checked_sub(below_floor)?;
         self.exists = self.exists.checked_sub(known)?.checked_sub(behind)?;
+        self.thinned |= known + below_floor > 0 && !self.is_listed();
         // Which of the tail are gone isn't known: it may have been those behind what was heard of.
         self.heard = self.heard.min(if in_tail { self.exists } else { self.below });
         self.bound();
-        (self.exists >= self.below).then_some(())
+        (self.exists >= self.below && self.below >= left).then_some(())
     }
 
     /// A FETCH told of a message, and its UID if it named that.
@@ -143,6 +149,7 @@ impl Mailbox {
                     uids.push(uid)?;
                     is_next |= uid >= self.floor;
                     self.below = self.below.max(number);
+                    self.thinned &= !self.is_listed();
                     self.bound();
                 }
                 _ => {}
@@ -184,8 +191,14 @@ impl Mailbox {
         }
         // What the client was told at the selection is all known now.
         self.below = self.exists;
+        self.thinned = false;
         self.floor = self.floor_of_known().max(self.floor).max(self.uid_next.unwrap_or(1));
         self.bound();
+    }
+
+    /// True if each message below the floor is known by its UID.
+    fn is_listed(&self) -> bool {
+        matches!(&self.known, Known::Uids(uids) if uids.len() == self.below)
     }
 
     /// Gives a list of too many holes up for its count.
@@ -220,17 +233,20 @@ impl Mailbox {
         match (self.below - gone).cmp(&old) {
             // It still has what the client was told is gone.
             Ordering::Less => return Err(Unlike::Behind),
+            // One that is behind may still have what is gone, and lack another that the client has.
+            Ordering::Equal if self.thinned && self.heard > 0 => return Err(Unlike::Ambiguous),
             Ordering::Equal => {}
             Ordering::Greater => return Err(Unlike::Ambiguous),
         }
         if tail > 0 {
-            if new < tail && uid_next - self.floor < tail {
+            let since_floor = uid_next - self.floor;
+            if since_floor < tail {
                 return Err(Unlike::Behind);
             }
             // With every UID since the floor still there, the tail's are the first of them – by a server
             // that isn't behind. One that is may have as many others there, gone since; that matters
             // where the client knows of those more than their number.
-            if new < tail || new != uid_next - self.floor || self.heard > self.below {
+            if new != since_floor || self.heard > self.below {
                 return Err(Unlike::Ambiguous);
             }
         }

@@ -8,9 +8,11 @@
 //! without a list: a UID below the floor can vanish but never appear, so that none has vanished if
 //! there are as many; and if every UID from the floor on is still there, the tail's are the first of
 //! them, by a server that isn't behind. Whether one is can't be seen, so that a tail is proved only as
-//! long as the client has *heard* nothing of its messages but how many there are. Which ones have
-//! vanished can be told of the *known* ones, at the front of the list, whose UIDs were seen: in answers
-//! to the client's FETCHes, or in the answer to a search of the proxy's own.
+//! long as the client has *heard* nothing of its messages but how many there are. Nor are those below the
+//! floor proved by their number, once the client was told of one as gone: a server that is behind may
+//! still have that one, and lack another. Which ones have vanished can be told of the *known* ones, at the
+//! front of the list, whose UIDs were seen: in answers to the client's FETCHes, or in the answer to a
+//! search of the proxy's own. Where all are known, nothing else is needed.
 
 mod difference;
 mod mailbox;
@@ -226,7 +228,7 @@ impl MailboxView {
         self.selected().map(|mailbox| mailbox.floor_of_known())
     }
 
-    /// Takes up the answer to such a search, as it was when `exists` messages had been told.
+    /// Takes up the answer to such a search.
     pub(super) fn listed(&mut self, uids: &UidSet) {
         if let Some(mailbox) = self.selected.as_mut().filter(|_| self.changing.is_none()) {
             mailbox.listed(uids);
@@ -252,6 +254,7 @@ impl MailboxView {
             mailbox.floor = above.max(found.uid_next.unwrap_or(1)).max(mailbox.floor);
             mailbox.below = found.exists;
             mailbox.heard = 0;
+            mailbox.thinned = false;
             mailbox.known = Known::of(found.uids);
         }
     }

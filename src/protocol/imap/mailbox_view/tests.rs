@@ -75,7 +75,17 @@ fn a_client_is_told_what_can_be_proved_and_nothing_else() {
         (&format!("{KNOWN}\n* VANISHED 4:7"), "3", 21, "* 2 EXPUNGE;"),
         ("* 3 EXPUNGE", "3,7", 21, ""),
         ("* VANISHED 15", "3,7", 21, ""),
-        ("* 1 FETCH (UID 3)\n* VANISHED 3", "7,9", 21, ""),
+        ("* 1 FETCH (UID 3)\n* VANISHED 3", "7,9", 21, "Ambiguous"),
+        // A client's own move is told before what others did. One that is behind has what is gone, and lacks
+        // another; that matters where the client heard more of them than their number.
+        ("* 3 FETCH (FLAGS ())\n* 2 EXPUNGE", "3,9", 21, "Ambiguous"),
+        ("* 3 FETCH (FLAGS ())\n* VANISHED 7", "3,9", 21, "Ambiguous"),
+        ("* 1 FETCH (UID 3)\n* 1 EXPUNGE", "7,9", 21, ""),
+        ("* 2 FETCH (UID 7)\n* 1 EXPUNGE", "7,9", 21, "Ambiguous"),
+        ("* 3 FETCH (UID 9)\n* 3 EXPUNGE\n* 1 FETCH (UID 3)\n* 2 FETCH (UID 7)", "3,7", 21, ""),
+        ("* 3 FETCH (UID 9)\n* VANISHED 9\n* 1 FETCH (UID 3)", "3,7", 21, "Ambiguous"),
+        (&format!("{KNOWN}\n* 4 EXISTS\n* 4 EXPUNGE"), "3,7,9", 22, ""),
+        ("* 3 FETCH (FLAGS ())\n* 4 EXISTS\n* 4 EXPUNGE", "3,7,9", 22, ""),
         // Two came, of which only the number was told: the first two of all that came.
         ("* 5 EXISTS", "3,7,9,21,22", 23, ""),
         ("* 5 EXISTS", "3,7,9,21,22,23", 24, "* 6 EXISTS;"),
@@ -94,6 +104,13 @@ fn a_client_is_told_what_can_be_proved_and_nothing_else() {
         ("* 4 EXISTS\n* 4 FETCH (FLAGS ())\n* VANISHED 21\n* 4 EXISTS", "3,7,9,21", 22, ""),
         ("* 4 FETCH (FLAGS ())\n* 4 EXISTS", "3,7,9,21", 22, "Ambiguous"),
         (&format!("{KNOWN}\n* 4 EXISTS\n* VANISHED 7"), "3,9,21", 22, ""),
+        ("* 1 FETCH (UID 3)\n* 2 FETCH (UID 7)\n* 5 EXISTS\n* VANISHED 3,7", "9,21,22", 23, ""),
+        (
+            &format!("{KNOWN}\n* 5 EXISTS\n* 4 FETCH (FLAGS ())\n* VANISHED 9"),
+            "3,7,21,22",
+            23,
+            "Ambiguous",
+        ),
         // A UID that was told: all up to it are the client's, if none was passed over …
         ("* 5 EXISTS\n* 4 FETCH (UID 21)", "3,7,9,21,22", 23, ""),
         ("* 5 EXISTS\n* 5 FETCH (UID 22)", "3,7,9,21,22", 23, ""),
@@ -178,6 +195,7 @@ fn what_contradicts_the_mailbox_keeps_the_session_to_its_connection() {
         ("* 4 EXPUNGE", false),
         ("* 3 FETCH (FLAGS ())", true),
         ("* 0 FETCH (UID 30)", false),
+        ("* 3 FETCH (UID 21)", true),
         ("* 4 FETCH (UID 30)", false),
         // Some tell a new message's flags before that it is there.
         ("* 4 FETCH (FLAGS ())", true),
@@ -188,6 +206,8 @@ fn what_contradicts_the_mailbox_keeps_the_session_to_its_connection() {
         ("* VANISHED 1:20", false),
         ("* VANISHED 4:x", false),
         ("* 4 EXISTS\n* 4 FETCH (UID 21)\n* VANISHED 22", false),
+        ("* 1 FETCH (UID 3)\n* 2 FETCH (UID 7)\n* VANISHED 10:11", false),
+        ("* 1 FETCH (UID 3)\n* 2 FETCH (UID 7)\n* VANISHED 10", true),
     ] {
         let lines: Vec<_> = lines.split('\n').collect();
         assert_eq!(after(&lines).stuck().is_none(), fits, "{lines:?}");
@@ -298,6 +318,14 @@ fn a_list_that_fits_is_taken_up_and_no_other() {
     assert_eq!(told(&view, &found("3,7,9,25", 26)), "* 4 EXPUNGE;");
     assert_eq!(told(&view, &found("3,7,9,22,25", 25)), "");
     assert_eq!(told(&view, &found("3,7,9,22", 23)), "Behind");
+    // What the count alone doesn't prove since one is gone, the list does; as does another connection's.
+    let thinned = ["* 3 FETCH (FLAGS ())", "* 2 EXPUNGE"];
+    assert_eq!(told(&after(&thinned), &found("3,9", 21)), "Ambiguous");
+    assert_eq!(told(&listed(&thinned, "3,9"), &found("3,9", 21)), "");
+    let mut view = after(&thinned);
+    view.caught_up(found("3,9", 21));
+    tell(&mut view, "* 2 FETCH (FLAGS ())", false);
+    assert_eq!(told(&view, &found("3,9", 21)), "");
 }
 
 fn many(count: u32, uids: &str) -> MailboxView {

@@ -98,6 +98,7 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("flags of 1200 messages",     "1200",      "open; > IDLE; cut; flag 7; flag 1100; back; wait 1", "resumes"),
     ("the same, planned",          "1200 slow", "open; > IDLE; part; wait 0.7; flag 7; gone 3; wait 20", "rotates"),
     ("the same, planned and silent", "1200",    "open; > IDLE; silent; flag 7; part; wait 8", "rotates"),
+    ("the same, told by one that lags", "1200 lag-aside", "open; > IDLE; cut; flag 7; flag 1100; back; wait 1", "resumes"),
     ("the same without CONDSTORE", "1200 no-modseq", "open; > IDLE; cut; flag 7; back; wait 1", "resumes"),
     ("QRESYNC",                    "qresync",   "> ENABLE QRESYNC; open; > IDLE; cut; flag 2; gone 1,4; come 1; back; wait 1", "resumes"),
     ("EXAMINE",                    "",          "> EXAMINE INBOX; > UID FETCH 1:* (FLAGS); > IDLE; cut; gone 1; back; wait 1; > DONE; > STORE 1 +FLAGS (\\Seen)", "resumes"),
@@ -121,6 +122,8 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("BYE between commands",       "",          "open; bye; come 1; wait 1", "resumes"),
     ("closed behind an answer",    "",          "open; >> NOOP; close; wait 1", "resumes"),
     ("reset in IDLE",              "",          "open; > IDLE; reset; gone 1; wait 1", "resumes"),
+    ("IDLE refused from then on",  "no-idle",   "open; > IDLE; cut; gone 1; back; wait 1; > NOOP", "resumes"),
+    ("IDLE refused as it begins",  "no-idle",   "open; cut; gone 1; >> IDLE; back; wait 1; > NOOP", "resumes"),
     ("silent in IDLE",             "",          "open; > IDLE; silent; gone 1; wait 70", "resumes"),
     ("silent in IDLE, planned",    "",          "open; > IDLE; silent; gone 1; part; wait 20", "rotates"),
     ("the client is busy, planned", "slow narrow", "open; > IDLE; wait 1; flag 1; flag 2; flag 3; flag 4; part; deaf 9; wait 20", "rotates"),
@@ -179,6 +182,7 @@ pub(super) async fn play(given: &str, script: &str, trace: Trace) -> Result<Outc
         modseq: !has("no-modseq"),
         qresync: has("qresync"),
         expunges_down: has("down"),
+        idles_up_to: if has("no-idle") { 1 } else { usize::MAX },
         slow: if has("slow") { Duration::from_millis(500) } else { Duration::ZERO },
         ..Kind::default()
     };
@@ -190,9 +194,14 @@ pub(super) async fn play(given: &str, script: &str, trace: Trace) -> Result<Outc
     }
     let server = Server::new(kind, mailboxes(inbox), trace);
     server.keep_past();
-    let lag =
-        has("lag").then_some(Lag { behind: Duration::from_secs(2), lasts: Duration::from_secs(3) });
-    let terms = move |number| Terms { lag: lag.filter(|_| number > 0), ..Terms::default() };
+    let lag = Lag { behind: Duration::from_secs(2), lasts: Duration::from_secs(3) };
+    let lags_from = match (has("lag"), has("lag-aside")) {
+        (true, _) => 1,
+        (_, true) => 2,
+        _ => usize::MAX,
+    };
+    let terms =
+        move |number| Terms { lag: (number >= lags_from).then_some(lag), ..Terms::default() };
     let on_their_way = if has("narrow") { 64 } else { 1 << 22 };
     let mut session = Session::begin_with(server, terms, on_their_way).await;
     for step in script.split("; ") {

@@ -27,6 +27,8 @@ pub(in crate::proxy) struct Kind {
     pub(in crate::proxy) search_looks_first: bool,
     /// What arrives is told between commands too.
     pub(in crate::proxy) talkative: bool,
+    /// Later connections refuse IDLE.
+    pub(in crate::proxy) idles_up_to: usize,
     /// Each answer takes this long.
     pub(in crate::proxy) slow: Duration,
 }
@@ -41,6 +43,7 @@ impl Default for Kind {
             expunges_down: false,
             search_looks_first: false,
             talkative: false,
+            idles_up_to: usize::MAX,
             slow: Duration::ZERO,
         }
     }

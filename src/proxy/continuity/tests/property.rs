@@ -118,6 +118,7 @@ pub(in crate::proxy) fn kind(random: &mut Random) -> Kind {
         expunges_down: random.chance(50),
         search_looks_first: random.chance(40),
         talkative: random.chance(30),
+        idles_up_to: usize::MAX,
         slow: Duration::from_millis(random.below(400)),
     }
 }

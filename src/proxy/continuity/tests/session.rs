@@ -144,6 +144,7 @@ impl Connection {
         match verb {
             "SELECT" | "EXAMINE" => return Some(self.select(verb, arguments)),
             "NOOP" | "CHECK" => {}
+            "IDLE" if self.number > kind.idles_up_to => return Some("NO not now".into()),
             "IDLE" => self.idle().await?,
             "CAPABILITY" => writeln!(self.out, "* CAPABILITY IMAP4rev1 IDLE\r").unwrap(),
             "ID" => self.out.push_str("* ID NIL\r\n"),
