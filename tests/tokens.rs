@@ -44,8 +44,8 @@ async fn a_token_that_died_early_is_replaced_once_for_all_and_nobody_notices() {
 async fn a_token_is_refreshed_ahead_of_its_end_while_a_client_is_there() {
     let world = World::new().await;
     world.authorization().set_token_life(Duration::from_secs(2));
-    world.google.imap().set_sessions_end_with_token(false);
-    let _client = world.signed_on().await;
+    // An IMAP session would ask for one by itself, for its next connection.
+    let _client = world.smtp_signed_on().await;
     let before = world.authorization().refreshes();
     tokio::time::sleep(Duration::from_millis(3_600)).await;
     let ahead = world.authorization().refreshes() - before;

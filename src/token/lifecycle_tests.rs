@@ -22,11 +22,10 @@ fn grant(token: &str) -> Grant {
     Grant { refresh_token: RefreshToken::new(token) }
 }
 
-/// An account that is open, in a folder of its own.
-fn open_account(folder: &Path) -> Arc<Account> {
+/// An account that is open, in a folder of its own, with a grant that ends then, in seconds since 1970.
+fn open_account(folder: &Path, grant_expires: Option<u64>) -> Arc<Account> {
     let address = Address::parse("you@gmail.com").unwrap();
-    let facts =
-        GrantFacts { sign_in_name: "you@gmail.com".into(), granted: 1, grant_expires: None };
+    let facts = GrantFacts { sign_in_name: "you@gmail.com".into(), granted: 1, grant_expires };
     let password = NewPassword::generate().unwrap();
     let record = Record::create(&address, "gmail", facts, &grant("old"), &password, None).unwrap();
     let store = Store::new(folder);
@@ -37,7 +36,7 @@ fn open_account(folder: &Path) -> Arc<Account> {
 }
 
 fn lifecycle(folder: &Path) -> (Arc<Lifecycle>, String) {
-    let account = open_account(folder);
+    let account = open_account(folder, None);
     let grant_id = account.record().grant_id().to_owned();
     (Arc::new(Lifecycle::new(account, Arc::new(Nobody))), grant_id)
 }
@@ -133,4 +132,22 @@ async fn one_alone_tries_again_however_often_it_fails() {
     std::fs::rename(&away, &here).unwrap();
     tokio::time::sleep(STORE_AGAIN * 2).await;
     assert_eq!(kept(&lifecycle), "fifth");
+}
+
+/// Google ends the grants of a client in testing after a week, by its own clock.
+#[test]
+fn a_grant_that_ended_at_about_its_time_was_ended_by_nobody() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let slack = CLOCK_SLACK.as_secs();
+    for (ends, by_time) in [
+        (None, false),
+        (Some(now.as_secs() - 3600), true),
+        (Some(now.as_secs() + slack - 30), true),
+        (Some(now.as_secs() + slack + 30), false),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let lifecycle = Lifecycle::new(open_account(folder.path(), ends), Arc::new(Nobody));
+        let cause = lifecycle.with_what_is_known(Cause::GrantEnded { testing: false });
+        assert_eq!(matches!(cause, Cause::GrantEnded { testing: true }), by_time, "{ends:?}");
+    }
 }

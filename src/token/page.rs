@@ -118,4 +118,33 @@ mod tests {
         let page = super::render(signed_in, None);
         assert!(page.contains("terminal") && !page.contains("refresh"));
     }
+
+    #[test]
+    fn each_page_is_marked_as_good_or_bad_and_leads_back_to_where_the_person_came_from() {
+        use super::Page::{Failed, GoesOn, NoAnswer, OtherSignIn, SignedIn};
+
+        let back = url::Url::parse("http://127.0.0.1:10180/signed-in/0f").unwrap();
+        for (page, is_good, terminal, gatepost) in [
+            (
+                SignedIn { address: "you@gmail.com" },
+                true,
+                "are in the terminal.",
+                "comes up by itself",
+            ),
+            (GoesOn, true, "goes on in the terminal.", "goes on in Gatepost."),
+            (OtherSignIn, false, "Go back to the terminal", "Go back to Gatepost"),
+            (NoAnswer, false, "Go back to the terminal", "Go back to Gatepost"),
+            (Failed { sentence: "It failed.", remedy: "Try it." }, false, "Try it.", "Try it."),
+        ] {
+            for (back, words) in [(None, terminal), (Some(&back), gatepost)] {
+                let html = super::render(page, back);
+                assert!(html.contains(words), "{words}: {html}");
+                let mark = if is_good { "mark good" } else { "mark bad" };
+                assert!(html.contains(mark), "{words}: {html}");
+                // Only whoever has nothing to read or to do here is led on.
+                let leads_on = back.is_some() && matches!(page, SignedIn { .. });
+                assert_eq!(html.contains("http-equiv=\"refresh\""), leads_on, "{words}: {html}");
+            }
+        }
+    }
 }
