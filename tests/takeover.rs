@@ -33,6 +33,14 @@ fn a_connection_that_is_behind_may_have_what_the_client_moved_away() {
     taken_over::check(b"\x40\x02\0\x0b\x80\x01\0\x06\x01\x08\x01");
 }
 
+/// Of the messages that were there when the mailbox was opened, only one whose UID is known is left.
+#[test]
+fn where_all_that_is_left_is_known_nothing_else_is_needed() {
+    taken_over::check(
+        b"\xd8\x01\0\x01\0\x01\0\x01\0\0\0\x01\0\x01\0\x02\0\x04\x03\x06\x63\x04\x33\x06\x37\x08\0",
+    );
+}
+
 proptest! {
     // What a case finds is made a story of its own above; no file of seeds is kept.
     #![proptest_config(ProptestConfig { failure_persistence: None, cases: 400, ..ProptestConfig::default() })]

@@ -108,7 +108,7 @@ impl Mailbox {
         {
             uids.remove(uid);
         }
-        self.thinned |= was_below && !self.is_listed();
+        self.thin(was_below);
         self.bound();
         Some(())
     }
@@ -125,7 +125,7 @@ impl Mailbox {
         let left = uids.len();
         self.below = self.below.checked_sub(known)?.checked_sub(below_floor)?;
         self.exists = self.exists.checked_sub(known)?.checked_sub(behind)?;
-        self.thinned |= known + below_floor > 0 && !self.is_listed();
+        self.thin(known + below_floor > 0);
         // Which of the tail are gone isn't known: it may have been those behind what was heard of.
         self.heard = self.heard.min(if in_tail { self.exists } else { self.below });
         self.bound();
@@ -149,7 +149,7 @@ impl Mailbox {
                     uids.push(uid)?;
                     is_next |= uid >= self.floor;
                     self.below = self.below.max(number);
-                    self.thinned &= !self.is_listed();
+                    self.thin(false);
                     self.bound();
                 }
                 _ => {}
@@ -196,9 +196,11 @@ impl Mailbox {
         self.bound();
     }
 
-    /// True if each message below the floor is known by its UID.
-    fn is_listed(&self) -> bool {
-        matches!(&self.known, Known::Uids(uids) if uids.len() == self.below)
+    /// Messages below the floor came to be known by their UIDs, or were told as gone. Where each of them is
+    /// known, so is which are gone.
+    fn thin(&mut self, gone: bool) {
+        let listed = matches!(&self.known, Known::Uids(uids) if uids.len() == self.below);
+        self.thinned = (self.thinned || gone) && !listed;
     }
 
     /// Gives a list of too many holes up for its count.
