@@ -295,7 +295,11 @@ async fn who_consented_and_what_was_revoked_is_believed_of_nothing_but_an_answer
     world.provide("revoke_url", &format!("{place}/revoke"));
     let ours = Settings::load(&world.home, None).unwrap().server.unwrap();
     let page = answer("200 OK", "text/html", b"<p>Sign in");
-    let of_size = |size| json(format!("{:<size$}", "{\"email\":\"you@gmail.com\"}"));
+    let of_size = |size| {
+        let mut body = b"{\"email\":\"you@gmail.com\"}".to_vec();
+        body.resize(size, b' ');
+        json(body)
+    };
     let rows: [(&str, Vec<u8>, Result<(), &str>); 7] = [
         ("a page", page.clone(), Err("account_unknown")),
         ("a number", json("{\"email\":5}"), Err("account_unknown")),
