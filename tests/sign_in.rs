@@ -11,8 +11,9 @@ use std::time::Duration;
 use gatepost::accounts::{Address, NewPassword, Store};
 use gatepost::demo::authorization::{Consent, TokenFault, UserinfoFault};
 use gatepost::demo::faults::Times;
-use gatepost::sign_in::{Progress, SignInError};
-use support::{World, YOU, browser};
+use gatepost::settings::Settings;
+use gatepost::sign_in::{Progress, SignInError, sign_in};
+use support::{World, YOU, browser, new_account};
 use tokio::sync::mpsc;
 
 fn generated() -> NewPassword {
@@ -226,6 +227,30 @@ async fn the_person_sees_how_it_ended_and_a_stranger_changes_nothing() {
     world.sign_in_as(YOU, generated(), person).await.unwrap();
     // Once the last page is shown, nobody listens there.
     std::net::TcpStream::connect(loopback.into_inner().unwrap()).unwrap_err();
+}
+
+/// The command leaves once the sign-in is done.
+#[tokio::test]
+async fn the_last_page_reaches_the_browser_before_the_sign_in_is_done() {
+    let world = World::signed_out("").await;
+    let settings = Settings::load(&world.home, None).unwrap();
+    let store = Store::new(world.home.accounts());
+    let (urls, mut opened) = mpsc::unbounded_channel();
+    let signing_in = std::thread::spawn(move || {
+        let address = Address::parse(YOU).unwrap();
+        let request = new_account(&address, generated());
+        let tell = |progress: Progress<'_>| {
+            if let Progress::Authorize(url) = progress {
+                let _ = urls.send(url.clone());
+            }
+        };
+        let (_lines, pasted) = mpsc::channel(1);
+        let alone = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        alone.block_on(sign_in(&settings, &store, request, pasted, &tell)).unwrap();
+    });
+    let page = browser().get(opened.recv().await.unwrap()).send().await.unwrap();
+    assert!(page.text().await.unwrap().contains("You are signed in"));
+    signing_in.join().unwrap();
 }
 
 /// Where the consent page sends the browser of another machine.
