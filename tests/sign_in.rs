@@ -51,7 +51,8 @@ async fn told(
             Progress::BadPaste(why) => (*why).to_owned(),
         });
     };
-    world.sign_in_telling(YOU, generated(), person, &tell).await.unwrap();
+    let signed_in = world.sign_in_telling(YOU, generated(), person, &tell).await.unwrap();
+    assert!(signed_in.password.is_some());
     told.into_inner().unwrap()
 }
 

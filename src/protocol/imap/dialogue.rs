@@ -170,8 +170,8 @@ impl Dialogue {
     }
 
     /// After the loss of the server: takes the one command back that awaits its answer, if it only
-    /// reads and no more than news came before its answer, and the beginning or the end of an IDLE. It is to be judged
-    /// again, as if it came now.
+    /// reads and no more than news came before its answer, and the beginning or the end of an IDLE. It is
+    /// to be judged again, as if it came now.
     pub fn take_back(&mut self) -> Option<Vec<u8>> {
         if let Some(idle) = self.ledger.take_back_idle() {
             return Some(idle);

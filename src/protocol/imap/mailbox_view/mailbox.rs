@@ -33,7 +33,7 @@ pub(in crate::protocol::imap) struct Mailbox {
     pub(super) below: u32,
     /// The highest number of which the client heard more than that a message is there.
     pub(super) heard: u32,
-    /// One of those below the floor was told as gone, by which others are not yet known by their UIDs.
+    /// One of those below the floor was told as gone, and not all the others are known by their UIDs since.
     pub(super) thinned: bool,
     /// What keeps the session to its connection as long as this mailbox is selected.
     pub(super) stuck: Option<&'static str>,
