@@ -127,8 +127,7 @@ where
         }
         self.from_client.drain(..at);
         let tag = line.split(|byte| *byte == b' ').next().unwrap_or_default();
-        let is_end = |response: &[u8]| response.starts_with(b"+") || is_tagged(response, tag);
-        let end = self.pass_answers(&line[..at], ANSWER, is_end).await?;
+        let end = self.begin_idle(&line[..at], tag).await?;
         let late = self.late.take().unwrap_or_default();
         if end.starts_with(b"+") {
             self.pass(&end).await?;
@@ -137,6 +136,12 @@ where
         // Refused here: what is told, it is told while a command is under way (RFC 9051 §7.5.1).
         self.tell(&late).await?;
         self.pass(&end).await
+    }
+
+    /// Sends an IDLE; gives its `+`, or the tagged response that refuses it.
+    pub(super) async fn begin_idle(&mut self, command: &[u8], tag: &[u8]) -> Result<Vec<u8>, End> {
+        let is_end = |response: &[u8]| response.starts_with(b"+") || is_tagged(response, tag);
+        self.pass_answers(command, ANSWER, is_end).await
     }
 
     /// The first line that the client sent and that is not judged yet.

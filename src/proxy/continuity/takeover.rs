@@ -203,8 +203,7 @@ where
         let Some(tag) = self.dialogue.open_idle() else { return Ok(()) };
         let tag = tag.to_vec();
         let command = [&tag, b" IDLE\r\n".as_slice()].concat();
-        let is_end = |response: &[u8]| response.starts_with(b"+") || is_tagged(response, &tag);
-        let end = self.pass_answers(&command, ANSWER, is_end).await?;
+        let end = self.begin_idle(&command, &tag).await?;
         match end.starts_with(b"+") {
             true => Ok(()),
             // Refused here: the client's IDLE is over.
